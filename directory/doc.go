@@ -1,0 +1,2 @@
+// Package directory finds accounts in the directories that an organisation already runs.
+package directory

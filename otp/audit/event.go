@@ -1,0 +1,45 @@
+package audit
+
+import (
+	"time"
+
+	"otpgate/otp"
+)
+
+// Kind says what sort of event it is.
+type Kind string
+
+// The kinds of events.
+const (
+	Login      Kind = "login"      // a decision about an attempt over RADIUS
+	Enrollment Kind = "enrollment" // a step of the e-mail enrollment
+	Operator   Kind = "operator"   // something an operator did over the socket
+	System     Kind = "system"     // start, stop, reload
+)
+
+// An Event is one line of the audit trail. It holds no code, no password and no seed, nor
+// anything that is derived from one.
+type Event struct {
+	Time     time.Time     `json:"time"`
+	Kind     Kind          `json:"kind"`
+	Action   string        `json:"action"`             // login: "access"; else "enrollment_requested", "device_enrolled", "device_revoked", "invited", …
+	ID       string        `json:"id,omitempty"`       // of the attempt: the same as in the log line
+	Account  string        `json:"account,omitempty"`  // the immutable id
+	Name     string        `json:"name,omitempty"`     // the name as the directory spells it, or as typed when there is no such account
+	Client   string        `json:"client,omitempty"`   // the configured name of the RADIUS client
+	Source   string        `json:"source,omitempty"`   // where it came from: client address, Calling-Station-Id, browser address
+	Device   string        `json:"device,omitempty"`   // the device's id
+	Decision string        `json:"decision,omitempty"` // accept, reject, drop
+	Reason   otp.Reason    `json:"reason,omitempty"`
+	Detail   string        `json:"detail,omitempty"` // one sentence for people
+	Actor    string        `json:"actor,omitempty"`  // operator: uid and, if known, name of who did it
+	Stages   *Stages       `json:"stages_ms,omitempty"`
+	Total    time.Duration `json:"-"`
+}
+
+// Stages is where an attempt's time went, in milliseconds.
+type Stages struct {
+	Directory float64 `json:"directory"`
+	Store     float64 `json:"store"`
+	Total     float64 `json:"total"`
+}

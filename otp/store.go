@@ -1,0 +1,192 @@
+package otp
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ClaimLifetime is how long a claim stays idempotent for its [Token]: the gateways' last
+// retransmission of a packet arrives within it.
+const ClaimLifetime = 30 * time.Second
+
+// Limits that every store keeps per account, so that nobody can make a record grow.
+const (
+	// MaxPlaces is how many known places an account has; the one used longest ago makes room.
+	MaxPlaces = 16
+	// MaxMisses is how many different wrong codes a place remembers, to count each once.
+	MaxMisses = 8
+	// MaxWrongPasswords is how many wrong passwords one matched step survives before it is used up.
+	MaxWrongPasswords = 3
+)
+
+var (
+	// ErrUnavailable is wrapped by every error that means "the store cannot tell".
+	// Whoever gets it must not let anybody in.
+	ErrUnavailable = errors.New("store unavailable")
+	// ErrNotFound: no such device, account or ticket.
+	ErrNotFound = errors.New("not found")
+	// ErrForeignKeyset: the store's seeds are sealed with a keyset that this node does not have.
+	ErrForeignKeyset = errors.New("the store belongs to another keyset")
+	// ErrLocked: another process has the embedded store open.
+	ErrLocked = errors.New("the store is in use by another process")
+	// ErrTooManyDevices: the account already has as many devices as it may have.
+	ErrTooManyDevices = errors.New("too many devices")
+	// ErrExists: a device with this id is there already.
+	ErrExists = errors.New("device exists already")
+)
+
+// Store keeps devices, claims and tickets. [otpgate/otp/storetest] proves every MUST below.
+//
+// Every method MUST honour the deadline of its context, MUST be safe for concurrent use, and
+// MUST return an error that wraps [ErrUnavailable] when it cannot tell. Times that decide
+// something are those of the caller ([Claim.Now], [Ticket.Expires]), never the store's own clock.
+type Store interface {
+	// Bind ties the store to the keyset with this fingerprint, once and for all: the first
+	// caller's is remembered. It MUST return ErrForeignKeyset for any other.
+	Bind(ctx context.Context, fingerprint string) error
+
+	// Devices returns what the store knows of an account: an empty snapshot, and no error, for
+	// an account that it has never seen.
+	Devices(ctx context.Context, account string) (Snapshot, error)
+
+	// AddDevices stores new devices, each with the state of a device that was never used. It
+	// raises the version of each account. It is atomic per account; limit is the most devices
+	// an account may have afterwards (0: any number). Accounts over the limit get
+	// ErrTooManyDevices, devices whose id is there ErrExists; errs[i] is about devices[i].
+	// The second result reports that the store could not tell.
+	AddDevices(ctx context.Context, devices []Device, limit int) (errs []error, err error)
+
+	// RenameDevice sets a device's label. ErrNotFound when there is none.
+	RenameDevice(ctx context.Context, account, device, label string) error
+
+	// RemoveDevice forgets a device and raises the account's version, so that no claim for it
+	// can succeed from then on, on any node. ErrNotFound when there is none.
+	RemoveDevice(ctx context.Context, account, device string) error
+
+	// Claim carries out the claims in the order given, in one round trip, and answers in their
+	// order: len(receipts) == len(claims). Each claim is atomic against all others on all
+	// nodes, and MUST be durable before it is answered (as durable as the store can be: the
+	// embedded store has it on disk; Redis by its appendfsync). A receipt with Err != nil says
+	// nothing about whether the claim took place; the same token asks again.
+	// A cancelled or expired context MUST NOT leave the caller waiting.
+	Claim(ctx context.Context, claims []Claim) []Receipt
+
+	// PutTicket stores a ticket, and ends the one of the same kind and account, if any.
+	PutTicket(ctx context.Context, t Ticket) error
+
+	// CheckTicket spends one of the tries of the ticket of this kind and account, and reports
+	// whether digest is its digest (compared in constant time where the comparison is in Go).
+	// A ticket with no tries left is gone. Expired, spent, absent: false.
+	CheckTicket(ctx context.Context, kind TicketKind, account string, digest Digest, now time.Time) (bool, error)
+
+	// TakeTicket ends the ticket of this kind and account if digest is its digest, and reports
+	// whether this call ended it: of any number of concurrent callers one gets true.
+	TakeTicket(ctx context.Context, kind TicketKind, account string, digest Digest, now time.Time) (bool, error)
+
+	// Ping reports whether the store can be read and written, and its own idea of the time
+	// (zero when it has none), by which a node can tell that its clock is wrong.
+	Ping(ctx context.Context) (time.Time, error)
+
+	// Close waits for what is under way and releases everything.
+	Close() error
+}
+
+// Token identifies one attempt: an HMAC over client, Request Authenticator, name and proof.
+type Token [16]byte
+
+// Place identifies where an attempt came from, as an HMAC: [Verifier.Place] makes it.
+type Place [8]byte
+
+// Digest is an HMAC of something that must not be stored itself (a code, an invitation).
+type Digest [32]byte
+
+// ClaimKind says what a claim reports to the store.
+type ClaimKind uint8
+
+// The kinds of claims. The zero value is not a valid kind; a store answers it with an error.
+const (
+	// UseStep: the proof matched Step; mark it as used.
+	UseStep ClaimKind = iota + 1
+	// WrongCode: the proof matched no step of any device; count it against the place.
+	WrongCode
+	// WrongPassword: the proof matched Step, but the directory refused the password: count it
+	// against the step, which is used up by the third ([MaxWrongPasswords]).
+	WrongPassword
+)
+
+// A Claim asks the store to mark one step of one device as used, or to count a failure.
+type Claim struct {
+	Kind    ClaimKind
+	Account string
+	Version uint64 // of the Snapshot that the walk was made with
+	Token   Token
+	Place   Place
+	Now     time.Time
+
+	// For UseStep and WrongPassword.
+	Device string
+	Step   int64
+	Drift  int // what the device's drift is to be after UseStep; a change raises the version
+
+	// For WrongCode.
+	Miss Miss // the wrong code's mark: one already remembered by the place is not counted again
+	// Backoff[n-1] is how long the place has to wait after its nth wrong code; the last entry
+	// is for all that follow. A place whose last wrong code is older than Forget starts anew.
+	Backoff []time.Duration
+	Forget  time.Duration
+}
+
+// Miss is the mark of a wrong code: a truncated HMAC, of no use to anybody without the keyset.
+type Miss [4]byte
+
+// Answer is what became of a claim. The zero value is no answer, and lets nobody in.
+type Answer uint8
+
+// The answers. Rules are in the order in which a store MUST apply them:
+//
+//	Stale      Version is not the account's: nothing was changed (all kinds). But a token that
+//	           was answered Claimed within ClaimLifetime gets Claimed again first, provided
+//	           that the device is still there.
+//	Throttled  the place is backing off until Receipt.Until: nothing was changed (all kinds)
+//	Claimed    UseStep: the step is now used; the place is known (and used now); the count of
+//	           wrong codes that applied to the place is back to none; LastUsed and Drift are kept
+//	Used       UseStep, WrongPassword: a step at or above this one was claimed before by
+//	           another token, or the step was used up by wrong passwords
+//	Counted    WrongCode, WrongPassword: counted, or counted before. The same token counts once
+//	           for WrongPassword; the same Miss counts once for WrongCode.
+const (
+	NoAnswer Answer = iota
+	Claimed
+	Used
+	Throttled
+	Stale
+	Counted
+)
+
+// A Receipt answers one claim.
+type Receipt struct {
+	Answer   Answer
+	Failures int       // wrong codes that now count against the place (or wrong passwords against the step)
+	Until    time.Time // Throttled, Counted: when the place may try again; zero: now
+	Err      error     // the store could not tell; wraps ErrUnavailable
+}
+
+// TicketKind says what a ticket is for.
+type TicketKind uint8
+
+// The kinds of tickets.
+const (
+	EnrollmentTicket TicketKind = iota + 1
+	InvitationTicket
+)
+
+// A Ticket lets somebody who knows its secret do one thing for an account, once.
+// The secret itself is never stored.
+type Ticket struct {
+	Kind    TicketKind
+	Account string
+	Digest  Digest
+	Tries   int // how many times it may be checked
+	Expires time.Time
+}
