@@ -1,0 +1,38 @@
+// Package boltstore keeps devices, claims and tickets in one file on the local disk.
+//
+//	Claim ─┐                 ┌─ rules on a copy of each account's record
+//	Claim ─┼─► queue ─► writer ─► one transaction ─► one fsync ─► all answered
+//	Claim ─┘   (bounded)     │    appended to the journal, one value for all of them
+//	                         └─ now and then: a slice of the journal folded into the records
+//
+// A claim rewrites nothing but the end of the journal, so what arrives together shares a few
+// pages and one fsync. What the journal holds is also in memory; the index forgets a record only
+// once it was folded into the bucket of states.
+//
+// # Invariants
+//
+//  1. Nothing is answered before it is on disk. Memory changes after the commit, never before:
+//     a failed commit leaves it as it was, and is followed by a fresh look at the file, because
+//     a failed fsync does not tell what the file holds.
+//  2. A record in the bucket of states is never replaced by an older image from the journal:
+//     both carry the number of the transaction that made them.
+//  3. Only one process has the file open, by flock; the second gets [otp.ErrLocked].
+//  4. The store's memory is bounded: so many folded records are remembered, and as many
+//     others as [foldAccounts] and [foldOctets] allow to wait for folding.
+//
+// # The file
+//
+//	meta      "keyset" -> fingerprint; "ping" -> a counter
+//	devices   account -> labels, sealed seeds and parameters of its devices
+//	states    account -> version, last steps, recent tokens, places, wrong codes
+//	journal-N number of a transaction -> states of all accounts that it changed
+//	tickets   kind, account -> digest, tries, expiry
+//
+// # Decisions
+//
+//   - The journal keeps whole states (about 120 octets), not changes: replay needs no rules, so a
+//     newer binary cannot come to another conclusion than the one that answered.
+//   - The list of free pages is not written (NoFreelistSync): opening scans the file for it.
+//   - An expired ticket stays until its account gets another or tries it: there is one per kind and
+//     account at most.
+package boltstore

@@ -1,0 +1,182 @@
+package boltstore
+
+import (
+	"fmt"
+	"slices"
+
+	"otpgate/otp"
+)
+
+// Bounds of a record that the contract leaves open. Both are far above what the windows of an
+// account's devices can hold at once, and err to the side of refusing.
+const (
+	maxClaims     = 64 // tokens remembered per account
+	maxWrongSteps = 32 // steps with wrong passwords remembered per device
+)
+
+// apply carries out one claim on r in the order of the rules of [otp.Answer], and reports
+// whether r was changed.
+func (r *record) apply(c *otp.Claim) (receipt otp.Receipt, changed bool) {
+	now := millis(c.Now)
+	switch c.Kind {
+	case otp.UseStep:
+		if r.claimed(c.Token, now) {
+			return otp.Receipt{Answer: otp.Claimed}, false
+		}
+	case otp.WrongCode, otp.WrongPassword:
+	default:
+		return otp.Receipt{Err: fmt.Errorf("claim of kind %d: %w", c.Kind, otp.ErrUnavailable)}, false
+	}
+	if c.Version != r.version {
+		return otp.Receipt{Answer: otp.Stale}, false
+	}
+	f := r.failures(c.Place)
+	if now < f.until {
+		return otp.Receipt{Answer: otp.Throttled, Failures: f.count, Until: fromMillis(f.until)}, false
+	}
+	if c.Kind == otp.WrongCode {
+		return f.count1(c, now)
+	}
+	d := r.device(c.Device)
+	if d == nil { // only a caller that makes up devices gets here
+		return otp.Receipt{Answer: otp.Stale}, false
+	}
+	if c.Kind == otp.WrongPassword {
+		return r.wrongPassword(d, c, now)
+	}
+	if c.Step <= d.lastStep || d.usedUp(c.Step) {
+		return otp.Receipt{Answer: otp.Used}, false
+	}
+	r.use(d, c, now)
+	return otp.Receipt{Answer: otp.Claimed}, true
+}
+
+// claimed reports whether the token was answered Claimed within ClaimLifetime.
+func (r *record) claimed(t otp.Token, now int64) bool {
+	return slices.ContainsFunc(r.claims, func(c claim) bool { return c.token == t && c.alive(now) })
+}
+
+// alive allows for clocks of nodes that differ, in either direction.
+func (c *claim) alive(now int64) bool {
+	age := now - c.at
+	return max(age, -age) <= otp.ClaimLifetime.Milliseconds()
+}
+
+// failures are those that apply to the place: its own when it is known, else those of all others.
+func (r *record) failures(p otp.Place) *failures {
+	for i := range r.places {
+		if r.places[i].id == p {
+			return &r.places[i].failures
+		}
+	}
+	return &r.others
+}
+
+// use marks the step as used, and makes the place a known one without failures.
+func (r *record) use(d *device, c *otp.Claim, now int64) {
+	d.lastStep, d.lastUsed = c.Step, now
+	if d.drift != c.Drift {
+		d.drift = c.Drift
+		r.version++
+	}
+	d.wrong = slices.DeleteFunc(slices.Clone(d.wrong), func(w wrongStep) bool { return w.step <= c.Step })
+
+	r.claims = slices.DeleteFunc(r.claims, func(c claim) bool { return !c.alive(now) })
+	r.claims = lastN(append(r.claims, claim{token: c.Token, device: d.id, at: now}), maxClaims)
+
+	known := len(r.places)
+	r.places = slices.DeleteFunc(r.places, func(p place) bool { return p.id == c.Place })
+	if len(r.places) == known {
+		r.others = failures{} // they applied to this place until now
+	}
+	r.places = lastN(append(r.places, place{id: c.Place}), otp.MaxPlaces)
+}
+
+// usedUp reports whether wrong passwords have used up the step.
+func (d *device) usedUp(step int64) bool {
+	return step <= d.floor || slices.ContainsFunc(d.wrong, func(w wrongStep) bool {
+		return w.step == step && len(w.tokens) >= otp.MaxWrongPasswords
+	})
+}
+
+// wrongPassword counts a wrong password against the step.
+func (r *record) wrongPassword(d *device, c *otp.Claim, now int64) (otp.Receipt, bool) {
+	if c.Step <= d.lastStep && !r.lastClaimBy(d, c.Token, now) || d.usedUp(c.Step) {
+		return otp.Receipt{Answer: otp.Used}, false
+	}
+	i := slices.IndexFunc(d.wrong, func(w wrongStep) bool { return w.step == c.Step })
+	if i >= 0 && slices.Contains(d.wrong[i].tokens, c.Token) {
+		return otp.Receipt{Answer: otp.Counted, Failures: len(d.wrong[i].tokens)}, false
+	}
+	d.wrong = slices.Clone(d.wrong)
+	if i < 0 {
+		d.wrong = append(d.wrong, wrongStep{step: c.Step})
+		i = len(d.wrong) - 1
+	}
+	w := &d.wrong[i]
+	w.tokens = append(slices.Clone(w.tokens), c.Token)
+	receipt := otp.Receipt{Answer: otp.Counted, Failures: len(w.tokens)}
+	d.dropLowest()
+	return receipt, true
+}
+
+// dropLowest keeps the list of wrong steps bounded: the lowest step goes, and with it every
+// lower one, because what was forgotten must not be tried anew.
+func (d *device) dropLowest() {
+	if len(d.wrong) <= maxWrongSteps {
+		return
+	}
+	lowest := slices.MinFunc(d.wrong, func(a, b wrongStep) int {
+		if a.step < b.step {
+			return -1
+		}
+		return 1
+	}).step
+	d.floor = max(d.floor, lowest)
+	d.wrong = slices.DeleteFunc(d.wrong, func(w wrongStep) bool { return w.step <= lowest })
+}
+
+// lastClaimBy reports whether the device's last step was claimed by this token.
+func (r *record) lastClaimBy(d *device, t otp.Token, now int64) bool {
+	for _, c := range slices.Backward(r.claims) {
+		if c.device == d.id {
+			return c.token == t && c.alive(now)
+		}
+	}
+	return false
+}
+
+// count1 counts a wrong code, unless the place remembers it.
+func (f *failures) count1(c *otp.Claim, now int64) (otp.Receipt, bool) {
+	if c.Forget > 0 && f.count > 0 && now-f.last > c.Forget.Milliseconds() {
+		*f = failures{}
+	}
+	if slices.Contains(f.misses, c.Miss) {
+		return f.counted(now), false
+	}
+	f.count++
+	f.last, f.until = now, 0
+	if n := len(c.Backoff); n > 0 {
+		if wait := c.Backoff[min(f.count, n)-1].Milliseconds(); wait > 0 {
+			f.until = now + wait
+		}
+	}
+	f.misses = lastN(append(slices.Clone(f.misses), c.Miss), otp.MaxMisses)
+	return f.counted(now), true
+}
+
+func (f *failures) counted(now int64) otp.Receipt {
+	receipt := otp.Receipt{Answer: otp.Counted, Failures: f.count}
+	if f.until > now {
+		receipt.Until = fromMillis(f.until)
+	}
+	return receipt
+}
+
+// lastN returns the last n elements.
+func lastN[E any](s []E, n int) []E {
+	if len(s) > n {
+		return slices.Delete(s, 0, len(s)-n)
+	}
+	return s
+}
