@@ -1,0 +1,198 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"otpgate/otp"
+)
+
+func runCodes(t *testing.T, open Open) {
+	cases{
+		{"each entry of Backoff, the last one for all that follow", testBackoff},
+		{"no Backoff is no wait", func(x *exam) {
+			for n := 1; n <= 20; n++ {
+				c := x.wrongCode(n, 1, 0)
+				c.Backoff = nil
+				x.wantReceipt(c, otp.Counted, n, never)
+			}
+		}},
+		{"Backoff is taken from each claim", func(x *exam) {
+			x.want(x.wrongCode(1, 1, 0), otp.Counted)
+			c := x.wrongCode(2, 1, 0)
+			c.Backoff = []time.Duration{time.Second, 1500 * time.Millisecond}
+			x.wantReceipt(c, otp.Counted, 2, start.Add(1500*time.Millisecond))
+		}},
+		{"a wrong code older than Forget is forgotten", func(x *exam) {
+			x.wantReceipt(x.wrongCode(1, 1, 0), otp.Counted, 1, never)
+			x.wantReceipt(x.wrongCode(2, 1, time.Minute), otp.Counted, 2, start.Add(time.Minute+backoff[1]))
+			x.wantReceipt(x.wrongCode(3, 1, 61*time.Minute), otp.Counted, 3, start.Add(61*time.Minute+backoff[2]))
+			x.wantReceipt(x.wrongCode(4, 1, 121*time.Minute+time.Millisecond), otp.Counted, 1, never)
+			x.wantReceipt(x.wrongCode(1, 1, 122*time.Minute), otp.Counted, 2, start.Add(122*time.Minute+backoff[1]))
+		}},
+		{"a Forget of zero forgets nothing", func(x *exam) {
+			for n := 1; n <= 3; n++ {
+				c := x.wrongCode(n, 1, time.Duration(n)*24*time.Hour)
+				c.Forget = 0
+				if r := x.want(c, otp.Counted); r.Failures != n {
+					x.Fatalf("%d failures, want %d", r.Failures, n)
+				}
+			}
+		}},
+		{"the same wrong code counts once", func(x *exam) {
+			for range 5 {
+				x.wantReceipt(x.wrongCode(1, 1, 0), otp.Counted, 1, never)
+			}
+			until := start.Add(backoff[1])
+			x.wantReceipt(x.wrongCode(2, 1, 0), otp.Counted, 2, until)
+			x.wantReceipt(x.wrongCode(1, 1, time.Second), otp.Throttled, 2, until)
+			x.wantReceipt(x.wrongCode(1, 1, time.Minute), otp.Counted, 2, never)
+			x.wantReceipt(x.wrongCode(2, 1, time.Minute), otp.Counted, 2, never)
+		}},
+		{"asking again does not put off forgetting", func(x *exam) {
+			x.want(x.wrongCode(1, 1, 0), otp.Counted)
+			x.wantReceipt(x.wrongCode(1, 1, 50*time.Minute), otp.Counted, 1, never)
+			x.wantReceipt(x.wrongCode(1, 1, 70*time.Minute), otp.Counted, 1, never)
+			x.wantReceipt(x.wrongCode(2, 1, 71*time.Minute), otp.Counted, 2, start.Add(71*time.Minute+backoff[1]))
+		}},
+		{"MaxMisses wrong codes are remembered", testMisses},
+		{"a wrong code changes neither version nor devices", func(x *exam) {
+			for n := range 10 {
+				x.claim(x.wrongCode(n, 1, time.Duration(n)*time.Minute))
+			}
+			s := x.snapshot(x.account)
+			if s.Version != x.version || s.Devices[0].LastStep != 0 || !s.Devices[0].LastUsed.IsZero() {
+				x.Fatalf("wrong codes made %+v", s)
+			}
+		}},
+		{"many wrong codes", func(x *exam) {
+			for n := 1; n <= 300; n++ {
+				c := x.wrongCode(n, 1, time.Duration(n)*time.Second)
+				c.Backoff = []time.Duration{time.Second}
+				x.wantReceipt(c, otp.Counted, n, start.Add(time.Duration(n+1)*time.Second))
+			}
+		}},
+	}.run(t, open)
+}
+
+func testBackoff(x *exam) {
+	waits := []time.Duration{0, 0, time.Millisecond, 7 * time.Second, 90 * time.Minute, 2 * time.Hour}
+	now := time.Duration(0)
+	for n := 1; n <= len(waits)+3; n++ {
+		wait := waits[min(n, len(waits))-1]
+		until := never
+		if wait > 0 {
+			until = start.Add(now + wait)
+		}
+		c := x.wrongCode(n, 1, now)
+		c.Backoff, c.Forget = waits, 24*time.Hour
+		x.wantReceipt(c, otp.Counted, n, until)
+		if wait > 0 {
+			c = x.wrongCode(900+n, 1, now+wait-time.Millisecond)
+			x.wantReceipt(c, otp.Throttled, n, until)
+		}
+		now += wait
+	}
+}
+
+func testMisses(x *exam) {
+	count := func(mark, failures int) {
+		x.Helper()
+		c := x.wrongCode(mark, 1, 0)
+		c.Backoff = nil
+		x.wantReceipt(c, otp.Counted, failures, never)
+	}
+	for n := 1; n <= otp.MaxMisses; n++ {
+		count(n, n)
+	}
+	for n := 1; n <= otp.MaxMisses; n++ {
+		count(n, otp.MaxMisses) // all are remembered
+	}
+	count(100, otp.MaxMisses+1) // the first one makes room
+	count(2, otp.MaxMisses+1)
+	count(1, otp.MaxMisses+2)
+}
+
+// runPlaces proves whose wrong codes count against whom.
+func runPlaces(t *testing.T, open Open) {
+	cases{
+		{"places that are not known share one count", func(x *exam) {
+			x.wantReceipt(x.wrongCode(1, 1, 0), otp.Counted, 1, never)
+			x.wantReceipt(x.wrongCode(2, 2, 0), otp.Counted, 2, start.Add(backoff[1]))
+			x.want(x.wrongCode(3, 3, time.Second), otp.Throttled)
+			x.want(x.use(100, 1, 4, time.Second), otp.Throttled)
+		}},
+		{"a known place is not slowed down by others", func(x *exam) {
+			x.want(x.use(100, 1, 1, 0), otp.Claimed)
+			x.throttle(2)
+			x.want(x.use(101, 2, 3, time.Second), otp.Throttled)
+			x.want(x.use(101, 3, 1, time.Second), otp.Claimed)
+			x.wantReceipt(x.wrongCode(50, 1, time.Second), otp.Counted, 1, never)
+		}},
+		{"a known place does not slow down others", func(x *exam) {
+			x.want(x.use(100, 1, 1, 0), otp.Claimed)
+			x.want(x.use(101, 2, 2, 0), otp.Claimed)
+			x.throttle(1)
+			x.want(x.use(102, 3, 1, time.Second), otp.Throttled)
+			x.wantReceipt(x.wrongCode(50, 2, time.Second), otp.Counted, 1, never)
+			x.wantReceipt(x.wrongCode(50, 9, time.Second), otp.Counted, 1, never)
+			x.want(x.use(102, 3, 9, time.Second), otp.Claimed)
+		}},
+		{"a claim from a known place ends its count", func(x *exam) {
+			x.want(x.use(100, 1, 1, 0), otp.Claimed)
+			x.want(x.wrongCode(50, 1, 0), otp.Counted)
+			x.want(x.use(101, 2, 1, time.Second), otp.Claimed)
+			x.wantReceipt(x.wrongCode(50, 1, 2*time.Second), otp.Counted, 1, never)
+			x.wantReceipt(x.wrongCode(51, 1, 3*time.Second), otp.Counted, 2, start.Add(3*time.Second+backoff[1]))
+		}},
+		{"a claim from a place that was not known ends the shared count", func(x *exam) {
+			x.want(x.wrongCode(50, 1, 0), otp.Counted)
+			x.want(x.use(100, 1, 2, time.Second), otp.Claimed)
+			x.wantReceipt(x.wrongCode(50, 3, 2*time.Second), otp.Counted, 1, never)
+		}},
+		{"a claim from a known place leaves the shared count", func(x *exam) {
+			x.want(x.use(100, 1, 1, 0), otp.Claimed)
+			x.want(x.wrongCode(50, 2, 0), otp.Counted)
+			x.want(x.use(101, 2, 1, time.Second), otp.Claimed)
+			x.wantReceipt(x.wrongCode(51, 3, time.Second), otp.Counted, 2, start.Add(time.Second+backoff[1]))
+		}},
+		{"a place that becomes known leaves its shared count behind", func(x *exam) {
+			x.want(x.wrongCode(50, 1, 0), otp.Counted)
+			x.want(x.use(100, 1, 1, 0), otp.Claimed)
+			x.wantReceipt(x.wrongCode(51, 1, time.Second), otp.Counted, 1, never)
+		}},
+		{"an answer other than Claimed makes no place known", func(x *exam) {
+			x.want(x.use(100, 1, 1, 0), otp.Claimed)
+			x.want(x.use(100, 2, 2, 0), otp.Used)
+			x.throttle(3)
+			x.want(x.use(101, 4, 2, time.Second), otp.Throttled)
+		}},
+		{"MaxPlaces are known, the one used longest ago makes room", testMaxPlaces},
+	}.run(t, open)
+}
+
+func testMaxPlaces(x *exam) {
+	step := int64(100)
+	from := func(p int) {
+		x.Helper()
+		step++
+		x.want(x.use(step, int(step), p, time.Duration(step)*time.Second), otp.Claimed)
+	}
+	for p := 1; p <= otp.MaxPlaces; p++ {
+		from(p)
+	}
+	from(1) // used again: place 2 is the one used longest ago
+	from(100)
+	late := 10 * time.Minute
+	c := x.wrongCode(1, 200, late)
+	c.Backoff = []time.Duration{time.Hour}
+	x.want(c, otp.Counted) // everybody who is not known waits now
+	for p := 1; p <= otp.MaxPlaces; p++ {
+		answer := otp.Used
+		if p == 2 {
+			answer = otp.Throttled
+		}
+		x.want(x.use(step, 9000+p, p, late+time.Second), answer)
+	}
+	x.want(x.use(step, 9100, 100, late+time.Second), otp.Used)
+}
