@@ -1,0 +1,157 @@
+package radius
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"otpgate/directory"
+	"otpgate/otp"
+	"otpgate/otp/audit"
+)
+
+// attempt is one login on its way through the stages. One goroutine has it at a time.
+type attempt struct {
+	id      uint32 // in the log line and in the audit event
+	arrived time.Time
+	client  *client
+	source  netip.Addr
+	request request
+	way     answer // everything of the reply but its octets
+
+	name    string             // once it is decoded
+	account *directory.Account // once it is found
+	proof   otp.Attempt        // once the account is known
+	walked  otp.Walked         // once every code was compared
+
+	inDirectory, inStore, total time.Duration
+
+	decision otp.Decision // Drop until something else is decided
+	reason   otp.Reason
+	device   string
+	err      error // what a peer said; for the log
+}
+
+func newAttempt(c *client, r request, source netip.Addr, way answer, arrived time.Time) *attempt {
+	return &attempt{
+		id: rand.Uint32(), arrived: arrived, client: c, source: source, request: r, way: way,
+		reason: otp.ReasonPanic, // until somebody has decided
+	}
+}
+
+// decisionFor is what the outside sees of a refusal with this reason: a reject when somebody knows
+// that the answer is no; nothing when nobody could tell, so that the gateway asks another node.
+func decisionFor(r otp.Reason) otp.Decision {
+	switch r {
+	case otp.ReasonCodeWrong, otp.ReasonCodeUsed, otp.ReasonThrottled, otp.ReasonNoDevice,
+		otp.ReasonAccountUnknown, otp.ReasonAccountAmbiguous, otp.ReasonAccountDisabled,
+		otp.ReasonNotInGroup, otp.ReasonPasswordWrong, otp.ReasonPasswordEmpty,
+		otp.ReasonNoProof, otp.ReasonNameInvalid, otp.ReasonStateUnknown:
+		return otp.Reject
+	}
+	return otp.Drop
+}
+
+// refuse decides against the attempt.
+func (a *attempt) refuse(why otp.Reason) { a.decision, a.reason = decisionFor(why), why }
+
+// fail decides that nobody can tell, because a peer did not answer or the time ran out.
+func (a *attempt) fail(ctx context.Context, why otp.Reason, err error) {
+	if ctx.Err() != nil {
+		why = otp.ReasonTimeout
+	}
+	a.err = err
+	a.refuse(why)
+}
+
+// conclude takes over what became of the claim.
+func (a *attempt) conclude(ctx context.Context, r otp.Result) {
+	a.device = r.Match.Device
+	a.decision, a.reason = decide(r), r.Reason
+	if a.decision == otp.Drop {
+		if a.reason == "" || a.reason == otp.ReasonOK || r.Stale {
+			a.reason = otp.ReasonStoreUnavailable
+		}
+		a.fail(ctx, a.reason, r.Err)
+	}
+}
+
+// decide holds the only statement of this package that lets anybody in.
+func decide(r otp.Result) otp.Decision {
+	if r.OK && r.Reason == otp.ReasonOK && !r.Stale {
+		return otp.Accept
+	}
+	return decisionFor(r.Reason)
+}
+
+// event is the attempt as the audit trail keeps it.
+func (a *attempt) event(superseded bool) audit.Event {
+	e := audit.Event{
+		Time:     a.arrived,
+		Kind:     audit.Login,
+		Action:   "access",
+		ID:       a.hexID(),
+		Name:     printable(a.name),
+		Client:   a.client.Name,
+		Source:   a.source.String(),
+		Device:   a.device,
+		Decision: a.decision.String(),
+		Reason:   a.reason,
+		Total:    a.total,
+		Stages: &audit.Stages{
+			Directory: milliseconds(a.inDirectory),
+			Store:     milliseconds(a.inStore),
+			Total:     milliseconds(a.total),
+		},
+	}
+	if a.account != nil {
+		e.Account, e.Name = a.account.ID, a.account.Name
+	}
+	if a.request.station != "" {
+		e.Source += " " + printable(a.request.station)
+	}
+	if superseded {
+		e.Detail = "Not sent: the gateway had given the Identifier to another request."
+	}
+	return e
+}
+
+// log writes the one line of the attempt.
+func (a *attempt) log(ctx context.Context, logger *slog.Logger) {
+	if !logger.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	logger.LogAttrs(ctx, slog.LevelInfo, "access decision",
+		slog.String("attempt", a.hexID()),
+		slog.String("client", a.client.Name),
+		slog.String("name", printable(a.name)),
+		slog.String("decision", a.decision.String()),
+		slog.String("reason", string(a.reason)),
+		slog.String("device", a.device),
+		slog.Float64("directory_ms", milliseconds(a.inDirectory)),
+		slog.Float64("store_ms", milliseconds(a.inStore)),
+		slog.Float64("total_ms", milliseconds(a.total)),
+	)
+}
+
+func (a *attempt) hexID() string { return fmt.Sprintf("%08x", a.id) }
+
+// milliseconds keeps three places: microseconds.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// reasonOf sorts what a directory says.
+func reasonOf(err error) otp.Reason {
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return otp.ReasonAccountUnknown
+	case errors.Is(err, directory.ErrAmbiguous):
+		return otp.ReasonAccountAmbiguous
+	case errors.Is(err, directory.ErrNameInvalid):
+		return otp.ReasonNameInvalid
+	}
+	return otp.ReasonDirectoryUnavailable
+}

@@ -1,0 +1,206 @@
+package radius
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"otpgate/otp"
+	"otpgate/otp/audit"
+)
+
+// recordBudget bounds the writing of a required audit trail. It is apart from the budget of the
+// attempts, because that one ran out is worth recording too.
+const recordBudget = 500 * time.Millisecond
+
+// finish is the last stage: what was decided is recorded, counted, logged, sealed and sent, in
+// this order, so that nobody is let in without a trace.
+func (s *Server) finish(ctx context.Context, decided []*attempt) {
+	if len(decided) == 0 {
+		return
+	}
+	now := s.now()
+	for _, a := range decided {
+		a.total = now.Sub(a.arrived)
+	}
+	s.record(ctx, decided)
+	answers := make([]answer, 0, len(decided))
+	for _, a := range decided {
+		if way, ok := s.finishOne(ctx, a); ok {
+			answers = append(answers, way)
+		}
+	}
+	s.send(answers)
+}
+
+// record writes the audit trail of all of them in one call, and turns every decision into a drop
+// when a required trail cannot be written.
+func (s *Server) record(ctx context.Context, decided []*attempt) {
+	written := false
+	defer func() {
+		if written {
+			return
+		}
+		if p := recover(); p != nil {
+			s.panicked(p)
+		}
+		for _, a := range decided {
+			a.refuse(otp.ReasonAuditUnavailable)
+		}
+	}()
+	events := make([]audit.Event, len(decided))
+	for i, a := range decided {
+		events[i] = a.event(s.duplicates.superseded(a.way.entry))
+	}
+	ctx, cancel := context.WithTimeout(ctx, recordBudget)
+	defer cancel()
+	err := s.audit.Record(ctx, events...)
+	if err != nil && s.quiet.audit.allow(s.now()) {
+		s.logger.Error("audit trail not written, nobody is let in", "err", err,
+			"hint", "free the disk of data_dir; audit.required is what makes logins wait for it")
+	}
+	written = err == nil
+}
+
+// finishOne counts and logs one attempt, gives its slot back, and returns its reply if there is
+// one to be sent now. A refusal is put where it waits until it is due.
+func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now bool) {
+	defer s.slots.release()
+	sealed := false
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+			now = false
+		}
+		if !sealed {
+			s.duplicates.forget(a.way.entry)
+		}
+	}()
+	s.metrics.observe(a)
+	a.log(ctx, s.logger)
+	s.complain(a)
+	code, ok := codeFor(a.decision)
+	if !ok {
+		return way, false
+	}
+	octets, err := a.client.seal(a.request.packet, code)
+	if err != nil {
+		panic(err) // the reply is never longer than the request
+	}
+	way = a.way
+	way.octets = octets
+	due := a.arrived.Add(s.options.RejectDelay)
+	if a.decision == otp.Accept || !s.now().Before(due) {
+		sealed = true
+		return way, true
+	}
+	if sealed = s.refusals.add(due, way); !sealed {
+		s.metrics.unsent[unsentTooMany].Inc()
+	}
+	return way, false
+}
+
+// complain says at Error, once a minute, that a peer is missing: a person must act.
+func (s *Server) complain(a *attempt) {
+	switch {
+	case a.err == nil:
+	case a.reason == otp.ReasonDirectoryUnavailable && s.quiet.directory.allow(s.now()):
+		s.logger.Error("directory unavailable, attempts get no reply", "attempt", a.hexID(), "err", a.err)
+	case a.reason == otp.ReasonStoreUnavailable && s.quiet.store.allow(s.now()):
+		s.logger.Error("store unavailable, attempts get no reply", "attempt", a.hexID(), "err", a.err)
+	case a.reason == otp.ReasonTimeout && s.quiet.timeout.allow(s.now()):
+		s.logger.Error("attempts run out of time and get no reply", "attempt", a.hexID(), "err", a.err)
+	}
+}
+
+// abandon gives up an attempt that nobody has decided, as if there had been no slot for it.
+func (s *Server) abandon(a *attempt) {
+	s.duplicates.forget(a.way.entry)
+	s.slots.release()
+	s.discard(discardOverload, a.client, a.source, s.now())
+}
+
+// send remembers replies for duplicates and lets them go, except those whose request was
+// superseded.
+func (s *Server) send(answers []answer) {
+	for len(answers) > 0 {
+		k := answers[0].socket
+		var ready, rest []answer
+		for _, a := range answers {
+			switch {
+			case a.socket != k:
+				rest = append(rest, a)
+			case s.duplicates.answer(a.entry, a.octets):
+				ready = append(ready, a)
+			default:
+				s.metrics.unsent[unsentSuperseded].Inc()
+			}
+		}
+		s.transmit(k, ready)
+		answers = rest
+	}
+}
+
+// transmit writes replies of one socket.
+func (s *Server) transmit(k *socket, answers []answer) {
+	if len(answers) == 0 {
+		return
+	}
+	n, err := k.write(answers)
+	if n == 0 {
+		return
+	}
+	s.metrics.unsent[unsentFailed].Add(float64(n))
+	if s.quiet.writing.allow(s.now()) {
+		s.logger.Error("write failed", "address", k.local.String(), "err", err)
+	}
+}
+
+// discard counts a datagram that gets no answer. What it logs is limited per client, and in all
+// for addresses that belong to none.
+func (s *Server) discard(why discard, c *client, source netip.Addr, now time.Time) {
+	s.metrics.discarded[why].Inc()
+	say, name, limit := s.logger.Warn, "", s.quiet.strangers.of(source)
+	switch {
+	case c == nil:
+	case why == discardOverload:
+		say, name, limit = s.logger.Error, c.Name, &s.quiet.overload
+	case why == discardUnsigned:
+		name, limit = c.Name, &c.unsigned
+	default:
+		name, limit = c.Name, &c.discarding
+	}
+	if !limit.allow(now) {
+		return
+	}
+	say("packet discarded", "client", name, "source", source.String(), "reason", why.String(), "hint", why.hint())
+}
+
+// recovering is deferred around whatever decides attempts: a panic drops them, and is counted.
+func (s *Server) recovering(as ...*attempt) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	for _, a := range as {
+		a.refuse(otp.ReasonPanic)
+	}
+	s.panicked(p)
+}
+
+// panicked counts a panic and writes where it was, once a minute. What a panic says may hold what
+// somebody typed, unless it comes from the Go runtime.
+func (s *Server) panicked(p any) {
+	s.metrics.panics.Inc()
+	if !s.quiet.panics.allow(s.now()) {
+		return
+	}
+	text := fmt.Sprintf("%T", p)
+	if err, ok := p.(runtime.Error); ok {
+		text = err.Error()
+	}
+	s.logger.Error("panic recovered", "panic", text, "stack", string(debug.Stack()))
+}

@@ -1,0 +1,207 @@
+package radius
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+const (
+	batchSize     = 64      // datagrams per system call; more did not make it faster
+	receiveBuffer = 4 << 20 // octets that the kernel is asked to keep for us
+	controlSize   = 64      // octets of packet info, either family
+)
+
+// batchConn is what ipv4.PacketConn and ipv6.PacketConn have in common.
+type batchConn interface {
+	ReadBatch(ms []ipv4.Message, flags int) (int, error)
+	WriteBatch(ms []ipv4.Message, flags int) (int, error)
+	SetReadDeadline(t time.Time) error
+	Close() error
+}
+
+// socket is one UDP socket of one address family. Its reader alone uses the fields after pool.
+type socket struct {
+	batchConn
+	local    netip.AddrPort
+	wildcard bool // packet info tells the address that a datagram was sent to
+	six      bool
+	pool     sync.Pool // of *[]ipv4.Message, for writing
+
+	lastLocal   netip.Addr
+	lastControl []byte
+	info4       ipv4.ControlMessage
+	info6       ipv6.ControlMessage
+}
+
+// listen binds the sockets for an address "host:port". An empty host is every address of both
+// families, on a socket for each; "0.0.0.0" and "[::]" are those of one family.
+func listen(ctx context.Context, address string) ([]*socket, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("radius: listen on %q: %w", address, err)
+	}
+	if host != "" {
+		addr, err := net.ResolveUDPAddr("udp", address)
+		if err != nil {
+			return nil, fmt.Errorf("radius: listen on %q: %w", address, err)
+		}
+		network := "udp4"
+		if addr.IP.To4() == nil {
+			network = "udp6"
+		}
+		k, err := bind(ctx, network, addr.String())
+		if err != nil {
+			return nil, err
+		}
+		return []*socket{k}, nil
+	}
+	return listenBoth(ctx, port)
+}
+
+// listenBoth binds one port in both families. With port 0 the kernel chooses one for IPv4 that
+// may be taken in IPv6: then another is tried.
+func listenBoth(ctx context.Context, port string) ([]*socket, error) {
+	for try := 1; ; try++ {
+		four, err := bind(ctx, "udp4", net.JoinHostPort("0.0.0.0", port))
+		if err != nil {
+			return nil, err
+		}
+		six, err := bind(ctx, "udp6", fmt.Sprintf("[::]:%d", four.local.Port()))
+		switch {
+		case err == nil:
+			return []*socket{four, six}, nil
+		case errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL):
+			return []*socket{four}, nil // a machine without IPv6
+		}
+		four.Close()
+		if port != "0" || try == 16 {
+			return nil, err
+		}
+	}
+}
+
+func bind(ctx context.Context, network, address string) (*socket, error) {
+	var config net.ListenConfig
+	conn, err := config.ListenPacket(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("radius: %w", err)
+	}
+	udp := conn.(*net.UDPConn)
+	// The kernel gives less when net.core.rmem_max says so, which is no reason not to start.
+	_ = udp.SetReadBuffer(receiveBuffer)
+	k := &socket{six: network == "udp6"}
+	k.local = udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	k.local = netip.AddrPortFrom(k.local.Addr().Unmap(), k.local.Port())
+	k.wildcard = k.local.Addr().IsUnspecified()
+	k.pool.New = func() any { return new([]ipv4.Message) }
+	if k.six {
+		p := ipv6.NewPacketConn(udp)
+		k.batchConn = p
+		err = p.SetControlMessage(ipv6.FlagDst, k.wildcard)
+	} else {
+		p := ipv4.NewPacketConn(udp)
+		k.batchConn = p
+		err = p.SetControlMessage(ipv4.FlagDst, k.wildcard)
+	}
+	if k.wildcard && err != nil {
+		k.Close()
+		return nil, fmt.Errorf("radius: packet info on %s: %w", address, err)
+	}
+	return k, nil
+}
+
+// messages makes the buffers that the reader of k uses over and over. A datagram that does not
+// fit is cut, which does no harm: no packet is longer, the rest of such a datagram is padding.
+func (k *socket) messages() []ipv4.Message {
+	in := make([]ipv4.Message, batchSize)
+	for i := range in {
+		in[i].Buffers = [][]byte{make([]byte, maxLength)}
+		if k.wildcard {
+			in[i].OOB = make([]byte, controlSize)
+		}
+	}
+	return in
+}
+
+// arrivedAt is the address that a datagram was sent to, and the control message that makes the
+// reply leave from it (nil when it will anyway). Only the reader of k may call it; the octets may
+// be shared by anybody.
+func (k *socket) arrivedAt(m *ipv4.Message) (netip.Addr, []byte) {
+	if !k.wildcard || m.NN == 0 {
+		return k.local.Addr(), nil
+	}
+	var ip net.IP
+	var index int
+	if k.six {
+		if k.info6.Parse(m.OOB[:m.NN]) != nil {
+			return k.local.Addr(), nil
+		}
+		ip, index = k.info6.Dst, k.info6.IfIndex
+	} else {
+		if k.info4.Parse(m.OOB[:m.NN]) != nil {
+			return k.local.Addr(), nil
+		}
+		ip = k.info4.Dst
+	}
+	addr, ok := netip.AddrFromSlice(ip)
+	if !ok || addr.IsMulticast() {
+		return k.local.Addr(), nil
+	}
+	addr = addr.Unmap()
+	if !addr.IsLinkLocalUnicast() || !k.six {
+		index = 0 // the way back is for the routing table to find
+	}
+	if addr != k.lastLocal || index != 0 {
+		k.lastLocal, k.lastControl = addr, k.control(addr, index)
+	}
+	return addr, k.lastControl
+}
+
+func (k *socket) control(source netip.Addr, index int) []byte {
+	if k.six {
+		return (&ipv6.ControlMessage{Src: source.AsSlice(), IfIndex: index}).Marshal()
+	}
+	return (&ipv4.ControlMessage{Src: source.AsSlice()}).Marshal()
+}
+
+// answer is a sealed reply with the way that it has to go.
+type answer struct {
+	socket  *socket
+	peer    net.Addr
+	control []byte
+	entry   *entry // nil: nothing is remembered of it
+	octets  []byte
+}
+
+// write sends answers of this socket in as few system calls as it takes, and returns how many
+// could not be sent: the kernel says so for the first of a batch only, so that one is left out.
+func (k *socket) write(answers []answer) (unsent int, err error) {
+	pooled := k.pool.Get().(*[]ipv4.Message)
+	ms := (*pooled)[:0]
+	for i := range answers {
+		a := &answers[i]
+		ms = append(ms, ipv4.Message{Buffers: [][]byte{a.octets}, OOB: a.control, Addr: a.peer})
+	}
+	for rest := ms; len(rest) > 0; {
+		n, failed := k.WriteBatch(rest, 0)
+		n = max(n, 0)
+		if failed != nil || n == 0 {
+			unsent, err = unsent+1, failed
+			n++
+		}
+		rest = rest[n:]
+	}
+	clear(ms)
+	*pooled = ms[:0]
+	k.pool.Put(pooled)
+	return unsent, err
+}
