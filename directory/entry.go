@@ -1,0 +1,104 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// errEntryUnusable: the directory answered, with an entry that cannot be an account.
+var errEntryUnusable = errors.New("entry cannot be used")
+
+const (
+	attrID       = "entryUUID"            // RFC 4530
+	attrLocked   = "pwdAccountLockedTime" // draft-behera-ldap-password-policy section 5.3.3
+	lockedByHand = "000001010000Z"        // "locked permanently": only an administrator unlocks it
+)
+
+// find implements [source].
+func (s *servers) find(ctx context.Context, l lookup) (*Account, error) {
+	entries, more, err := s.search(ctx, s.request(anyOf(l.terms()...), 2, accountAttributes(s.config)...))
+	switch {
+	case ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject):
+		return nil, fmt.Errorf("base %q does not exist, or may not be read: %w", s.config.BaseDN, err)
+	case err != nil:
+		return nil, err
+	case more || len(entries) > 1:
+		return nil, ErrAmbiguous
+	case len(entries) == 0:
+		return nil, ErrNotFound
+	}
+	a, err := accountFrom(entries[0], s.config)
+	if err != nil || !s.config.Groups {
+		return a, err
+	}
+	a.Groups, err = s.walk.groups(a.DN, entries[0].GetEqualFoldAttributeValues("uid"), func(members []term) ([]Group, bool, error) {
+		entries, more, err := s.search(ctx, s.request(anyOf(members...), maxGroups, "cn"))
+		groups := make([]Group, len(entries))
+		for i, e := range entries {
+			groups[i] = groupFrom(e)
+		}
+		return groups, more, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// health implements [source]: it reads the root DSE (RFC 4512 section 5.1), which every server has.
+func (s *servers) health(ctx context.Context) error {
+	request := s.request("(objectClass=*)", 1, "1.1") // RFC 4511 section 4.5.1.8: no attributes
+	request.BaseDN, request.Scope = "", ldap.ScopeBaseObject
+	_, _, err := s.search(ctx, request)
+	return err
+}
+
+// request returns a search below the base. The server stops by itself when nobody waits any more.
+func (s *servers) request(filter string, limit int, attributes ...string) *ldap.SearchRequest {
+	seconds := int(math.Ceil(s.config.Timeout.Seconds()))
+	r := ldap.NewSearchRequest(s.config.BaseDN, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases,
+		limit, seconds, false, filter, attributes, nil)
+	r.EnforceSizeLimit = true
+	return r
+}
+
+// accountAttributes returns what is read of an account's entry, and nothing else.
+func accountAttributes(c Config) []string {
+	attributes := []string{attrID, "cn", "displayName", "preferredLanguage", attrLocked}
+	if c.Groups {
+		attributes = append(attributes, "uid")
+	}
+	return append(append(attributes, c.LoginAttributes...), c.MailAttributes...)
+}
+
+// accountFrom makes an account of an entry.
+func accountFrom(e *ldap.Entry, c Config) (*Account, error) {
+	first := func(attributes ...string) string {
+		for _, a := range attributes {
+			if v := e.GetEqualFoldAttributeValue(a); v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	a := &Account{
+		ID:        strings.ToLower(first(attrID)),
+		Directory: c.Name,
+		DN:        e.DN,
+		Name:      first(c.LoginAttributes...),
+		Mail:      first(c.MailAttributes...),
+		FullName:  first("displayName", "cn"),
+		Language:  first("preferredLanguage"),
+		Disabled:  first(attrLocked) == lockedByHand,
+	}
+	if a.ID == "" {
+		return nil, fmt.Errorf("%w: %w: %q has no %s, or the searcher may not read it",
+			ErrUnavailable, errEntryUnusable, e.DN, attrID)
+	}
+	return a, nil
+}

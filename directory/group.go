@@ -1,0 +1,119 @@
+package directory
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+const (
+	maxGroupDepth = 16  // groups in groups in groups
+	maxGroups     = 500 // per account
+	termsAtOnce   = 100 // in the filter of one search
+)
+
+// A walker finds the groups of an account, upward from what it is a member of.
+type walker struct {
+	logger *slog.Logger
+	warned atomic.Int64 // unix nanoseconds of the last warning
+	now    func() time.Time
+}
+
+// groups returns the groups that dn or one of uids is a member of, directly or through other
+// groups, each once, the direct ones first. parents returns the groups with one of these members,
+// and whether there are more than it returns. What lies beyond the bounds is left out, and told to the log:
+// a group that is not known lets nobody in.
+func (w *walker) groups(dn string, uids []string, parents func([]term) ([]Group, bool, error)) ([]Group, error) {
+	var found []Group
+	cut := false
+	seen := map[string]bool{foldDN(dn): true}
+	members := memberTerms(dn, uids)
+	for depth := 0; len(members) > 0; depth++ {
+		if depth == maxGroupDepth {
+			cut = true
+			break
+		}
+		var next []term
+		for batch := range slices.Chunk(members, termsAtOnce) {
+			level, more, err := parents(batch)
+			if err != nil {
+				return nil, err
+			}
+			cut = cut || more
+			for _, g := range level {
+				key := foldDN(g.DN)
+				if seen[key] {
+					continue
+				}
+				if len(found) == maxGroups {
+					cut = true
+					break
+				}
+				seen[key] = true
+				found = append(found, g)
+				next = append(next, memberTerms(g.DN, nil)...)
+			}
+		}
+		members = next
+	}
+	if cut {
+		w.warn(dn)
+	}
+	return found, nil
+}
+
+// memberTerms says how a group names its members: groupOfNames and its kin by DN, groupOfUniqueNames
+// by DN in another attribute, posixGroup by uid (RFC 2307).
+func memberTerms(dn string, uids []string) []term {
+	terms := []term{{"member", dn}, {"uniqueMember", dn}}
+	for _, uid := range uids {
+		terms = append(terms, term{"memberUid", uid})
+	}
+	return terms
+}
+
+// warn tells the log that an account has more groups than are looked up, once a minute.
+func (w *walker) warn(dn string) {
+	last, now := w.warned.Load(), w.now()
+	if (last == 0 || now.Sub(time.Unix(0, last)) >= time.Minute) && w.warned.CompareAndSwap(last, now.UnixNano()) {
+		w.logger.Warn("account has more groups than are looked up", "dn", dn,
+			"max_groups", maxGroups, "max_depth", maxGroupDepth)
+	}
+}
+
+func groupFrom(e *ldap.Entry) Group {
+	g := Group{Name: e.GetEqualFoldAttributeValue("cn"), DN: e.DN}
+	if dn, err := ldap.ParseDN(e.DN); g.Name == "" && err == nil && len(dn.RDNs) > 0 {
+		g.Name = dn.RDNs[0].Attributes[0].Value
+	}
+	return g
+}
+
+// equalDN compares distinguished names without regard to case and spelling (RFC 4517 section
+// 4.2.15). What is not a name is equal to nothing.
+func equalDN(a, b string) bool {
+	parsedA, err := ldap.ParseDN(a)
+	if err != nil || len(parsedA.RDNs) == 0 {
+		return false
+	}
+	parsedB, err := ldap.ParseDN(b)
+	return err == nil && parsedA.EqualFold(parsedB)
+}
+
+// foldDN returns a key that is the same for equal distinguished names.
+func foldDN(dn string) string {
+	parsed, err := ldap.ParseDN(dn)
+	if err != nil {
+		return dn
+	}
+	for _, rdn := range parsed.RDNs {
+		for _, a := range rdn.Attributes {
+			a.Value = strings.ToLower(a.Value)
+		}
+	}
+	return parsed.String()
+}

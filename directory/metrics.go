@@ -1,0 +1,88 @@
+package directory
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Values of the label operation.
+const (
+	opFind   = "find"   // account by name, and its groups
+	opMail   = "mail"   // account by mail address, and its groups
+	opBind   = "bind"   // password check
+	opHealth = "health" // is it there?
+	opDial   = "dial"   // one connection, until it can be used
+)
+
+// Values of the label state.
+const (
+	stateSearch       = "search"        // shared by all look-ups
+	statePasswordBusy = "password_busy" // checking a password
+	statePasswordIdle = "password_idle" // kept for the next one
+)
+
+type metrics struct {
+	durations   *prometheus.HistogramVec
+	connections *prometheus.GaugeVec
+	now         func() time.Time
+}
+
+func newMetrics(reg prometheus.Registerer, now func() time.Time) *metrics {
+	m := &metrics{
+		durations: promauto.With(reg).NewHistogramVec(prometheus.HistogramOpts{
+			Name:                            "otpgate_directory_operation_duration_seconds",
+			Help:                            "How long the directories took, by operation and result.",
+			Buckets:                         []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"operation", "result"}),
+		connections: promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
+			Name: "otpgate_directory_connections",
+			Help: "Connections to LDAP servers, by what they are used for.",
+		}, []string{"state"}),
+		now: now,
+	}
+	for _, state := range []string{stateSearch, statePasswordBusy, statePasswordIdle} {
+		m.connections.WithLabelValues(state)
+	}
+	for operation, results := range map[string][]string{
+		opFind:   {"ok", "not_found", "ambiguous", "unavailable"},
+		opMail:   {"ok", "not_found", "ambiguous", "unavailable"},
+		opBind:   {"ok", "refused", "unavailable"},
+		opHealth: {"ok", "unavailable"},
+		opDial:   {"ok", "unavailable"},
+	} {
+		for _, result := range results {
+			m.durations.WithLabelValues(operation, result)
+		}
+	}
+	return m
+}
+
+// observe is called with the time at which the operation began, and what became of it.
+func (m *metrics) observe(operation string, begin time.Time, err error) {
+	m.durations.WithLabelValues(operation, resultOf(err)).Observe(m.now().Sub(begin).Seconds())
+}
+
+// connected counts a connection in, or out with -1.
+func (m *metrics) connected(state string, delta float64) {
+	m.connections.WithLabelValues(state).Add(delta)
+}
+
+func resultOf(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ErrNotFound):
+		return "not_found"
+	case errors.Is(err, ErrAmbiguous):
+		return "ambiguous"
+	case errors.Is(err, ErrPasswordWrong):
+		return "refused"
+	}
+	return "unavailable"
+}

@@ -1,0 +1,171 @@
+package directory
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// DefaultTimeout is the longest that one look-up or one password check takes when [Config] does
+// not say otherwise. It is shorter than the retransmit timer of the gateways that wait for it.
+const DefaultTimeout = 2 * time.Second
+
+// Options are the settings and dependencies of a [Set].
+type Options struct {
+	// Directories, in order of preference: a name without a known realm belongs to the first one
+	// that the client may use.
+	Directories []Config
+	// CacheSize is how many accounts are remembered per directory; 0: 100,000.
+	CacheSize  int
+	Logger     *slog.Logger          // nil: nothing is logged
+	Registerer prometheus.Registerer // nil: metrics are kept but not registered
+	Now        func() time.Time      // required
+}
+
+// Config describes one directory: LDAP servers with the same content, or an LDIF file.
+type Config struct {
+	// Name is what clients, logs and [Account] call it.
+	Name string
+	// Realms are what may follow the @ of a name, or stand before its backslash, to say that the
+	// account is in this directory. Compared without regard to case.
+	Realms []string
+	// URLs of servers with the same content, in order of preference: ldap://host[:port] or
+	// ldaps://host[:port].
+	URLs []string
+	// StartTLS upgrades every ldap:// connection before anything else is sent on it; a server
+	// that will not is not used.
+	StartTLS bool
+	// RootCAs vouch for the servers' certificates; nil: the system's.
+	RootCAs *x509.CertPool
+	// BindDN and BindPassword are of the entry that searches; both empty: anonymous.
+	BindDN, BindPassword string
+	// BaseDN is the entry below which accounts and groups are.
+	BaseDN string
+	// LoginAttributes hold the names that a person may log in with; empty: uid.
+	LoginAttributes []string
+	// MailAttributes hold mail addresses; empty: mail.
+	MailAttributes []string
+	// Groups says whether the groups of an account are looked up, directly and through other
+	// groups. It costs a search for each level of nesting.
+	Groups bool
+	// Fresh is how long an answer is used without asking again; 0: every look-up asks.
+	Fresh time.Duration
+	// Stale is how long a known account is trusted while the directory is unavailable; below
+	// Fresh it means nothing.
+	Stale time.Duration
+	// LDIF is the path of a file that is the directory, read once by [New]. Without URLs.
+	LDIF string
+	// Timeout bounds one look-up, and one password check; 0: [DefaultTimeout].
+	Timeout time.Duration
+}
+
+// check returns the configuration with its defaults filled in, or all that is wrong with it.
+func (c Config) check() (Config, error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Name == "" {
+		bad("has no name")
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.Timeout < 0 || c.Fresh < 0 || c.Stale < 0 {
+		bad("a duration is negative")
+	}
+	c.LoginAttributes = orDefault(c.LoginAttributes, "uid")
+	c.MailAttributes = orDefault(c.MailAttributes, "mail")
+	attribute := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`) // RFC 4512 section 1.4, keystring
+	for _, a := range append(append([]string(nil), c.LoginAttributes...), c.MailAttributes...) {
+		if !attribute.MatchString(a) {
+			bad("%q is not the name of an attribute", a)
+		}
+	}
+	for _, r := range c.Realms {
+		if r == "" || strings.ContainsAny(r, `@\`) {
+			bad("%q is not a realm", r)
+		}
+	}
+	errs = append(errs, c.checkWhere()...)
+	return c, errors.Join(errs...)
+}
+
+// checkWhere checks the keys that say where the directory is.
+func (c Config) checkWhere() (errs []error) {
+	if c.LDIF != "" {
+		if len(c.URLs) > 0 || c.BindDN != "" || c.StartTLS {
+			return []error{errors.New("is a file: it has no servers, TLS or bind")}
+		}
+		return nil
+	}
+	if len(c.URLs) == 0 {
+		errs = append(errs, errors.New("has neither servers nor a file"))
+	}
+	for _, u := range c.URLs {
+		if _, err := parseURL(u, c.StartTLS); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if dn, err := ldap.ParseDN(c.BaseDN); err != nil || len(dn.RDNs) == 0 {
+		errs = append(errs, fmt.Errorf("base %q is not a distinguished name", c.BaseDN))
+	}
+	// A bind with a name but no password would be "unauthenticated", and may succeed: RFC 4513
+	// section 5.1.2.
+	if (c.BindDN == "") != (c.BindPassword == "") {
+		errs = append(errs, errors.New("bind name and bind password belong together"))
+	}
+	return errs
+}
+
+// An endpoint is where a server listens.
+type endpoint struct {
+	url     string // as configured, for people
+	host    string // the name that its certificate must be for
+	address string // host:port
+	tls     bool   // TLS from the first octet
+}
+
+func parseURL(raw string, startTLS bool) (endpoint, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return endpoint{}, fmt.Errorf("%q is not an LDAP server: want ldaps://host or ldap://host", raw)
+	}
+	e := endpoint{url: u.Scheme + "://" + u.Host, host: u.Hostname()}
+	port := u.Port()
+	switch u.Scheme {
+	case "ldap":
+		port = orPort(port, ldap.DefaultLdapPort)
+	case "ldaps":
+		e.tls = true
+		port = orPort(port, ldap.DefaultLdapsPort)
+		if startTLS {
+			return endpoint{}, fmt.Errorf("%q has TLS already: StartTLS is for ldap://", raw)
+		}
+	default:
+		return endpoint{}, fmt.Errorf("%q is not an LDAP server: want ldaps://host or ldap://host", raw)
+	}
+	e.address = net.JoinHostPort(e.host, port)
+	return e, nil
+}
+
+func orPort(port, otherwise string) string {
+	if port == "" {
+		return otherwise
+	}
+	return port
+}
+
+func orDefault(list []string, otherwise string) []string {
+	if len(list) == 0 {
+		return []string{otherwise}
+	}
+	return list
+}

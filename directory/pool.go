@@ -1,0 +1,263 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+const (
+	// searchConnections are shared by all look-ups of a directory: one carries as many searches at
+	// once as there are; the second is there while the first is being replaced.
+	searchConnections = 2
+	// penalty is how long a server that failed is tried after the others.
+	penalty = 10 * time.Second
+	// connectionLife is how long a connection is used, so that a node comes back to the servers
+	// that are preferred.
+	connectionLife = 5 * time.Minute
+)
+
+// servers is a directory made of LDAP servers with the same content.
+type servers struct {
+	config  Config
+	dialer  dialer
+	all     []*server
+	slots   [searchConnections]slot
+	next    atomic.Uint32
+	binders *binders
+	walk    walker
+	metrics *metrics
+	logger  *slog.Logger
+	now     func() time.Time
+	closing chan struct{}
+	once    sync.Once
+}
+
+// A server is one of them.
+type server struct {
+	endpoint
+	badUntil atomic.Int64 // unix nanoseconds
+	failing  atomic.Bool  // since it last worked; for the log
+}
+
+// A slot holds a connection that searches share. Whoever replaces it holds lock, a mutex that
+// can be waited for with a context.
+type slot struct {
+	lock       chan struct{}
+	connection *connection
+}
+
+func newServers(c Config, m *metrics, logger *slog.Logger, now func() time.Time) (*servers, error) {
+	s := &servers{
+		config:  c,
+		dialer:  dialer{c.StartTLS, c.RootCAs, c.BindDN, c.BindPassword, c.Timeout},
+		walk:    walker{logger: logger, now: now},
+		metrics: m, logger: logger, now: now,
+		closing: make(chan struct{}),
+	}
+	s.binders = newBinders(s)
+	for i := range s.slots {
+		s.slots[i].lock = make(chan struct{}, 1)
+	}
+	for _, u := range c.URLs {
+		e, err := parseURL(u, c.StartTLS)
+		if err != nil {
+			return nil, err
+		}
+		s.all = append(s.all, &server{endpoint: e})
+		if !e.tls && !c.StartTLS {
+			logger.Warn("passwords travel unencrypted to this server", "url", e.url)
+		}
+	}
+	return s, nil
+}
+
+// close closes all connections, and lets nobody make new ones.
+func (s *servers) close() {
+	s.once.Do(func() { close(s.closing) })
+	for i := range s.slots {
+		s.slots[i].lock <- struct{}{} // whoever is dialing has just been told to stop
+		if c := s.slots[i].connection; c != nil {
+			c.close()
+		}
+		<-s.slots[i].lock
+	}
+	s.binders.close()
+}
+
+// search runs a search on a shared connection, on another when that one is dead, and on the other
+// servers when the first fails; the time that is left is divided between them.
+func (s *servers) search(ctx context.Context, request *ldap.SearchRequest) (entries []*ldap.Entry, more bool, err error) {
+	slot := &s.slots[s.next.Add(1)%searchConnections]
+	var tried []*server
+	for range len(s.all) + searchConnections {
+		if ctx.Err() != nil {
+			err = cmp.Or(err, context.Cause(ctx))
+			break
+		}
+		var c *connection
+		var reused bool
+		if c, reused, tried, err = s.take(ctx, slot, tried); err != nil {
+			break
+		}
+		attempt, cancel := s.share(ctx, reused, tried)
+		entries, more, err = c.search(attempt, request)
+		cancel()
+		tried = s.settle(ctx, c, reused, tried, err)
+		c.release()
+		if !errors.Is(err, errBroken) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("%w: search: %w", ErrUnavailable, err)
+	}
+	return entries, more, nil
+}
+
+// share returns the context of one attempt: its part of the time that is left. A connection that
+// was there before is one attempt more, because it may be dead without knowing.
+func (s *servers) share(ctx context.Context, reused bool, tried []*server) (context.Context, context.CancelFunc) {
+	attempts := len(s.all) - len(tried)
+	if reused {
+		attempts++
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok || attempts < 2 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(attempts))
+}
+
+// settle draws the conclusions from an attempt, and returns the servers not to be tried again.
+func (s *servers) settle(ctx context.Context, c *connection, reused bool, tried []*server, err error) []*server {
+	if !errors.Is(err, errBroken) {
+		s.worked(c.from)
+		return tried
+	}
+	c.retire()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return tried // the caller gave up: that says nothing
+	}
+	// A connection that was there before may have been closed for being idle, or by a restart: the
+	// server gets another chance. One that does not answer is asked after the others.
+	if !reused || errors.Is(err, context.DeadlineExceeded) {
+		s.failed(c.from, err)
+	}
+	if !reused {
+		tried = append(tried, c.from)
+	}
+	return tried
+}
+
+// take returns a connection for searches, new or not, with a use of it that has to be released.
+func (s *servers) take(ctx context.Context, slot *slot, tried []*server) (*connection, bool, []*server, error) {
+	select {
+	case slot.lock <- struct{}{}:
+		defer func() { <-slot.lock }()
+	case <-ctx.Done():
+		return nil, false, tried, context.Cause(ctx)
+	}
+	if c := slot.connection; c != nil {
+		if s.young(c) && !slices.Contains(tried, c.from) && c.use() {
+			return c, true, tried, nil
+		}
+		c.retire()
+		slot.connection = nil
+	}
+	c, tried, err := s.connect(ctx, true, tried)
+	if err != nil {
+		return nil, false, tried, err
+	}
+	s.metrics.connected(stateSearch, 1)
+	c.onClose = func() { s.metrics.connected(stateSearch, -1) }
+	slot.connection = c
+	if !c.use() {
+		return nil, false, tried, fmt.Errorf("%w: %s: closed at once", errBroken, c.from.url)
+	}
+	return c, false, tried, nil
+}
+
+func (s *servers) young(c *connection) bool {
+	age := s.now().Sub(c.born)
+	return age >= 0 && age < connectionLife
+}
+
+// connect makes a connection to the best server that was not tried yet, bound as the searcher if
+// bind is true, and returns the servers that are not to be tried again.
+func (s *servers) connect(ctx context.Context, bind bool, tried []*server) (*connection, []*server, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-s.closing:
+			cancel(errClosed)
+		case <-ctx.Done():
+		}
+	}()
+	err := error(fmt.Errorf("%w: no server left to try", errBroken))
+	for _, server := range s.order() {
+		if slices.Contains(tried, server) {
+			continue
+		}
+		attempt, done := s.share(ctx, false, tried)
+		begin := s.now()
+		var c *connection
+		c, err = s.dialer.dial(attempt, server.endpoint, bind)
+		s.metrics.observe(opDial, begin, err)
+		done()
+		if err == nil {
+			c.from, c.born = server, begin
+			return c, tried, nil
+		}
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return nil, tried, context.Cause(ctx)
+		}
+		s.failed(server, err)
+		tried = append(tried, server)
+		if ctx.Err() != nil { // no time left for the others: that is not their fault
+			break
+		}
+	}
+	return nil, tried, err
+}
+
+// order returns the servers as they should be tried: those that failed lately come last, the one
+// that failed first before the others.
+func (s *servers) order() []*server {
+	now := s.now().UnixNano()
+	order := slices.Clone(s.all)
+	slices.SortStableFunc(order, func(a, b *server) int {
+		untilA, untilB := a.badUntil.Load(), b.badUntil.Load()
+		switch {
+		case untilA <= now && untilB <= now || untilA == untilB:
+			return 0
+		case untilA < untilB:
+			return -1
+		}
+		return 1
+	})
+	return order
+}
+
+func (s *servers) failed(server *server, err error) {
+	server.badUntil.Store(s.now().Add(penalty).UnixNano())
+	if server.failing.CompareAndSwap(false, true) {
+		s.logger.Warn("directory server failed", "url", server.url, "error", err)
+	}
+}
+
+func (s *servers) worked(server *server) {
+	if server.failing.CompareAndSwap(true, false) {
+		server.badUntil.Store(0)
+		s.logger.Info("directory server works", "url", server.url)
+	}
+}

@@ -1,0 +1,270 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A lookup is a question: which account has one of the values in one of the attributes?
+type lookup struct {
+	operation          string // opFind or opMail, for the metrics
+	attributes, values []string
+}
+
+// terms returns what has to be true, any of it.
+func (l lookup) terms() []term {
+	var terms []term
+	for _, attribute := range l.attributes {
+		for _, value := range l.values {
+			terms = append(terms, term{attribute, value})
+		}
+	}
+	return terms
+}
+
+// A source is one directory that can be asked: LDAP servers, or a file.
+type source interface {
+	// find returns the one account that the lookup describes. It MUST return an error wrapping ErrNotFound when there is none, ErrAmbiguous when there are
+	// several, and ErrUnavailable when it cannot tell, the last before the context's deadline.
+	find(ctx context.Context, l lookup) (*Account, error)
+	// authenticate returns nil only if the directory took the password; the others are
+	// ErrPasswordWrong and ErrUnavailable.
+	authenticate(ctx context.Context, dn, password string) error
+	// health returns an error wrapping ErrUnavailable when find could not answer.
+	health(ctx context.Context) error
+}
+
+// A home is one directory with its settings and what is remembered of it.
+type home struct {
+	Config
+	source source
+	cache  *cache
+	close  func()
+}
+
+// A Set is all the directories. It is safe for concurrent use.
+type Set struct {
+	names *names
+	homes []*home
+}
+
+// New reads the LDIF files and prepares the connections, but makes none: servers may be down.
+// The error names every directory that is configured wrongly.
+func New(o Options) (*Set, error) {
+	if o.Now == nil {
+		return nil, errors.New("directory: Options.Now is missing")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	logger := o.Logger.With("component", "directory")
+	m := newMetrics(o.Registerer, o.Now)
+	s := &Set{}
+	var errs []error
+	for i, c := range o.Directories {
+		h, err := newHome(c, o, m, logger)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("directory %q (number %d): %w", c.Name, i+1, err))
+			continue
+		}
+		s.homes = append(s.homes, h)
+	}
+	var err error
+	if s.names, err = newNames(o.Directories); err != nil {
+		errs = append(errs, fmt.Errorf("directory: %w", err))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(append(errs, s.Close())...)
+	}
+	return s, nil
+}
+
+func newHome(c Config, o Options, m *metrics, logger *slog.Logger) (*home, error) {
+	c, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	h := &home{Config: c, close: func() {}}
+	logger = logger.With("directory", c.Name)
+	if c.LDIF != "" {
+		if h.source, err = openFile(c, logger, o.Now); err != nil {
+			return nil, err
+		}
+	} else {
+		servers, err := newServers(c, m, logger, o.Now)
+		if err != nil {
+			return nil, err
+		}
+		h.source, h.close = servers, servers.close
+	}
+	h.source = &observed{source: h.source, metrics: m}
+	h.cache, err = newCache(c, o.CacheSize, logger, o.Now)
+	return h, err
+}
+
+// FindKnown is [Set.Find] for an account that was asked for within Fresh. It never blocks; false
+// says that Find has to be called, not that there is no such account.
+func (s *Set) FindKnown(name string, allowed []string) (*Account, bool) {
+	w, ok, err := s.names.route(name, allowed)
+	if err != nil || !ok {
+		return nil, false
+	}
+	return s.homes[w.directory].cache.known(w.key)
+}
+
+// Find returns the account with a login name. allowed are the names of the directories that the
+// client may use, in order of preference; empty: all.
+//
+// It returns an error wrapping [ErrNameInvalid], [ErrNotFound], [ErrAmbiguous], or
+// [ErrUnavailable] when the directory cannot tell in time and the account was not seen within
+// Stale. The account is then at most Fresh old, or at most Stale while the directory is unavailable.
+func (s *Set) Find(ctx context.Context, name string, allowed []string) (*Account, error) {
+	w, ok, err := s.names.route(name, allowed)
+	if err != nil {
+		return nil, fmt.Errorf("directory: %w", err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("directory: %w in the directories of this client", ErrNotFound)
+	}
+	h := s.homes[w.directory]
+	a, err := h.cache.find(ctx, w.key, func(ctx context.Context) (*Account, error) {
+		return h.source.find(ctx, lookup{opFind, h.LoginAttributes, w.values})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("directory %q: %w", h.Name, err)
+	}
+	return a, nil
+}
+
+// FindMail returns the account with a mail address, of whichever directory; all are asked, and
+// nothing is remembered.
+//
+// It returns an error wrapping [ErrNameInvalid] for what cannot be a mail address, [ErrNotFound],
+// [ErrAmbiguous] for an address that two accounts share, or [ErrUnavailable] when any directory
+// cannot tell: the address might be in that one as well.
+func (s *Set) FindMail(ctx context.Context, mail string) (*Account, error) {
+	mail = strings.TrimSpace(mail)
+	if len(mail) > 254 || !utf8.ValidString(mail) || strings.ContainsFunc(mail, unicode.IsControl) ||
+		strings.IndexByte(mail, '@') < 1 || strings.HasSuffix(mail, "@") {
+		return nil, fmt.Errorf("directory: %w: not a mail address", ErrNameInvalid)
+	}
+	accounts, errs := make([]*Account, len(s.homes)), make([]error, len(s.homes))
+	var asked sync.WaitGroup
+	for i, h := range s.homes {
+		asked.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, h.Timeout)
+			defer cancel()
+			if accounts[i], errs[i] = h.source.find(ctx, lookup{opMail, h.MailAttributes, []string{mail}}); errs[i] != nil {
+				errs[i] = fmt.Errorf("directory %q: %w", h.Name, errs[i])
+			}
+		})
+	}
+	asked.Wait()
+	return pickOne(accounts, errs)
+}
+
+// pickOne returns the only account among the answers of all directories.
+func pickOne(accounts []*Account, errs []error) (*Account, error) {
+	var found *Account
+	for i, err := range errs {
+		switch {
+		case err == nil && found != nil && found.ID != accounts[i].ID:
+			return nil, fmt.Errorf("directory: %w: %q and %q", ErrAmbiguous, found.Directory, accounts[i].Directory)
+		case err == nil && found == nil:
+			found = accounts[i]
+		case errors.Is(err, ErrAmbiguous):
+			return nil, err
+		}
+	}
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+	}
+	if found == nil {
+		return nil, fmt.Errorf("directory: %w with this mail address", ErrNotFound)
+	}
+	return found, nil
+}
+
+// Authenticate asks the account's directory whether the password is right, at once and every time:
+// nothing about passwords is remembered. It returns nil if it is, and else an error wrapping
+// [ErrPasswordWrong], [ErrPasswordEmpty] or [ErrUnavailable].
+func (s *Set) Authenticate(ctx context.Context, a *Account, password string) error {
+	// A password that begins with NUL is empty to a directory that is written in C.
+	if password == "" || password[0] == 0 {
+		return fmt.Errorf("directory: %w", ErrPasswordEmpty)
+	}
+	if a == nil || a.DN == "" { // RFC 4513 section 5.1.1: a bind without a name is anonymous
+		return fmt.Errorf("directory: %w: account without a name", ErrPasswordWrong)
+	}
+	for _, h := range s.homes {
+		if h.Name != a.Directory {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, h.Timeout)
+		defer cancel()
+		if err := h.source.authenticate(ctx, a.DN, password); err != nil {
+			return fmt.Errorf("directory %q: %w", h.Name, err)
+		}
+		return nil
+	}
+	return fmt.Errorf("directory: %w: no directory %q", ErrUnavailable, a.Directory)
+}
+
+// Health asks every directory for next to nothing, all at once, and returns by name what is wrong
+// with it: nil, or an error wrapping [ErrUnavailable].
+func (s *Set) Health(ctx context.Context) map[string]error {
+	errs := make([]error, len(s.homes))
+	var asked sync.WaitGroup
+	for i, h := range s.homes {
+		asked.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, h.Timeout)
+			defer cancel()
+			errs[i] = h.source.health(ctx)
+		})
+	}
+	asked.Wait()
+	health := make(map[string]error, len(s.homes))
+	for i, h := range s.homes {
+		health[h.Name] = errs[i]
+	}
+	return health
+}
+
+// Close closes all connections. Whatever is under way fails with [ErrUnavailable].
+func (s *Set) Close() error {
+	for _, h := range s.homes {
+		h.close()
+		h.cache.close()
+	}
+	return nil
+}
+
+// observed is a source whose operations are measured.
+type observed struct {
+	source
+	metrics *metrics
+}
+
+func (o *observed) find(ctx context.Context, l lookup) (a *Account, err error) {
+	defer func(begin time.Time) { o.metrics.observe(l.operation, begin, err) }(o.metrics.now())
+	return o.source.find(ctx, l)
+}
+
+func (o *observed) authenticate(ctx context.Context, dn, password string) (err error) {
+	defer func(begin time.Time) { o.metrics.observe(opBind, begin, err) }(o.metrics.now())
+	return o.source.authenticate(ctx, dn, password)
+}
+
+func (o *observed) health(ctx context.Context) (err error) {
+	defer func(begin time.Time) { o.metrics.observe(opHealth, begin, err) }(o.metrics.now())
+	return o.source.health(ctx)
+}
