@@ -94,6 +94,9 @@ func (f *file) add(r record, seen map[string]int) error {
 		}
 		appendValue(e, v.attribute, v.value)
 	}
+	if e.GetEqualFoldAttributeValue(attrLocked) == lockedByHand {
+		delete(f.passwords, key) // a server refuses them too
+	}
 	if e.GetEqualFoldAttributeValue(attrID) == "" {
 		appendValue(e, attrID, idFromDN(f.config.Name, key))
 	}
