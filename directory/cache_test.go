@@ -1,0 +1,234 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A rig is a cache with a directory that answers as the test says, and a clock that it moves.
+type rig struct {
+	*cache
+	at      time.Time
+	asked   atomic.Int64
+	account *Account
+	err     error
+}
+
+func newRig(t *testing.T, fresh, stale time.Duration) *rig {
+	t.Helper()
+	r := &rig{at: time.Unix(1_700_000_000, 0), account: &Account{ID: "1"}}
+	c := Config{Fresh: fresh, Stale: stale, Timeout: time.Minute}
+	var err error
+	if r.cache, err = newCache(c, 100, slog.New(slog.DiscardHandler), func() time.Time { return r.at }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.close)
+	return r
+}
+
+func (r *rig) ask(context.Context) (*Account, error) {
+	r.asked.Add(1)
+	if r.err != nil {
+		return nil, r.err
+	}
+	return r.account, nil
+}
+
+// expect finds alice, and says how often the directory must have been asked for it by then.
+func (r *rig) expect(t *testing.T, asked int64, want error) {
+	t.Helper()
+	a, err := r.find(t.Context(), "alice", r.ask)
+	if !errors.Is(err, want) || (err == nil) != (a != nil) || want == nil && err != nil {
+		t.Errorf("find = %v, %v; want %v", a, err, want)
+	}
+	if got := r.asked.Load(); got != asked {
+		t.Errorf("asked %d times, want %d", got, asked)
+	}
+}
+
+func TestFreshAnswerIsNotAskedForAgain(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	r.expect(t, 1, nil)
+	r.at = r.at.Add(time.Minute - 1)
+	r.expect(t, 1, nil)
+	r.at = r.at.Add(1)
+	if _, known := r.known("alice"); known {
+		t.Error("known when it is not fresh")
+	}
+	r.expect(t, 2, nil)
+	r.at = r.at.Add(-time.Hour) // a clock set back makes nothing fresh for an hour
+	r.expect(t, 3, nil)
+}
+
+func TestNothingIsFreshWithoutFresh(t *testing.T) {
+	r := newRig(t, 0, 0)
+	r.expect(t, 1, nil)
+	r.expect(t, 2, nil)
+	r.err = ErrNotFound
+	r.expect(t, 3, ErrNotFound)
+	r.expect(t, 4, ErrNotFound)
+	r.err = ErrUnavailable
+	r.expect(t, 5, ErrUnavailable)
+}
+
+func TestOldAccountServesWhileTheDirectoryIsGone(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	r.expect(t, 1, nil)
+	r.err = fmt.Errorf("%w: gone", ErrUnavailable)
+	r.at = r.at.Add(time.Minute)
+	r.expect(t, 2, nil)
+	r.expect(t, 2, nil) // nobody waits for a directory that has just failed
+	r.at = r.at.Add(probeEvery)
+	r.expect(t, 3, nil) // but it is tried again
+	r.expect(t, 3, nil)
+	r.at = r.at.Add(time.Hour)
+	r.expect(t, 4, ErrUnavailable) // older than Stale
+	r.err = nil
+	r.expect(t, 5, nil)
+	r.at = r.at.Add(time.Minute)
+	r.expect(t, 6, nil) // and it counts as there again
+}
+
+func TestAccountThatIsGoneIsNotTrusted(t *testing.T) {
+	for _, gone := range []error{ErrNotFound, ErrAmbiguous} {
+		r := newRig(t, time.Minute, time.Hour)
+		r.expect(t, 1, nil)
+		r.at = r.at.Add(time.Minute)
+		r.err = gone
+		r.expect(t, 2, gone)
+		r.at = r.at.Add(missingLife)
+		r.err = ErrUnavailable
+		r.expect(t, 3, ErrUnavailable)
+	}
+}
+
+func TestUnusableEntryIsNotAnOutage(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	r.expect(t, 1, nil)
+	r.at = r.at.Add(time.Minute)
+	r.err = fmt.Errorf("%w: %w", ErrUnavailable, errEntryUnusable)
+	r.expect(t, 2, nil)
+	r.expect(t, 3, nil) // still asked every time
+}
+
+func TestUnknownNameIsRememberedBriefly(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	r.err = ErrNotFound
+	r.expect(t, 1, ErrNotFound)
+	r.expect(t, 1, ErrNotFound)
+	r.at = r.at.Add(missingLife)
+	r.err = nil
+	r.expect(t, 2, nil)
+	r.expect(t, 2, nil)
+}
+
+func TestGuessedNamesPushOutNoAccount(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	r.expect(t, 1, nil)
+	r.err = ErrNotFound
+	for i := range 2 * missingSize {
+		if _, err := r.find(t.Context(), fmt.Sprint("guess", i), r.ask); !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	if _, known := r.known("alice"); !known {
+		t.Error("alice was pushed out")
+	}
+	r.missing.CleanUp()
+	if size := r.missing.EstimatedSize(); size > missingSize {
+		t.Errorf("%d unknown names are remembered", size)
+	}
+	r.err = nil
+	for i := range 1000 {
+		if _, err := r.find(t.Context(), fmt.Sprint("person", i), r.ask); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.accounts.CleanUp()
+	if size := r.accounts.EstimatedSize(); size > 100 {
+		t.Errorf("%d accounts are remembered, want 100 at most", size)
+	}
+}
+
+func TestOneQuestionForAllWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, time.Minute, time.Hour)
+		release := make(chan struct{})
+		slow := func(ctx context.Context) (*Account, error) {
+			<-release
+			if ctx.Err() != nil {
+				t.Errorf("whoever gave up took the answer from the others: %v", ctx.Err())
+			}
+			return r.ask(ctx)
+		}
+		gaveUp, cancel := context.WithCancel(t.Context())
+		first := make(chan error, 1)
+		go func() { _, err := r.find(gaveUp, "alice", slow); first <- err }()
+		synctest.Wait()
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				if a, err := r.find(t.Context(), "alice", slow); err != nil || a != r.account {
+					t.Errorf("find = %v, %v", a, err)
+				}
+			})
+		}
+		synctest.Wait()
+		cancel()
+		if err := <-first; !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			t.Errorf("who gave up: %v", err)
+		}
+		close(release)
+		all.Wait()
+		if r.asked.Load() != 1 {
+			t.Errorf("asked %d times", r.asked.Load())
+		}
+	})
+}
+
+func TestHangingDirectoryLeavesTimeToUseTheOldAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, time.Minute, time.Hour)
+		r.expect(t, 1, nil)
+		r.at = r.at.Add(time.Minute)
+		ended := make(chan struct{})
+		hang := func(ctx context.Context) (*Account, error) {
+			defer close(ended)
+			r.asked.Add(1)
+			<-ctx.Done()
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		for range 3 { // the first finds out, the others do not wait
+			a, err := r.find(ctx, "alice", hang)
+			if err != nil || a != r.account {
+				t.Fatalf("find = %v, %v", a, err)
+			}
+		}
+		deadline, _ := ctx.Deadline()
+		if left := time.Until(deadline); left != time.Second {
+			t.Errorf("%v of 2s left", left)
+		}
+		if r.asked.Load() != 2 {
+			t.Errorf("asked %d times", r.asked.Load())
+		}
+		<-ended // after Timeout, although nobody waits
+	})
+}
+
+func TestPanicInALookUpIsAnError(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	_, err := r.find(t.Context(), "alice", func(context.Context) (*Account, error) { panic("bug") })
+	if !errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+	r.expect(t, 1, nil)
+}
