@@ -2,7 +2,11 @@ package otp
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // An Attempt is one try to prove possession of a device of an account.
@@ -45,4 +49,111 @@ type Result struct {
 	Err   error     // with ReasonStoreUnavailable: what the store said
 }
 
-var _ = context.Background
+// Options are what a Verifier needs. Store, Keys and Now must be given.
+type Options struct {
+	Store     Store
+	Keys      Keys
+	Window    int             // steps either side of a device's expected step, 0 to 5
+	MaxDrift  int             // steps that a device's clock may be learned to be off, 0 to 10
+	CacheSize int             // accounts remembered; 0: 100,000, about 1 KiB each
+	Backoff   []time.Duration // nil: DefaultBackoff
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+}
+
+// A Verifier checks proofs. It is safe for concurrent use.
+type Verifier struct {
+	store   Store
+	keys    Keys
+	memory  *memory
+	window  int
+	drift   int
+	backoff []time.Duration
+	log     *slog.Logger
+	metrics *metrics
+	now     func() time.Time
+}
+
+const defaultCacheSize = 100_000
+
+// New returns a Verifier.
+func New(o Options) (*Verifier, error) {
+	switch {
+	case o.Store == nil || o.Keys == nil || o.Now == nil:
+		return nil, errors.New("otp: Store, Keys and Now must be given")
+	case o.Window < 0 || o.Window > 5:
+		return nil, errors.New("otp: window: 0 to 5 steps")
+	case o.MaxDrift < 0 || o.MaxDrift > 10:
+		return nil, errors.New("otp: max drift: 0 to 10 steps")
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = defaultCacheSize
+	}
+	if o.Backoff == nil {
+		o.Backoff = DefaultBackoff()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	m, err := newMemory(o.Store, o.Keys, o.CacheSize)
+	if err != nil {
+		return nil, err
+	}
+	return &Verifier{
+		store: o.Store, keys: o.Keys, memory: m,
+		window: o.Window, drift: o.MaxDrift, backoff: o.Backoff,
+		log: o.Logger.With("component", "otp"), metrics: newMetrics(o.Registerer), now: o.Now,
+	}, nil
+}
+
+// Place returns the place that parts describe, such as a client's name and a Calling-Station-Id.
+func (v *Verifier) Place(parts ...string) Place {
+	octets := make([][]byte, len(parts))
+	for i, p := range parts {
+		octets[i] = []byte(p)
+	}
+	sum := v.keys.MAC("place", octets...)
+	return Place(sum[:8])
+}
+
+// Token returns the token of the attempt that parts identify. They include the whole proof.
+func (v *Verifier) Token(parts ...[]byte) Token {
+	sum := v.keys.MAC("token", parts...)
+	return Token(sum[:16])
+}
+
+// WalkKnown walks with what the node remembers of the account, and never blocks. It is false when
+// the node remembers nothing: then Walk asks the store.
+func (v *Verifier) WalkKnown(a Attempt) (Walked, bool) {
+	k, ok := v.memory.cache.GetIfPresent(a.Account)
+	if !ok {
+		return Walked{}, false
+	}
+	return v.walk(a, k), true
+}
+
+// Walk compares the proof with every code that the account's devices may show now. It asks the
+// store for the devices unless the node remembers them; its error wraps [ErrUnavailable].
+func (v *Verifier) Walk(ctx context.Context, a Attempt) (Walked, error) {
+	if w, ok := v.WalkKnown(a); ok {
+		return w, nil
+	}
+	k, err := v.memory.load(ctx, a.Account)
+	if err != nil {
+		return Walked{}, err
+	}
+	return v.walk(a, k), nil
+}
+
+func (v *Verifier) walk(a Attempt, k *known) Walked {
+	w := Walked{Attempt: a, Version: k.version, Devices: len(k.devices), Now: v.now()}
+	for _, d := range k.devices {
+		w.Matches = d.walk(a.Proof, w.Now, v.window, v.drift, w.Matches)
+	}
+	return w
+}
+
+// Forget drops what the node remembers of an account.
+func (v *Verifier) Forget(account string) { v.memory.cache.Invalidate(account) }

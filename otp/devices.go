@@ -1,0 +1,216 @@
+package otp
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A NewDevice is a device to be added. Zero fields take the configured defaults.
+type NewDevice struct {
+	Account   string
+	Label     string // at most MaxLabel octets of printable text
+	Seed      []byte // nil: random, as long as the hash's output
+	Algorithm Algorithm
+	Digits    int
+	Period    time.Duration
+	ID        string // "": random; see [Device]
+}
+
+// MaxLabel is how many octets a device's label may have.
+const MaxLabel = 64
+
+var (
+	// ErrSeedShort: RFC 4226 section 4 (R6) wants 128 bits at least; 80 are accepted, because
+	// that is what many tokens in the field have.
+	ErrSeedShort = errors.New("the seed is shorter than 80 bits")
+	// ErrSeedInvalid: it is not base32.
+	ErrSeedInvalid = errors.New("the seed is not base32")
+	// ErrLabelInvalid: the label is too long or holds characters that cannot be printed.
+	ErrLabelInvalid = fmt.Errorf("a label has at most %d octets of printable text", MaxLabel)
+)
+
+// Limits of a seed, in octets.
+const (
+	minSeed = 10
+	maxSeed = 128
+)
+
+// DevicesOptions are what Devices needs.
+type DevicesOptions struct {
+	Store      Store
+	Keys       Keys
+	Issuer     string // in the otpauth URI
+	Algorithm  Algorithm
+	Digits     int
+	Period     time.Duration
+	MaxDevices int          // per account; 0: any number
+	Forget     func(string) // told the account whose devices changed; may be nil
+	Now        func() time.Time
+}
+
+// Devices adds, lists and removes the devices of accounts.
+type Devices struct{ o DevicesOptions }
+
+// NewDevices returns a Devices.
+func NewDevices(o DevicesOptions) (*Devices, error) {
+	if o.Store == nil || o.Keys == nil || o.Now == nil {
+		return nil, errors.New("otp: Store, Keys and Now must be given")
+	}
+	if err := check(o.Algorithm, o.Digits, o.Period); err != nil {
+		return nil, fmt.Errorf("otp: %w", err)
+	}
+	if o.Forget == nil {
+		o.Forget = func(string) {}
+	}
+	return &Devices{o}, nil
+}
+
+// Add stores a new device and returns it with its seed, which nothing gives away a second time.
+// Errors: [ErrTooManyDevices], [ErrExists], [ErrSeedShort], [ErrLabelInvalid], [ErrUnavailable].
+func (d *Devices) Add(ctx context.Context, n NewDevice) (Device, []byte, error) {
+	dev, seed, err := d.prepare(n)
+	if err != nil {
+		return Device{}, nil, err
+	}
+	errs, err := d.o.Store.AddDevices(ctx, []Device{dev}, d.o.MaxDevices)
+	if err == nil {
+		err = errs[0]
+	}
+	if err != nil {
+		return Device{}, nil, fmt.Errorf("add device: %w", err)
+	}
+	d.o.Forget(dev.Account)
+	return dev, seed, nil
+}
+
+// Import stores many devices, whatever the limit per account; errs[i] is about devices[i].
+// err reports that the store could not tell.
+func (d *Devices) Import(ctx context.Context, devices []NewDevice) (errs []error, err error) {
+	errs = make([]error, len(devices))
+	ready, of := make([]Device, 0, len(devices)), make([]int, 0, len(devices))
+	for i, n := range devices {
+		dev, _, err := d.prepare(n)
+		if errs[i] = err; err == nil {
+			ready, of = append(ready, dev), append(of, i)
+		}
+	}
+	if len(ready) == 0 {
+		return errs, nil
+	}
+	stored, err := d.o.Store.AddDevices(ctx, ready, 0)
+	if err != nil {
+		return nil, fmt.Errorf("import devices: %w", err)
+	}
+	for j, err := range stored {
+		errs[of[j]] = err
+		d.o.Forget(ready[j].Account)
+	}
+	return errs, nil
+}
+
+func (d *Devices) prepare(n NewDevice) (Device, []byte, error) {
+	dev := Device{
+		Account: n.Account, ID: n.ID, Label: strings.TrimSpace(n.Label), Created: d.o.Now(),
+		Algorithm: orElse(n.Algorithm, d.o.Algorithm), Digits: orElse(n.Digits, d.o.Digits), Period: orElse(n.Period, d.o.Period),
+	}
+	if err := check(dev.Algorithm, dev.Digits, dev.Period); err != nil {
+		return Device{}, nil, err
+	}
+	if dev.Account == "" {
+		return Device{}, nil, errors.New("a device needs an account")
+	}
+	if err := checkLabel(dev.Label); err != nil {
+		return Device{}, nil, err
+	}
+	if dev.ID == "" {
+		dev.ID = NewDeviceID()
+	}
+	seed := n.Seed
+	if seed == nil {
+		seed = make([]byte, dev.Algorithm.seedLength())
+		rand.Read(seed) // never fails
+	}
+	if len(seed) < minSeed || len(seed) > maxSeed {
+		return Device{}, nil, ErrSeedShort
+	}
+	var err error
+	dev.Sealed, err = d.o.Keys.Seal(seed, boundTo(dev.Account, dev.ID))
+	return dev, seed, err
+}
+
+func orElse[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+func checkLabel(label string) error {
+	if len(label) > MaxLabel || !utf8.ValidString(label) || strings.ContainsFunc(label, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ErrLabelInvalid
+	}
+	return nil
+}
+
+// idEncoding is lower-case base32 without padding.
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// NewDeviceID returns a random id: 80 bits.
+func NewDeviceID() string {
+	var b [10]byte
+	rand.Read(b[:]) // never fails
+	return DeviceID(b)
+}
+
+// DeviceID returns the id that 80 bits make, for ids that are derived from something.
+func DeviceID(b [10]byte) string { return idEncoding.EncodeToString(b[:]) }
+
+// List returns an account's devices; none, and no error, when there are none.
+func (d *Devices) List(ctx context.Context, account string) ([]Device, error) {
+	s, err := d.o.Store.Devices(ctx, account)
+	return s.Devices, err
+}
+
+// Rename sets a device's label.
+func (d *Devices) Rename(ctx context.Context, account, device, label string) error {
+	label = strings.TrimSpace(label)
+	if err := checkLabel(label); err != nil {
+		return err
+	}
+	return d.o.Store.RenameDevice(ctx, account, device, label)
+}
+
+// Remove revokes a device: it is refused from its next login on, on every node.
+func (d *Devices) Remove(ctx context.Context, account, device string) error {
+	err := d.o.Store.RemoveDevice(ctx, account, device)
+	d.o.Forget(account)
+	return err
+}
+
+// ParseSeed reads a seed as people and spreadsheets write it: base32 in either case, with spaces
+// or hyphens, with or without padding. Errors: [ErrSeedInvalid], [ErrSeedShort]; neither holds
+// anything of the seed.
+func ParseSeed(text string) ([]byte, error) {
+	text = strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' || r == '\t' {
+			return -1
+		}
+		return unicode.ToUpper(r)
+	}, text)
+	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(text, "="))
+	switch {
+	case err != nil || len(seed) > maxSeed:
+		return nil, ErrSeedInvalid
+	case len(seed) < minSeed:
+		return nil, ErrSeedShort
+	}
+	return seed, nil
+}

@@ -1,0 +1,115 @@
+package otp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
+)
+
+// known is what the node remembers of an account: the snapshot's version, and the keyed
+// generators of its devices. It is replaced, never changed.
+type known struct {
+	version uint64
+	devices []*knownDevice
+}
+
+type knownDevice struct {
+	id     string
+	digits int
+	period time.Duration
+	drift  int
+
+	mu        sync.Mutex
+	generator *generator
+}
+
+// memory remembers accounts, a bounded number of them.
+type memory struct {
+	store Store
+	keys  Keys
+	cache *otter.Cache[string, *known]
+	loads singleflight.Group
+}
+
+func newMemory(store Store, keys Keys, size int) (*memory, error) {
+	cache, err := otter.New(&otter.Options[string, *known]{MaximumSize: size})
+	if err != nil {
+		return nil, err
+	}
+	return &memory{store: store, keys: keys, cache: cache}, nil
+}
+
+// loadTime is how long a load may take when nobody waits for it any more.
+const loadTime = 5 * time.Second
+
+// load asks the store about an account. Those who ask at the same time share one answer; whoever
+// gives up does not take it from the others.
+func (m *memory) load(ctx context.Context, account string) (*known, error) {
+	ch := m.loads.DoChan(account, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
+		defer cancel()
+		snapshot, err := m.store.Devices(ctx, account)
+		if err != nil {
+			return nil, err
+		}
+		k, err := m.open(snapshot)
+		if err != nil {
+			return nil, err
+		}
+		if len(k.devices) > 0 { // else its first device must count at once, on every node
+			m.cache.Set(account, k)
+		}
+		return k, nil
+	})
+	select {
+	case r := <-ch:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*known), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+// open unseals the seeds of a snapshot. A seed that does not open means that the store was
+// tampered with or that the keyset is not the one it was sealed with: nobody can tell then.
+func (m *memory) open(s Snapshot) (*known, error) {
+	k := &known{version: s.Version, devices: make([]*knownDevice, len(s.Devices))}
+	for i, d := range s.Devices {
+		if err := check(d.Algorithm, d.Digits, d.Period); err != nil {
+			return nil, fmt.Errorf("%w: device %s: %w", ErrUnavailable, d.ID, err)
+		}
+		seed, err := m.keys.Open(d.Sealed, boundTo(s.Account, d.ID))
+		if err != nil {
+			return nil, fmt.Errorf("%w: the seed of device %s does not open: %w", ErrUnavailable, d.ID, err)
+		}
+		k.devices[i] = &knownDevice{
+			id: d.ID, digits: d.Digits, period: d.Period, drift: d.Drift,
+			generator: newGenerator(d.Algorithm, seed, d.Digits),
+		}
+		clear(seed)
+	}
+	return k, nil
+}
+
+// walk compares proof with every code of the window and returns the steps that match. It looks at
+// all of them, whichever matches.
+func (d *knownDevice) walk(proof Proof, now time.Time, window, maxDrift int, matches []Match) []Match {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	here := stepAt(now, d.period)
+	for offset := d.drift - window; offset <= d.drift+window; offset++ {
+		if proof.Match(d.generator.code(here + int64(offset))) {
+			matches = append(matches, Match{
+				Device: d.id, Digits: d.digits, Step: here + int64(offset), Offset: offset,
+				Drift: min(max(offset, -maxDrift), maxDrift),
+			})
+		}
+	}
+	return matches
+}

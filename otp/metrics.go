@@ -1,0 +1,56 @@
+package otp
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	verifications map[Reason]prometheus.Counter
+	offset        prometheus.Histogram
+	lockouts      prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	results := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "otpgate_otp_verifications_total",
+		Help: "Codes checked, by result.",
+	}, []string{"result"})
+	m := &metrics{
+		verifications: map[Reason]prometheus.Counter{},
+		offset: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "otpgate_otp_matched_step_offset",
+			Help:    "Steps by which the code of an accepted login was ahead of the node's clock.",
+			Buckets: []float64{-4, -3, -2, -1, 0, 1, 2, 3, 4},
+		}),
+		lockouts: f.NewCounter(prometheus.CounterOpts{
+			Name: "otpgate_otp_lockouts_total",
+			Help: "Wrong codes after which a place has to wait before it may try again.",
+		}),
+	}
+	for _, r := range []Reason{
+		ReasonOK, ReasonCodeWrong, ReasonCodeUsed, ReasonThrottled, ReasonNoDevice, ReasonPasswordWrong, ReasonStoreUnavailable,
+	} {
+		m.verifications[r] = results.WithLabelValues(string(r))
+	}
+	return m
+}
+
+func (m *metrics) observe(r Result) {
+	if r.Stale {
+		return // it is walked again
+	}
+	if c := m.verifications[r.Reason]; c != nil {
+		c.Inc()
+	}
+	if r.OK {
+		m.offset.Observe(float64(r.Match.Offset))
+	}
+}
+
+func (m *metrics) counted(r Receipt) {
+	if !r.Until.IsZero() {
+		m.lockouts.Inc()
+	}
+}

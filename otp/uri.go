@@ -1,0 +1,31 @@
+package otp
+
+import (
+	"bytes"
+	"strings"
+
+	pquerna "github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+)
+
+// URI returns what a QR code for authenticator apps holds: otpauth://totp/Issuer:name?secret=….
+// It gives the seed away.
+func (d *Devices) URI(dev Device, seed []byte, name string) string {
+	algorithm := map[Algorithm]pquerna.Algorithm{
+		SHA1: pquerna.AlgorithmSHA1, SHA256: pquerna.AlgorithmSHA256, SHA512: pquerna.AlgorithmSHA512,
+	}[dev.Algorithm]
+	key, err := totp.Generate(totp.GenerateOpts{
+		// A colon separates issuer and name.
+		Issuer:      strings.ReplaceAll(d.o.Issuer, ":", " "),
+		AccountName: strings.ReplaceAll(name, ":", " "),
+		Period:      uint(dev.Period.Seconds()),
+		Digits:      pquerna.Digits(dev.Digits),
+		Algorithm:   algorithm,
+		SecretSize:  uint(len(seed)),
+		Rand:        bytes.NewReader(seed), // the seed is there already
+	})
+	if err != nil {
+		return ""
+	}
+	return key.URL()
+}
