@@ -88,3 +88,9 @@ func stepAt(t time.Time, period time.Duration) int64 {
 	}
 	return s / p
 }
+
+// CodeAt returns the code that a device shows at a moment. It is for what plays the part of a
+// phone: the demonstration, and tests.
+func CodeAt(a Algorithm, seed []byte, digits int, period time.Duration, at time.Time) string {
+	return string(newGenerator(a, seed, digits).code(stepAt(at, period)))
+}

@@ -207,7 +207,7 @@ func ParseSeed(text string) ([]byte, error) {
 	}, text)
 	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(text, "="))
 	switch {
-	case err != nil || len(seed) > maxSeed:
+	case err != nil || len(seed) > maxSeed || strings.ContainsAny(text, "\r\n"): // which the decoder skips
 		return nil, ErrSeedInvalid
 	case len(seed) < minSeed:
 		return nil, ErrSeedShort

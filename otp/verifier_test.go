@@ -1,0 +1,348 @@
+package otp_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"otpgate/otp"
+	"otpgate/otp/boltstore"
+	"otpgate/otp/keyset"
+)
+
+// clock is a clock under control.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// faulty is a store whose claims can be made to fail.
+type faulty struct {
+	otp.Store
+	mu  sync.Mutex
+	err error
+}
+
+func (f *faulty) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+func (f *faulty) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
+	f.mu.Lock()
+	err := f.err
+	f.mu.Unlock()
+	if err == nil {
+		return f.Store.Claim(ctx, claims)
+	}
+	receipts := make([]otp.Receipt, len(claims))
+	for i := range receipts {
+		receipts[i] = otp.Receipt{Answer: otp.Claimed, Err: err} // Err is what counts
+	}
+	return receipts
+}
+
+type world struct {
+	t        *testing.T
+	clock    *clock
+	keys     *keyset.Keys
+	store    *faulty
+	verifier *otp.Verifier
+	devices  *otp.Devices
+	registry *prometheus.Registry
+	tokens   byte
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, clock: &clock{at: time.Unix(1_800_000_030, 0)}, registry: prometheus.NewRegistry()}
+	var err error
+	if w.keys, _, err = keyset.Open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	bolt, err := boltstore.Open(boltstore.Options{Path: filepath.Join(t.TempDir(), "store.db"), Now: w.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bolt.Close() })
+	w.store = &faulty{Store: otp.Observe(bolt, w.registry, w.clock.now)}
+	w.verifier = w.newNode(w.keys, w.registry)
+	w.devices, err = otp.NewDevices(otp.DevicesOptions{
+		Store: w.store, Keys: w.keys, Issuer: "Example", Algorithm: otp.SHA1, Digits: 6, Period: time.Minute,
+		MaxDevices: 5, Forget: w.verifier.Forget, Now: w.clock.now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// newNode is another node on the same store.
+func (w *world) newNode(keys otp.Keys, reg prometheus.Registerer) *otp.Verifier {
+	w.t.Helper()
+	v, err := otp.New(otp.Options{Store: w.store, Keys: keys, Window: 1, MaxDrift: 2, Registerer: reg, Now: w.clock.now})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
+func (w *world) add(account string) (otp.Device, []byte) {
+	w.t.Helper()
+	d, seed, err := w.devices.Add(context.Background(), otp.NewDevice{Account: account, Label: "phone"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return d, seed
+}
+
+// attempt is a new one, with a token of its own.
+func (w *world) attempt(account, code string) otp.Attempt {
+	w.tokens++
+	return otp.Attempt{
+		Account: account, Proof: otp.TypedCode(code), Place: w.verifier.Place("vpn", "198.51.100.7"),
+		Token: w.verifier.Token([]byte{w.tokens}),
+	}
+}
+
+func (w *world) want(v *otp.Verifier, a otp.Attempt, want otp.Reason) otp.Result {
+	w.t.Helper()
+	r := v.Verify(context.Background(), a)
+	if r.Reason != want || r.OK != (want == otp.ReasonOK) {
+		w.t.Errorf("%v (ok %v, %v), want %v", r.Reason, r.OK, r.Err, want)
+	}
+	return r
+}
+
+func TestOnlyCodesOfTheWindowPassOnce(t *testing.T) {
+	for offset := -5; offset <= 5; offset++ {
+		w := newWorld(t)
+		_, seed := w.add("alice")
+		code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now().Add(time.Duration(offset)*time.Minute))
+		if offset < -1 || offset > 1 {
+			w.want(w.verifier, w.attempt("alice", code), otp.ReasonCodeWrong)
+			continue
+		}
+		w.want(w.verifier, w.attempt("bob", code), otp.ReasonNoDevice)
+		first := w.attempt("alice", code)
+		w.want(w.verifier, first, otp.ReasonOK)
+		w.want(w.verifier, first, otp.ReasonOK) // the same packet again
+		w.want(w.verifier, w.attempt("alice", code), otp.ReasonCodeUsed)
+		w.want(w.newNode(w.keys, nil), w.attempt("alice", code), otp.ReasonCodeUsed)
+	}
+}
+
+func TestEveryDeviceOfTheAccountCounts(t *testing.T) {
+	w := newWorld(t)
+	var seeds [][]byte
+	for range 3 {
+		_, seed := w.add("alice")
+		seeds = append(seeds, seed)
+	}
+	_, foreign := w.add("bob")
+	for _, seed := range seeds {
+		w.want(w.verifier, w.attempt("alice", otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())), otp.ReasonOK)
+	}
+	w.want(w.verifier, w.attempt("alice", otp.CodeAt(otp.SHA1, foreign, 6, time.Minute, w.clock.now())), otp.ReasonCodeWrong)
+}
+
+func TestDevicesOfEachPeriodDigitsAndAlgorithm(t *testing.T) {
+	w := newWorld(t)
+	n := otp.NewDevice{Account: "alice", Algorithm: otp.SHA512, Digits: 8, Period: 30 * time.Second}
+	_, seed, err := w.devices.Add(context.Background(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := otp.CodeAt(n.Algorithm, seed, n.Digits, n.Period, w.clock.now())
+	w.want(w.verifier, w.attempt("alice", code[2:]), otp.ReasonCodeWrong)
+	w.want(w.verifier, w.attempt("alice", code), otp.ReasonOK)
+}
+
+func TestARevokedDeviceIsRefusedAtOnceOnEveryNode(t *testing.T) {
+	w := newWorld(t)
+	other := w.newNode(w.keys, nil)
+	d, seed := w.add("alice")
+	w.add("alice")
+	w.want(other, w.attempt("alice", otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())), otp.ReasonOK)
+	if err := w.devices.Remove(context.Background(), "alice", d.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.add(time.Minute)
+	w.want(other, w.attempt("alice", otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())), otp.ReasonCodeWrong)
+}
+
+func TestANewDeviceIsAcceptedAtOnceOnEveryNode(t *testing.T) {
+	w := newWorld(t)
+	other := w.newNode(w.keys, nil)
+	w.want(other, w.attempt("alice", "000000"), otp.ReasonNoDevice)
+	for range 2 {
+		_, seed := w.add("alice")
+		w.want(other, w.attempt("alice", otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())), otp.ReasonOK)
+	}
+}
+
+func TestStaleKnowledgeComesBackFromSettle(t *testing.T) {
+	w := newWorld(t)
+	other := w.newNode(w.keys, nil)
+	_, seed := w.add("alice")
+	code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	if _, err := other.Walk(context.Background(), w.attempt("alice", code)); err != nil {
+		t.Fatal(err)
+	}
+	w.add("alice")
+	walked, known := other.WalkKnown(w.attempt("alice", code))
+	if !known {
+		t.Fatal("the node forgot the account")
+	}
+	if r := other.Settle(context.Background(), []otp.Walked{walked})[0]; !r.Stale || r.OK {
+		t.Errorf("%+v, want a stale result", r)
+	}
+}
+
+func TestAStoreThatFailsLetsNobodyIn(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	a := w.attempt("alice", otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now()))
+	w.store.fail(otp.ErrUnavailable)
+	if r := w.want(w.verifier, a, otp.ReasonStoreUnavailable); !errors.Is(r.Err, otp.ErrUnavailable) {
+		t.Errorf("error %v", r.Err)
+	}
+	w.store.fail(nil)
+	w.want(w.verifier, a, otp.ReasonOK)
+}
+
+func TestAnotherKeysetOpensNoSeed(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	foreign, _, err := keyset.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.want(w.newNode(foreign, nil), w.attempt("alice", otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())), otp.ReasonStoreUnavailable)
+}
+
+func TestDriftIsLearnedUpToItsLimit(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	for _, step := range []struct {
+		ahead int // of the phone's clock
+		want  otp.Reason
+	}{
+		{1, otp.ReasonOK}, {2, otp.ReasonOK}, {3, otp.ReasonOK}, // drift 1, 2, 2
+		{4, otp.ReasonCodeWrong}, {0, otp.ReasonCodeWrong}, {1, otp.ReasonOK}, {0, otp.ReasonOK},
+	} {
+		w.clock.add(10 * time.Minute)
+		code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now().Add(time.Duration(step.ahead)*time.Minute))
+		w.want(w.verifier, w.attempt("alice", code), step.want)
+	}
+}
+
+func TestAClockThatJumpsLetsNoUsedStepIn(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	w.want(w.verifier, w.attempt("alice", code), otp.ReasonOK)
+	for _, jump := range []time.Duration{-time.Second, time.Second, -time.Minute, 2 * time.Minute, -time.Minute, time.Hour, -time.Hour} {
+		w.clock.add(jump)
+		if r := w.verifier.Verify(context.Background(), w.attempt("alice", code)); r.OK {
+			t.Errorf("accepted again after the clock jumped by %v", jump)
+		}
+	}
+}
+
+func TestGuessingElsewhereDoesNotLockOutAKnownPlace(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	w.want(w.verifier, w.attempt("alice", otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())), otp.ReasonOK)
+	guess := func(code string) otp.Result {
+		a := w.attempt("alice", code)
+		a.Place = w.verifier.Place("vpn", "203.0.113.66")
+		return w.verifier.Verify(context.Background(), a)
+	}
+	w.clock.add(time.Minute)
+	code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	for i := range 10 { // the same wrong code counts once
+		if r := guess("00000x"); r.Reason != otp.ReasonCodeWrong {
+			t.Fatalf("try %d of one wrong code: %v", i, r.Reason)
+		}
+	}
+	for _, g := range []string{"a", "b", "c", "d"} {
+		guess(g)
+	}
+	if r := guess(code); r.OK || r.Reason != otp.ReasonThrottled || r.Until.IsZero() {
+		t.Errorf("a guesser who backs off got %+v", r)
+	}
+	w.want(w.verifier, w.attempt("alice", code), otp.ReasonOK)
+}
+
+func TestThreeWrongPasswordsUseTheCodeUp(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	for i := range otp.MaxWrongPasswords {
+		walked, err := w.verifier.Walk(context.Background(), w.attempt("alice", code))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := w.verifier.WrongPassword(context.Background(), walked); r.OK || r.Reason != otp.ReasonPasswordWrong {
+			t.Errorf("wrong password %d: %+v", i+1, r)
+		}
+	}
+	w.want(w.verifier, w.attempt("alice", code), otp.ReasonCodeUsed)
+}
+
+func TestBatchesAreAnsweredInOrder(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	var walked []otp.Walked
+	for _, a := range []otp.Attempt{w.attempt("alice", "000000"), w.attempt("bob", code), w.attempt("alice", code), w.attempt("alice", code)} {
+		one, err := w.verifier.Walk(context.Background(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		walked = append(walked, one)
+	}
+	want := []otp.Reason{otp.ReasonCodeWrong, otp.ReasonNoDevice, otp.ReasonOK, otp.ReasonCodeUsed}
+	for i, r := range w.verifier.Settle(context.Background(), walked) {
+		if r.Reason != want[i] {
+			t.Errorf("%d: %v, want %v", i, r.Reason, want[i])
+		}
+	}
+}
+
+func TestNothingSecretIsPrinted(t *testing.T) {
+	for _, form := range []string{"%v", "%+v", "%#v", "%s"} {
+		if s := strings.TrimSpace(sprintf(form, otp.Attempt{Proof: otp.TypedCode("123456")})); strings.Contains(s, "123456") || strings.Contains(s, "313233") {
+			t.Errorf("%s prints %s", form, s)
+		}
+	}
+}
+
+func TestMetricsAreWellNamed(t *testing.T) {
+	w := newWorld(t)
+	problems, err := testutil.GatherAndLint(w.registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+}
