@@ -18,7 +18,7 @@
 //     both carry the number of the transaction that made them.
 //  3. Only one process has the file open, by flock; the second gets [otp.ErrLocked].
 //  4. The store's memory is bounded: so many folded records are remembered, and as many
-//     others as [foldAccounts] and [foldOctets] allow to wait for folding.
+//     others as the bounds of the journal let wait.
 //
 // # The file
 //

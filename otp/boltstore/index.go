@@ -6,9 +6,6 @@ import (
 	"sync"
 )
 
-// rememberedRecords is how many folded records the index remembers (about 600 octets each).
-const rememberedRecords = 65_536
-
 // index holds the records that were used last, and all that are not folded yet. The writer
 // changes it; others may look.
 type index struct {

@@ -8,12 +8,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// When a fold begins, and how many records are folded beside the claims of one transaction.
-const (
-	foldAccounts = 50_000
-	foldOctets   = 16 << 20
-	foldSlice    = 512
-)
+// bounds of what is kept in memory, and of the journal. Tests have small ones.
+type bounds struct {
+	remembered   int // folded records in the index, about 600 octets each
+	foldAccounts int // a fold begins when more records than this are waiting for it,
+	foldOctets   int // or when the journal is longer than this
+	foldSlice    int // records folded beside the claims of one transaction
+}
+
+var usual = bounds{remembered: 65_536, foldAccounts: 50_000, foldOctets: 16 << 20, foldSlice: 512}
 
 var journalPrefix = []byte("journal-")
 
@@ -66,7 +69,7 @@ type outcome struct {
 // finish writes what the group has changed, and folds a slice when a fold is under way.
 func (c *commit) finish() outcome {
 	j := c.store.journal
-	if !j.folded && (j.octets > foldOctets || c.store.index.dirtyCount() > foldAccounts) {
+	if b := &c.store.bounds; !j.folded && (j.octets > b.foldOctets || c.store.index.dirtyCount() > b.foldAccounts) {
 		j.startFold(c.store.index)
 	}
 	var images []byte
@@ -111,7 +114,7 @@ func (c *commit) append(j *journal, images []byte) {
 // the last.
 func (c *commit) fold(o *outcome) {
 	j := &o.journal
-	n := min(foldSlice, len(j.keys))
+	n := min(c.store.bounds.foldSlice, len(j.keys))
 	states := c.tx.Bucket(statesBucket)
 	for _, key := range j.keys[:n] {
 		r := c.store.index.dirtyRecord(key)

@@ -28,6 +28,7 @@ type Options struct {
 // Store is an [otp.Store] in one file. [Open] makes it.
 type Store struct {
 	options Options
+	bounds  bounds
 	logger  *slog.Logger
 	metrics *metrics
 
@@ -53,23 +54,24 @@ var errClosed = fmt.Errorf("boltstore: closed: %w", otp.ErrUnavailable)
 // Open opens the store, and creates the file with mode 0600 when there is none. It returns an
 // error that wraps [otp.ErrLocked] after a second when another process has it open.
 func Open(o Options) (*Store, error) {
-	return open(o, rememberedRecords)
+	return open(o, usual)
 }
 
-// open is Open with the number of folded records that the index remembers.
-func open(o Options, remembered int) (*Store, error) {
+// open is Open with bounds of the caller's.
+func open(o Options, b bounds) (*Store, error) {
 	logger := o.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
 		options: o,
+		bounds:  b,
 		logger:  logger.With("component", "boltstore"),
 		metrics: newMetrics(o.Registerer),
 		queue:   make(chan *request, 4096),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
-		index:   newIndex(remembered),
+		index:   newIndex(b.remembered),
 	}
 	if err := s.openFile(); err != nil {
 		return nil, err

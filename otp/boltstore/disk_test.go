@@ -1,0 +1,253 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"otpgate/otp"
+	"otpgate/otp/storetest"
+)
+
+var noon = time.Date(2031, 5, 4, 12, 0, 0, 0, time.UTC)
+
+func openAt(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func addDevice(t *testing.T, s otp.Store, account string) {
+	t.Helper()
+	errs, err := s.AddDevices(context.Background(), []otp.Device{{Account: account, ID: "device", Sealed: []byte("sealed"), Digits: 6, Period: time.Minute}}, 0)
+	if err = errors.Join(append(errs, err)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func useStep(account string, step int64, token byte) otp.Claim {
+	return otp.Claim{Kind: otp.UseStep, Account: account, Version: 1, Device: "device", Step: step, Token: otp.Token{token}, Now: noon}
+}
+
+func claimOne(s otp.Store, c otp.Claim) otp.Receipt {
+	return s.Claim(context.Background(), []otp.Claim{c})[0]
+}
+
+// TestDiskThatCannotBeWritten runs in a child whose files may not grow: the kernel refuses its
+// writes with EFBIG, as it would with ENOSPC on a full disk.
+func TestDiskThatCannotBeWritten(t *testing.T) {
+	if os.Getenv("OTPGATE_BOLTSTORE_DISK") != "" {
+		for _, limit := range []uint64{0, 4096, 8192} {
+			t.Run(fmt.Sprint("limit ", limit), func(t *testing.T) { testDisk(t, limit) })
+		}
+		return
+	}
+	child := exec.Command(os.Args[0], "-test.run=^TestDiskThatCannotBeWritten$", "-test.v")
+	child.Env = append(os.Environ(), "OTPGATE_BOLTSTORE_DISK=1")
+	out, err := child.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestDiskThatCannotBeWritten/limit_0")) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// limitFiles forbids this process to write at or beyond the offset; it returns what undoes that.
+func limitFiles(t *testing.T, offset uint64) (undo func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: offset, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func testDisk(t *testing.T, limit uint64) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	undo := limitFiles(t, limit)
+	for range 3 {
+		var waiting sync.WaitGroup
+		for n := range 64 {
+			waiting.Go(func() {
+				r := claimOne(s, useStep("a", int64(101+n), byte(10+n)))
+				if !errors.Is(r.Err, otp.ErrUnavailable) || r.Answer != otp.NoAnswer {
+					t.Errorf("claim on a disk that cannot be written: %+v", r)
+				}
+			})
+		}
+		waiting.Wait()
+	}
+	if _, err := s.Ping(context.Background()); !errors.Is(err, otp.ErrUnavailable) {
+		t.Errorf("Ping: %v", err)
+	}
+	if err := s.RemoveDevice(context.Background(), "a", "device"); !errors.Is(err, otp.ErrUnavailable) {
+		t.Errorf("RemoveDevice: %v", err)
+	}
+	if snap, err := s.Devices(context.Background(), "a"); err != nil || snap.Devices[0].LastStep != 100 {
+		t.Errorf("what is on disk can be read: %+v, %v", snap, err)
+	}
+	undo()
+	if _, err := s.Ping(context.Background()); err != nil {
+		t.Fatalf("the store does not recover: %v", err)
+	}
+	check := func(s otp.Store, step int64, token byte, want otp.Answer) {
+		t.Helper()
+		if r := claimOne(s, useStep("a", step, token)); r.Answer != want {
+			t.Errorf("step %d: %+v, want answer %d", step, r, want)
+		}
+	}
+	check(s, 100, 2, otp.Used)
+	check(s, 100, 1, otp.Claimed)
+	check(s, 101, 200, otp.Claimed) // not used in memory alone
+	check(s, 101, 201, otp.Used)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := openAt(t, path)
+	check(again, 101, 202, otp.Used)
+	check(again, 102, 203, otp.Claimed)
+}
+
+// hang blocks the writer as a disk that does not answer would.
+func hang(t *testing.T, s *Store) (release func()) {
+	t.Helper()
+	tx, err := s.db.Load().Begin(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = tx.Rollback() }
+}
+
+func TestDiskThatHangs(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, s, "a")
+	release := hang(t, s)
+	t.Run("deadline", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+		defer cancel()
+		if r := s.Claim(ctx, []otp.Claim{useStep("a", 100, 1)})[0]; !errors.Is(r.Err, otp.ErrUnavailable) || !errors.Is(r.Err, context.DeadlineExceeded) {
+			t.Fatalf("%+v", r)
+		}
+	})
+	t.Run("cancel", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(30*time.Millisecond, cancel)
+		if err := s.RemoveDevice(ctx, "a", "device"); !errors.Is(err, otp.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	})
+	t.Run("more than the queue holds", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		var waiting sync.WaitGroup
+		for range cap(s.queue) + 500 {
+			waiting.Go(func() {
+				if r := s.Claim(ctx, []otp.Claim{useStep("a", 100, 1)})[0]; !errors.Is(r.Err, otp.ErrUnavailable) {
+					t.Errorf("%+v", r)
+				}
+			})
+		}
+		waiting.Wait()
+	})
+	release()
+	// Whoever has left is not there to be told: the step was not taken for any of them, except for
+	// the one whom the writer had already begun with.
+	if r := claimOne(s, useStep("a", 101, 2)); r.Answer != otp.Claimed {
+		t.Fatalf("after the hang: %+v", r)
+	}
+}
+
+func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	release := hang(t, s)
+	answers := make([]otp.Receipt, 50)
+	requests := make([]*request, len(answers))
+	for n := range requests { // as Claim does, but all of them before Close
+		claim := useStep("a", 100, byte(n))
+		requests[n] = &request{ctx: context.Background(), claims: 1, done: make(chan struct{}), run: func(c *commit) { answers[n] = c.claim(&claim) }}
+		s.queue <- requests[n]
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	release()
+	claimed := 0
+	for n, r := range requests {
+		<-r.done
+		if r.err != nil || answers[n].Err != nil {
+			t.Errorf("%v, %+v", r.err, answers[n])
+		}
+		if answers[n].Answer == otp.Claimed {
+			claimed++
+		}
+	}
+	if err := <-closed; err != nil || claimed != 1 {
+		t.Fatalf("%d claimed, Close: %v", claimed, err)
+	}
+	storetest.WantUnavailable(t, s, context.Background(), "closed", useStep("a", 101, 1))
+	if r := claimOne(openAt(t, path), useStep("a", 100, 200)); r.Answer != otp.Used {
+		t.Fatalf("%+v", r)
+	}
+}
+
+// TestJournalIsFoldedAtClose looks into the file.
+func TestJournalIsFoldedAtClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	for n := range 50 {
+		claimOne(s, useStep("a", int64(100+n), byte(n)))
+	}
+	if s.journal.size() == 0 {
+		t.Fatal("claims did not go to the journal")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
+			if bytes.HasPrefix(name, journalPrefix) {
+				t.Errorf("journal %x is left", name)
+			}
+			return nil
+		})
+	})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := openAt(t, path)
+	if snap, err := again.Devices(context.Background(), "a"); err != nil || snap.Devices[0].LastStep != 149 {
+		t.Fatalf("%+v, %v", snap, err)
+	}
+}

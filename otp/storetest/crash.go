@@ -1,0 +1,234 @@
+package storetest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"otpgate/otp"
+)
+
+// Crash describes a store to [RunCrash].
+type Crash struct {
+	// Start prepares, once and in the parent only, what all rounds share (a folder, a server), and
+	// returns what Open has to know about it.
+	Start func(t *testing.T) string
+	// Open opens the store, in the parent and in the children, one after the other. The caller closes it.
+	Open func(where string) (otp.Store, error)
+	// Rounds is how many children are killed at random points.
+	Rounds int
+}
+
+// What a child is told.
+const (
+	envRole  = "OTPGATE_STORETEST_ROLE"
+	envWhere = "OTPGATE_STORETEST_WHERE"
+	envRound = "OTPGATE_STORETEST_ROUND"
+
+	roleLoad = "load"   // claims under load until it is killed
+	roleDie  = "answer" // kills itself between claim and reply
+)
+
+const (
+	crashAccounts = 4
+	crashWorkers  = 12
+	roundSteps    = 1_000_000 // each round claims higher steps than the one before
+)
+
+// RunCrash proves that a killed process loses no claim that it had an answer to. The calling test
+// must call it first, and with the same name every time: children run the same test.
+func RunCrash(t *testing.T, c Crash) {
+	if role := os.Getenv(envRole); role != "" {
+		c.child(t, role)
+		return
+	}
+	where := c.Start(t)
+	x := c.open(t, where)
+	for n := range crashAccounts {
+		x.add(crashAccount(n), deviceID(n))
+	}
+	x.close()
+	t.Run("killed at random points", func(t *testing.T) {
+		for round := 1; round <= c.Rounds; round++ {
+			c.killAtRandom(t, where, round)
+		}
+	})
+	t.Run("killed between claim and reply", func(t *testing.T) {
+		for round := c.Rounds + 1; round <= c.Rounds+3; round++ {
+			c.killBeforeReply(t, where, round)
+		}
+	})
+}
+
+func crashAccount(n int) string { return fmt.Sprint("crash-", n) }
+
+// crashed is a store that others are killed over.
+type crashed struct{ *exam }
+
+func (c Crash) open(t *testing.T, where string) *crashed {
+	t.Helper()
+	s, err := c.Open(where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &crashed{&exam{T: t, store: s, version: 1}}
+}
+
+func (x *crashed) close() {
+	x.Helper()
+	if err := x.store.Close(); err != nil {
+		x.Fatal(err)
+	}
+}
+
+// of makes a claim of an account of the crash tests. variant 0 is the token of the child.
+func (x *exam) of(account int, step int64, variant int) otp.Claim {
+	claim := x.use(step, int(step)*crashAccounts*2+account*2+variant, account, 0)
+	claim.Account, claim.Device, claim.Version = crashAccount(account), deviceID(account), x.version
+	return claim
+}
+
+// command makes a child of this test.
+func command(t *testing.T, role, where string, round int) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, _, _ := strings.Cut(t.Name(), "/")
+	cmd := exec.Command(self, "-test.run=^"+top+"$", "-test.count=1", "-test.timeout=5m")
+	cmd.Env = append(os.Environ(), envRole+"="+role, envWhere+"="+where, fmt.Sprintf("%s=%d", envRound, round))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// child is the process that gets killed.
+func (c Crash) child(t *testing.T, role string) {
+	round := 0
+	if _, err := fmt.Sscan(os.Getenv(envRound), &round); err != nil {
+		t.Fatal(err)
+	}
+	x := c.open(t, os.Getenv(envWhere))
+	first := int64(round * roundSteps)
+	if role == roleDie {
+		x.want(x.of(0, first, 0), otp.Claimed)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	reports := os.NewFile(3, "reports")
+	var steps [crashAccounts]atomic.Int64
+	var workers sync.WaitGroup
+	for n := range crashWorkers {
+		workers.Go(func() {
+			for account := n % crashAccounts; ; {
+				step := first + steps[account].Add(1)
+				r := x.store.Claim(context.Background(), []otp.Claim{x.of(account, step, 0)})[0]
+				if r.Err != nil {
+					fmt.Println("child:", r.Err)
+					os.Exit(3)
+				}
+				if r.Answer == otp.Claimed { // not when another worker was faster with a higher step
+					_, _ = fmt.Fprintf(reports, "%d %d\n", account, step)
+				}
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// killAtRandom kills a child after a random number of its reports, and looks what became of all of them.
+func (c Crash) killAtRandom(t *testing.T, where string, round int) {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Close() }()
+	var output bytes.Buffer
+	cmd := command(t, roleLoad, where, round)
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &output, &output, []*os.File{writer}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = writer.Close()
+	fatal := rand.IntN(300)
+	var reported [crashAccounts][]int64
+	count := 0
+	lines := bufio.NewReader(reader)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			break // a line that was cut is no report
+		}
+		var account int
+		var step int64
+		if _, err := fmt.Sscan(line, &account, &step); err != nil {
+			t.Fatalf("report %q: %v", line, err)
+		}
+		reported[account] = append(reported[account], step)
+		if count++; count > fatal && cmd.Process != nil {
+			_ = cmd.Process.Signal(syscall.SIGKILL)
+		}
+	}
+	wantKilled(t, cmd.Wait(), &output)
+	x := c.open(t, where)
+	for account, steps := range reported {
+		x.wantUsed(account, steps)
+	}
+	x.close()
+}
+
+// wantKilled fails the test when the child ended in any other way.
+func wantKilled(t *testing.T, err error, output *bytes.Buffer) {
+	t.Helper()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("the child ended by itself: %v\n%s", err, output)
+	}
+}
+
+// wantUsed proves that no step in the list, each of them reported as claimed, is accepted from anybody
+// else, and that the one who claimed the last one still may.
+func (x *exam) wantUsed(account int, steps []int64) {
+	x.Helper()
+	if len(steps) == 0 {
+		return
+	}
+	var batch []otp.Claim
+	for _, step := range steps {
+		batch = append(batch, x.of(account, step, 1))
+	}
+	for i, r := range x.store.Claim(x.context(), batch) {
+		if r.Err != nil || r.Answer != otp.Used {
+			x.Fatalf("step %d of account %d was reported as claimed; now: %s, %v", steps[i], account, name(r.Answer), r.Err)
+		}
+	}
+}
+
+// killBeforeReply has a child kill itself when it has its answer, and nobody else has.
+func (c Crash) killBeforeReply(t *testing.T, where string, round int) {
+	t.Helper()
+	var output bytes.Buffer
+	cmd := command(t, roleDie, where, round)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	wantKilled(t, cmd.Run(), &output)
+	x := c.open(t, where)
+	step := int64(round * roundSteps)
+	x.want(x.of(0, step, 1), otp.Used)
+	x.want(x.of(0, step, 0), otp.Claimed)
+	x.want(x.of(0, step, 1), otp.Used)
+	late := x.of(0, step, 0)
+	late.Now = late.Now.Add(otp.ClaimLifetime + time.Second)
+	x.want(late, otp.Used)
+	x.close()
+}
