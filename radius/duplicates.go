@@ -18,7 +18,7 @@ const duplicateLifetime = 30 * time.Second
 // processed again, and the claim's token gives it its first answer.
 const (
 	maxDuplicates     = 1 << 18
-	maxDuplicateBytes = 64 << 20
+	maxDuplicateBytes = 96 << 20
 	duplicateOverhead = 256 // of an entry without its reply, the map's share included
 )
 
@@ -59,8 +59,8 @@ const (
 	fresh                   // never seen, or it supersedes an older request: work on it
 )
 
-// duplicates remembers requests and their replies. One mutex: an operation takes a fraction of a
-// microsecond, and the reader of a socket does one per packet.
+// duplicates remembers requests and their replies. One mutex: a request takes it twice, each time
+// for less than a microsecond.
 type duplicates struct {
 	seed       maphash.Seed
 	maxEntries int

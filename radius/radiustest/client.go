@@ -23,6 +23,7 @@ type Client struct {
 	server netip.AddrPort
 	secret string
 	in     chan datagram
+	next   byte // Identifier
 }
 
 type datagram struct {
@@ -92,6 +93,15 @@ func (c *Client) read() {
 
 // Addr is the address that the client sends from.
 func (c *Client) Addr() netip.AddrPort { return c.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// Login returns an Access-Request like the function of that name, with the Identifier after the
+// one before, so that 256 of them can be under way at a time.
+func (c *Client) Login(name, password string) *Request {
+	q := Login(c.secret, name, password)
+	q.Identifier = c.next
+	c.next++
+	return q
+}
 
 // Send sends each of the packets in turn.
 func (c *Client) Send(packets ...[]byte) {

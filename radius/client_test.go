@@ -1,0 +1,117 @@
+package radius
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLongestPrefixFindsTheClient(t *testing.T) {
+	secret := []byte("s")
+	clients := []Client{
+		{Name: "wide", Networks: prefixes("10.0.0.0/8", "2001:db8::/32"), Secret: secret},
+		{Name: "narrow", Networks: prefixes("10.1.0.0/16"), Secret: secret},
+		{Name: "host", Networks: prefixes("10.1.2.3/32", "2001:db8:1::5/128"), Secret: secret},
+		{Name: "site", Networks: prefixes("2001:db8:1::/48", "10.1.3.77/24"), Secret: secret},
+		{Name: "mapped", Networks: prefixes("::ffff:172.16.0.0/108"), Secret: secret},
+		{Name: "local", Networks: prefixes("fe80::/10"), Secret: secret},
+	}
+	w := newWorld(t, func(o *Options, _ *world) { o.Clients = clients })
+	for _, c := range []struct{ from, want string }{
+		{"10.2.0.1", "wide"},
+		{"10.1.0.1", "narrow"},
+		{"10.1.2.3", "host"},
+		{"10.1.2.4", "narrow"},
+		{"10.1.3.1", "site"},
+		{"::ffff:10.1.2.3", "host"},
+		{"172.31.255.255", "mapped"},
+		{"172.32.0.0", ""},
+		{"11.0.0.1", ""},
+		{"2001:db8:1::5", "host"},
+		{"2001:db8:1::6", "site"},
+		{"2001:db8:2::6", "wide"},
+		{"2001:db9::1", ""},
+		{"fe80::1%eth0", "local"},
+		{"::1", ""},
+	} {
+		got := ""
+		if k := w.table.Load().find(netip.MustParseAddr(c.from)); k != nil {
+			got = k.Name
+		}
+		if got != c.want {
+			t.Errorf("%s belongs to %q, want %q", c.from, got, c.want)
+		}
+	}
+	if k := w.table.Load().find(netip.Addr{}); k != nil {
+		t.Errorf("the zero address belongs to %q", k.Name)
+	}
+}
+
+func TestClientsThatCannotBeAreAllReported(t *testing.T) {
+	ok := Client{Name: "ok", Networks: prefixes("10.0.0.0/8"), Secret: []byte("s")}
+	with := func(f func(*Client)) []Client {
+		c := ok
+		c.Name, c.Networks = "other", prefixes("11.0.0.0/8")
+		f(&c)
+		return []Client{ok, c}
+	}
+	for _, c := range []struct {
+		name    string
+		clients []Client
+		want    string
+	}{
+		{"same prefix", with(func(c *Client) { c.Networks = prefixes("10.0.0.0/8") }), `network 10.0.0.0/8 belongs to client "ok" already`},
+		{"same prefix, other spelling", with(func(c *Client) { c.Networks = prefixes("::ffff:10.9.9.9/104") }), `belongs to client "ok" already`},
+		{"same prefix twice", with(func(c *Client) { c.Networks = prefixes("11.0.0.0/8", "11.1.0.0/8") }), `belongs to client "other" already`},
+		{"same name", with(func(c *Client) { c.Name = "ok" }), "the name is used twice"},
+		{"no name", with(func(c *Client) { c.Name = "" }), "the name is empty"},
+		{"no secret", with(func(c *Client) { c.Secret = nil }), "the secret is empty"},
+		{"no networks", with(func(c *Client) { c.Networks = nil }), "no networks"},
+		{"no prefix", with(func(c *Client) { c.Networks = []netip.Prefix{{}} }), "not valid"},
+		{"wide mapped", with(func(c *Client) { c.Networks = prefixes("::ffff:0:0/90") }), "wider than the v4-mapped"},
+		{"policy", with(func(c *Client) { c.MessageAuthenticator = 7 }), "unknown message authenticator policy 7"},
+		{"login", with(func(c *Client) { c.Login = 7 }), "unknown login 7"},
+		{"two at once", with(func(c *Client) { c.Login, c.Secret = 7, nil }), "unknown login 7"},
+	} {
+		w := newWorld(t)
+		before := w.table.Load()
+		err := w.SetClients(c.clients)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		}
+		if w.table.Load() != before {
+			t.Errorf("%s: the clients were replaced", c.name)
+		}
+		if _, err := New(Options{Listen: []string{"127.0.0.1:0"}, Clients: c.clients, Accounts: w.accounts, Codes: w.codes, Audit: w.trail, Now: time.Now}); err == nil {
+			t.Errorf("%s: New takes what SetClients refuses", c.name)
+		}
+	}
+}
+
+func TestClientsNeverPrintTheirSecret(t *testing.T) {
+	c := Client{Name: "vpn", Networks: prefixes("10.0.0.0/8"), Secret: []byte(testSecret)}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		if text := fmt.Sprintf(format, c); strings.Contains(text, testSecret) || strings.Contains(text, fmt.Sprint(c.Secret)) {
+			t.Errorf("%s prints %s", format, text)
+		}
+	}
+	proof := codeAtEnd("geheim123456")
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if text := fmt.Sprintf(format, proof); strings.Contains(text, "geheim") {
+			t.Errorf("%s prints %s", format, text)
+		}
+	}
+}
+
+func TestSecretsAreCopied(t *testing.T) {
+	secret := []byte(testSecret)
+	w := newWorld(t, func(o *Options, _ *world) {
+		o.Clients = []Client{{Name: "vpn", Networks: prefixes("192.0.2.0/24"), Secret: secret}}
+	})
+	clear(secret)
+	if got := w.feed("192.0.2.1:1000", goodLogin("alice", testCode)); len(got) != 1 {
+		t.Errorf("%d replies after the caller's secret was wiped", len(got))
+	}
+}
