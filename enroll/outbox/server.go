@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -31,7 +30,7 @@ type Options struct {
 	// Hook, if any, is asked before a recipient (AtRecipient) and a mail's text (AtText) are
 	// taken; its error is the answer. A *smtp.SMTPError says which.
 	Hook func(stage Stage, to string, conn net.Conn) error
-	Now  func() time.Time
+	Now  func() time.Time // nil: mails have no time of arrival
 }
 
 // Stage is a place in an SMTP dialogue where a [Options.Hook] is asked.
@@ -59,7 +58,7 @@ type Server struct {
 // Listen starts a server. Its only errors are those of the socket.
 func Listen(o Options) (*Server, error) {
 	if o.Now == nil {
-		return nil, errors.New("outbox: Options.Now is missing")
+		o.Now = func() time.Time { return time.Time{} }
 	}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"

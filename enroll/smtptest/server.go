@@ -60,7 +60,7 @@ type fault struct {
 func Start(tb testing.TB, o Options) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, fault: map[string]*fault{}}
-	box := outbox.Options{Username: o.Username, Password: o.Password, Direct: o.Direct, Hook: s.hook, Now: time.Now}
+	box := outbox.Options{Username: o.Username, Password: o.Password, Direct: o.Direct, Hook: s.hook}
 	if !o.Plain {
 		var certificate tls.Certificate
 		certificate, s.CAFile, s.CA = authority(tb)
