@@ -1,0 +1,132 @@
+package configs
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"time"
+)
+
+// Config is a whole configuration, complete with defaults. Paths in it are usable as they are.
+type Config struct {
+	DataDir     string
+	Radius      Radius
+	Directories []Directory
+	Store       Store
+	OTP         OTP
+	Enroll      *Enroll // nil: nobody enrolls by mail
+	Metrics     Metrics
+	Audit       Audit
+	Log         Log
+
+	file  string
+	where map[string]position
+}
+
+const defaultDataDir = "/var/lib/otpgate"
+
+// Load reads a configuration file. Its error is a [*Problems] with everything that is wrong.
+// lookupEnv is os.LookupEnv, for values such as ${NAME}.
+func Load(path string, lookupEnv func(string) (string, bool)) (*Config, error) {
+	r := &reader{file: path, dir: filepath.Dir(path), lookupEnv: lookupEnv, where: map[string]position{}}
+	c := &Config{file: path, where: r.where}
+	if top := r.parse(path); top != nil {
+		c.read(top)
+		c.relate(r)
+	}
+	if len(r.problems.List) > 0 {
+		r.problems.sort()
+		return nil, &r.problems
+	}
+	return c, nil
+}
+
+func (c *Config) read(top *object) {
+	c.DataDir = top.r.path(top.text("data_dir", defaultDataDir))
+	c.Radius = readRadius(top.section("radius"))
+	top.each("directories", func(o *object) { c.Directories = append(c.Directories, readDirectory(o)) })
+	c.Store = readStore(top.section("store"))
+	c.OTP = readOTP(top.section("otp"))
+	if section := top.section("enroll"); top.has("enroll") {
+		c.Enroll = readEnroll(section)
+	}
+	c.Metrics = readMetrics(top.section("metrics"))
+	c.Audit = readAudit(top.section("audit"))
+	c.Log = readLog(top.section("log"))
+	top.done()
+}
+
+// relate finds what is wrong between sections.
+func (c *Config) relate(r *reader) {
+	if len(c.Directories) == 0 {
+		r.problem(r.at("directories"), "directories", "name at least one: with urls and base_dn, or with ldif_file", "no directory, so nobody has an account")
+	}
+	names := map[string]bool{}
+	realms := map[string]string{}
+	for i, d := range c.Directories {
+		key := fmt.Sprintf("directories[%d]", i)
+		if d.Name != "" && names[d.Name] {
+			r.problem(r.at(key+".name"), key+".name", "give each a name of its own", "another directory is called %q", d.Name)
+		}
+		names[d.Name] = true
+		for _, realm := range d.Realms {
+			if other, taken := realms[fold(realm)]; taken {
+				r.problem(r.at(key+".realms"), key+".realms", "a realm leads to one directory", "%q is a realm of %q already", realm, other)
+			}
+			realms[fold(realm)] = d.Name
+		}
+	}
+	c.relateClients(r, names)
+}
+
+// at is where a key is in the file; its object's place when it is not there.
+func (r *reader) at(key string) position {
+	for ; key != ""; key = parent(key) {
+		if p, ok := r.where[key]; ok {
+			return p
+		}
+	}
+	return position{1, 1}
+}
+
+func parent(key string) string {
+	for i := len(key) - 1; i >= 0; i-- {
+		if key[i] == '.' || key[i] == '[' {
+			return key[:i]
+		}
+	}
+	return ""
+}
+
+// Where is the place of a key as "file:line:column", for what is found out later.
+func (c *Config) Where(key string) string {
+	r := reader{where: c.where}
+	p := r.at(key)
+	return fmt.Sprintf("%s:%d:%d", c.file, p.line, p.column)
+}
+
+// RestartNeeded names what differs between two configurations and is not taken over by a reload.
+func RestartNeeded(running, next *Config) []string {
+	var names []string
+	differs := func(name string, a, b any) {
+		if !reflect.DeepEqual(a, b) {
+			names = append(names, name)
+		}
+	}
+	differs("data_dir", running.DataDir, next.DataDir)
+	differs("radius.listen", running.Radius.Listen, next.Radius.Listen)
+	differs("radius.reject_delay", running.Radius.RejectDelay, next.Radius.RejectDelay)
+	differs("store", running.Store, next.Store)
+	differs("otp", running.OTP, next.OTP)
+	differs("enroll", running.Enroll, next.Enroll)
+	differs("metrics", running.Metrics, next.Metrics)
+	differs("audit", running.Audit, next.Audit)
+	differs("log.format", running.Log.Format, next.Log.Format)
+	return names
+}
+
+// Bounds that several keys share.
+const (
+	aDay  = 24 * time.Hour
+	aWeek = 7 * aDay
+)

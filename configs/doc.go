@@ -1,0 +1,22 @@
+// Package configs reads the configuration file, and holds the files that ship with the program.
+//
+//	otpgate.yaml ──► parse (syntax) ──► reader ──► sections ──► Config
+//	                      │                │           │
+//	                      └────────────────┴───────────┴──► Problems: all at once, with line and column
+//
+// Invariants:
+//   - Nothing is guessed. An unknown key, a value outside its range, a secret that others can read,
+//     is a problem; nothing is corrected silently.
+//   - Every key has a working default, except names, addresses and secrets, which nobody can guess.
+//   - A key that this version cannot honour does not exist: it is unknown, and says so.
+//   - Secrets print as [redacted], whatever prints them.
+//
+// Each section is a plain function that asks a reader for its keys, so that the order of the
+// problems is the order of the file, and adding a key is one line.
+//
+// Decisions:
+//   - YAML anchors, aliases, tags and merge keys are refused: they hide what applies where, and can
+//     make a small file very large.
+//   - An ldap:// URL without start_tls to another machine is refused, because passwords would
+//     travel in clear text; insecure_plaintext: true says that this is wanted.
+package configs
