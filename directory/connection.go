@@ -27,7 +27,6 @@ type dialer struct {
 	rootCAs      *x509.CertPool
 	bindDN       string
 	bindPassword string
-	timeout      time.Duration // of a single write
 }
 
 // dial returns a connection that can be used: with TLS where it is configured, and bound as the
@@ -61,7 +60,7 @@ func (d *dialer) dial(ctx context.Context, e endpoint, bind bool) (*connection, 
 // open adds TLS and LDAP to a connection.
 func (d *dialer) open(ctx context.Context, e endpoint, raw net.Conn) (*connection, error) {
 	c := &connection{raw: raw}
-	transport := net.Conn(&limitedWriter{Conn: raw, timeout: d.timeout})
+	transport := raw
 	config := &tls.Config{ServerName: e.host, RootCAs: d.rootCAs, MinVersion: tls.VersionTLS12}
 	if e.tls {
 		encrypted := tls.Client(transport, config)
@@ -217,20 +216,4 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", errBroken, err)
 	}
 	return err
-}
-
-// limitedWriter closes a connection whose peer has not read for too long: go-ldap writes without a
-// deadline, and everybody on the connection would wait behind such a write.
-type limitedWriter struct {
-	net.Conn
-	timeout time.Duration
-}
-
-func (w *limitedWriter) Write(b []byte) (int, error) {
-	defer time.AfterFunc(w.timeout, func() { w.Close() }).Stop()
-	n, err := w.Conn.Write(b)
-	if err != nil {
-		w.Close()
-	}
-	return n, err
 }

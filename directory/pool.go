@@ -58,7 +58,7 @@ type slot struct {
 func newServers(c Config, m *metrics, logger *slog.Logger, now func() time.Time) (*servers, error) {
 	s := &servers{
 		config:  c,
-		dialer:  dialer{c.StartTLS, c.RootCAs, c.BindDN, c.BindPassword, c.Timeout},
+		dialer:  dialer{c.StartTLS, c.RootCAs, c.BindDN, c.BindPassword},
 		walk:    walker{logger: logger, now: now},
 		metrics: m, logger: logger, now: now,
 		closing: make(chan struct{}),
