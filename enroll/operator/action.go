@@ -1,0 +1,193 @@
+package operator
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"otpgate/directory"
+	"otpgate/otp"
+	"otpgate/otp/audit"
+)
+
+func (s *Server) invite(w http.ResponseWriter, r *http.Request) {
+	var q struct {
+		Name string `json:"name"`
+	}
+	if err := decode(r, &q); err != nil {
+		s.fail(w, err, "")
+		return
+	}
+	if s.o.Invite == nil {
+		s.fail(w, &Error{"this node does no enrollment", "add the section enroll to its configuration"}, q.Name)
+		return
+	}
+	i, err := s.o.Invite(r.Context(), q.Name)
+	if err == nil {
+		err = s.record(r, audit.Event{Action: "invited", Account: i.Account, Name: i.Name})
+	}
+	if err != nil {
+		s.fail(w, err, q.Name)
+		return
+	}
+	s.answer(w, i)
+}
+
+func (s *Server) listDevices(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Query().Get("name")
+	a, devices, err := s.devicesOf(r, name)
+	if err == nil {
+		err = s.record(r, audit.Event{Action: "devices_listed", Account: a.ID, Name: a.Name})
+	}
+	if err != nil {
+		s.fail(w, err, name)
+		return
+	}
+	list := make([]Device, len(devices))
+	for i, d := range devices {
+		list[i] = device(a, d)
+	}
+	s.answer(w, list)
+}
+
+func (s *Server) devicesOf(r *http.Request, name string) (*directory.Account, []otp.Device, error) {
+	a, err := s.find(r.Context(), name)
+	if err != nil {
+		return nil, nil, err
+	}
+	devices, err := s.o.Devices.List(r.Context(), a.ID)
+	return a, devices, err
+}
+
+// device is a device as operators see it.
+func device(a *directory.Account, d otp.Device) Device {
+	v := Device{
+		Account: a.ID, Name: a.Name, ID: d.ID, Label: d.Label, Algorithm: string(d.Algorithm), Digits: d.Digits,
+		Period: int64(d.Period / time.Second), Created: d.Created, Drift: d.Drift,
+	}
+	if !d.LastUsed.IsZero() {
+		v.LastUsed = &d.LastUsed
+	}
+	return v
+}
+
+func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
+	var q NewDevice
+	if err := decode(r, &q); err != nil {
+		s.fail(w, err, "")
+		return
+	}
+	a, err := s.find(r.Context(), q.Name)
+	if err != nil {
+		s.fail(w, err, q.Name)
+		return
+	}
+	n := otp.NewDevice{Account: a.ID, Label: q.Label, Algorithm: otp.Algorithm(q.Algorithm), Digits: q.Digits, Period: time.Duration(q.Period) * time.Second}
+	d, seed, err := s.o.Devices.Add(r.Context(), n)
+	if err != nil && !known(err) {
+		err = &Error{err.Error(), "leave it out for the configured default"}
+	}
+	if err == nil {
+		err = s.record(r, audit.Event{Action: "device_added", Account: a.ID, Name: a.Name, Device: d.ID})
+	}
+	if err != nil {
+		s.fail(w, err, q.Name)
+		return
+	}
+	s.answer(w, Added{device(a, d), s.o.Devices.URI(d, seed, a.Name)})
+}
+
+func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {
+	name, which := r.URL.Query().Get("name"), r.URL.Query().Get("device")
+	a, devices, err := s.devicesOf(r, name)
+	if err != nil {
+		s.fail(w, err, name)
+		return
+	}
+	d, err := pick(devices, name, which)
+	if err == nil {
+		err = s.o.Devices.Remove(r.Context(), a.ID, d.ID)
+	}
+	if err == nil {
+		err = s.record(r, audit.Event{Action: "device_revoked", Account: a.ID, Name: a.Name, Device: d.ID})
+	}
+	if err != nil {
+		s.fail(w, err, name)
+		return
+	}
+	s.answer(w, device(a, d))
+}
+
+// pick returns the device with an id, else the only one with a label.
+func pick(devices []otp.Device, name, which string) (otp.Device, error) {
+	var found []otp.Device
+	for _, d := range devices {
+		if d.ID == which {
+			return d, nil
+		}
+		if d.Label == which {
+			found = append(found, d)
+		}
+	}
+	hint := "see otpgate device list " + name
+	switch len(found) {
+	case 0:
+		return otp.Device{}, &Error{fmt.Sprintf("%s has no device %q", name, which), hint}
+	case 1:
+		return found[0], nil
+	}
+	return otp.Device{}, &Error{fmt.Sprintf("%s has %d devices that are called %q", name, len(found), which), "give the device's id instead; " + hint}
+}
+
+// audit streams events, one a line.
+func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
+	f, follow, err := filterOf(r.URL.Query())
+	if err != nil {
+		s.fail(w, err, "")
+		return
+	}
+	// Who reads the trail is in it.
+	if err := s.record(r, audit.Event{Action: "audit_read"}); err != nil {
+		s.logger.Error("reading the audit trail is not on record", "error", err)
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	flush := http.NewResponseController(w).Flush
+	if err := flush(); err != nil {
+		return
+	}
+	ctx, cancel := either(r.Context(), s.ctx)
+	defer cancel()
+	e := json.NewEncoder(w)
+	err = s.o.Trail.Read(ctx, f, follow, func(event audit.Event) error {
+		if err := e.Encode(event); err != nil || !follow {
+			return err
+		}
+		return flush()
+	})
+	if err != nil && ctx.Err() == nil {
+		_ = e.Encode(&Error{"the audit trail cannot be read: " + err.Error(), "see the node's log"})
+	}
+}
+
+// filterOf reads what [Client.Audit] puts into a query.
+func filterOf(q url.Values) (f audit.Filter, follow bool, err error) {
+	f = audit.Filter{
+		Kind: audit.Kind(q.Get("kind")), Name: q.Get("name"), Account: q.Get("account"), Client: q.Get("client"),
+		Decision: q.Get("decision"), Reason: otp.Reason(q.Get("reason")),
+	}
+	for key, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
+		if text := q.Get(key); text != "" && err == nil {
+			*at, err = time.Parse(time.RFC3339Nano, text)
+		}
+	}
+	if text := q.Get("last"); text != "" && err == nil {
+		f.Last, err = strconv.Atoi(text)
+	}
+	if err != nil {
+		err = &Error{"the filter is not one that this node knows", "use the otpgate command of the same version as the node"}
+	}
+	return f, q.Get("follow") == "true", err
+}

@@ -1,0 +1,23 @@
+// Package operator is the API by which operators' commands talk to a running node, and its client.
+//
+//	otpgate invite, device, audit, status ──► Client ──► data_dir/operator.sock ──► Server ──► otp, directory, audit
+//	                                                     mode 0600, HTTP, JSON
+//
+// # Invariants
+//
+//  1. Who may use the socket is who may open it: its mode is 0600 before anybody can connect.
+//  2. Everything done is an audit event with the uid of who did it, as the kernel tells it
+//     (SO_PEERCRED), never as the client says.
+//  3. A socket that a dead node left is replaced; one that answers is left alone.
+//  4. Importing a file twice adds nothing the second time: a device's id is derived from its
+//     account and seed.
+//  5. No seed and no code is in an error, a log line or an event.
+//
+// # Decisions
+//
+//   - HTTP, because it streams in both directions and nothing new has to be invented; no
+//     versioning, because client and server are the same program.
+//   - A command goes through the node, because the embedded store has one owner.
+//   - The import reads line by line, so that one broken line cannot swallow the rest, as a lost
+//     quotation mark does in a CSV reader.
+package operator

@@ -1,0 +1,325 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"otpgate/directory"
+	"otpgate/otp"
+	"otpgate/otp/audit"
+)
+
+// How an import is spread out. A directory answers some thousand searches a second, a store takes
+// more devices than that in a batch; nothing here may starve the logins that go on meanwhile.
+const (
+	importLookups   = 32  // accounts looked up at the same time
+	importBatch     = 500 // devices stored at once
+	importStores    = 2   // batches stored at the same time
+	importTries     = 4   // of a lookup or a batch, when directory or store are unavailable
+	importPause     = 250 * time.Millisecond
+	importProgress  = 500 * time.Millisecond
+	importOperation = 20 * time.Second // a lookup, or a batch
+)
+
+// importIDPurpose: a device's id is derived from its account and seed, so that the same line makes
+// the same device however often it is imported.
+const importIDPurpose = "imported device"
+
+// event is one line of the answer to an import.
+type event struct {
+	Progress *progress    `json:"progress,omitempty"`
+	Problem  *LineProblem `json:"problem,omitempty"`
+	Result   *Imported    `json:"result,omitempty"`
+	Error    *Error       `json:"error,omitempty"`
+}
+
+type progress struct {
+	Done   int64 `json:"done"`
+	Failed int64 `json:"failed"`
+}
+
+// importDevices answers POST /devices/import: a CSV comes in while events go out.
+func (s *Server) importDevices(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	if err := control.EnableFullDuplex(); err != nil {
+		s.fail(w, err, "")
+		return
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	w.WriteHeader(http.StatusOK)
+	ctx, cancel := either(r.Context(), s.ctx)
+	defer cancel()
+	im := &importing{server: s, encoder: json.NewEncoder(w), flush: control.Flush}
+	_ = im.flush() // the client starts to read
+	ended := make(chan struct{})
+	var ticking sync.WaitGroup
+	ticking.Go(func() { im.tick(ended) })
+	err := im.run(ctx, r.Body)
+	close(ended)
+	ticking.Wait()
+	// What is not read would break the connection before the client has read why.
+	_, _ = io.Copy(io.Discard, r.Body)
+	result := im.result()
+	detail := fmt.Sprintf("%d added, %d there already, %d left out", result.Added, result.Existing, result.Failed)
+	if err == nil {
+		err = s.record(r, audit.Event{Action: "devices_imported", Detail: detail})
+	} else {
+		_ = s.record(r, audit.Event{Action: "devices_imported", Detail: detail + "; broken off"})
+	}
+	im.tell(event{Progress: im.progress()})
+	if err != nil {
+		_, e := asError(err, "")
+		im.tell(event{Error: e})
+	} else {
+		im.tell(event{Result: &result})
+	}
+	_ = im.flush()
+}
+
+// importing is one import under way.
+type importing struct {
+	server  *Server
+	flush   func() error
+	mu      sync.Mutex // of encoder
+	encoder *json.Encoder
+
+	added, existing, failed atomic.Int64
+}
+
+func (im *importing) tell(e event) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	_ = im.encoder.Encode(e) // a client that has gone cancels the context
+}
+
+func (im *importing) problem(line int64, cause string) {
+	im.failed.Add(1)
+	im.tell(event{Problem: &LineProblem{line, cause}})
+}
+
+func (im *importing) result() Imported {
+	return Imported{im.added.Load(), im.existing.Load(), im.failed.Load()}
+}
+
+func (im *importing) progress() *progress {
+	r := im.result()
+	return &progress{r.Added + r.Existing + r.Failed, r.Failed}
+}
+
+// tick tells how far it is, now and then.
+func (im *importing) tick(ended <-chan struct{}) {
+	t := time.NewTicker(importProgress)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			im.tell(event{Progress: im.progress()})
+			im.mu.Lock()
+			_ = im.flush()
+			im.mu.Unlock()
+		case <-ended:
+			return
+		}
+	}
+}
+
+// found is a row with the account that it is for.
+type found struct {
+	row
+	account string
+}
+
+// run reads rows, finds their accounts, and stores the devices, all at the same time. An error
+// means that it was broken off; what was stored by then stays.
+func (im *importing) run(ctx context.Context, body io.Reader) error {
+	rows, err := newRowReader(body)
+	if err != nil {
+		return err
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	read, ready := make(chan row, importLookups), make(chan found, importBatch)
+	work.Go(func() error {
+		defer close(read)
+		return im.read(ctx, rows, read)
+	})
+	var finding sync.WaitGroup
+	for range importLookups {
+		finding.Add(1)
+		work.Go(func() error {
+			defer finding.Done()
+			return im.find(ctx, read, ready)
+		})
+	}
+	work.Go(func() error { finding.Wait(); close(ready); return nil })
+	for range importStores {
+		work.Go(func() error { return im.store(ctx, ready) })
+	}
+	return work.Wait()
+}
+
+func (im *importing) read(ctx context.Context, rows *rowReader, out chan<- row) error {
+	for {
+		r, err := rows.read()
+		var bad *lineError
+		switch {
+		case errors.As(err, &bad):
+			im.problem(bad.line, bad.cause)
+			continue
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return &Error{"the file broke off after line " + fmt.Sprint(rows.line), "import it again: what is there already is not added twice"}
+		}
+		select {
+		case out <- r:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// find looks up the accounts of rows. A name that nobody has is that line's problem; a directory
+// that is gone is everybody's.
+func (im *importing) find(ctx context.Context, in <-chan row, out chan<- found) error {
+	for r := range in {
+		var a *directory.Account
+		err := insist(ctx, directory.ErrUnavailable, func(ctx context.Context) (err error) {
+			a, err = im.server.find(ctx, r.name)
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, directory.ErrUnavailable):
+			return err
+		case err != nil:
+			_, e := asError(err, r.name)
+			im.problem(r.line, e.Fact)
+			continue
+		}
+		select {
+		case out <- found{r, a.ID}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// store stores devices in batches.
+func (im *importing) store(ctx context.Context, in <-chan found) error {
+	batch := make([]found, 0, importBatch)
+	for {
+		f, more := <-in
+		if more {
+			batch = append(batch, f)
+		}
+		if len(batch) == importBatch || (!more && len(batch) > 0) {
+			if err := im.storeBatch(ctx, batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+		if !more {
+			return ctx.Err()
+		}
+	}
+}
+
+func (im *importing) storeBatch(ctx context.Context, batch []found) error {
+	devices := make([]otp.NewDevice, len(batch))
+	for i, f := range batch {
+		devices[i] = f.fresh
+		devices[i].Account = f.account
+		sum := im.server.o.Keys.MAC(importIDPurpose, []byte(f.account), f.fresh.Seed)
+		devices[i].ID = otp.DeviceID([10]byte(sum[:10]))
+	}
+	var errs []error
+	err := insist(ctx, otp.ErrUnavailable, func(ctx context.Context) (err error) {
+		errs, err = im.server.o.Devices.Import(ctx, devices)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			im.added.Add(1)
+		case errors.Is(err, otp.ErrExists):
+			im.existing.Add(1)
+		default:
+			im.problem(batch[i].line, err.Error())
+		}
+	}
+	return nil
+}
+
+// insist does something again, a few times, while it fails with an error that may pass.
+func insist(ctx context.Context, passing error, do func(context.Context) error) error {
+	pause := importPause
+	for tries := 1; ; tries++ {
+		once, cancel := context.WithTimeout(ctx, importOperation)
+		err := do(once)
+		cancel()
+		if err == nil || !errors.Is(err, passing) || tries == importTries {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		pause *= 2
+	}
+}
+
+// either returns a context that ends with either of two.
+func either(a, b context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(a)
+	stop := context.AfterFunc(b, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// ImportDevices sends a CSV with the header name,seed_base32,algorithm,digits,period,label to the
+// node, as a stream. Empty columns take the configured defaults. progress is told now and then how
+// many lines are done, and how many of those failed; problem is told each line that was left out
+// and why. Both may be nil, and are called one at a time. An error means that it was broken off;
+// what was stored by then stays, and is not added again by another try.
+func (c *Client) ImportDevices(ctx context.Context, csv io.Reader, progress func(done, failed int64), problem func(LineProblem)) (Imported, error) {
+	res, err := c.send(ctx, http.MethodPost, "/devices/import", nil, "text/csv", csv)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer res.Body.Close()
+	for d := json.NewDecoder(res.Body); ; {
+		var e event
+		if err := d.Decode(&e); err != nil {
+			if ctx.Err() != nil {
+				return Imported{}, ctx.Err()
+			}
+			return Imported{}, c.broken(err)
+		}
+		switch {
+		case e.Error != nil:
+			return Imported{}, e.Error
+		case e.Result != nil:
+			return *e.Result, nil
+		case e.Progress != nil && progress != nil:
+			progress(e.Progress.Done, e.Progress.Failed)
+		case e.Problem != nil && problem != nil:
+			problem(*e.Problem)
+		}
+	}
+}

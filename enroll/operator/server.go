@@ -1,0 +1,184 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/user"
+	"strings"
+	"time"
+
+	"otpgate/directory"
+	"otpgate/enroll"
+	"otpgate/otp"
+	"otpgate/otp/audit"
+)
+
+// Accounts finds who is meant; [*directory.Set] does.
+type Accounts interface {
+	Find(ctx context.Context, name string, allowed []string) (*directory.Account, error)
+	FindMail(ctx context.Context, mail string) (*directory.Account, error)
+}
+
+// Trail is the audit trail; [*audit.Log] is.
+type Trail interface {
+	Record(ctx context.Context, events ...audit.Event) error
+	Read(ctx context.Context, f audit.Filter, follow bool, each func(audit.Event) error) error
+}
+
+// MAC derives ids; the keyset does.
+type MAC interface {
+	MAC(purpose string, parts ...[]byte) [32]byte
+}
+
+// Options are what a [Server] is made of.
+type Options struct {
+	Path     string // of the socket
+	Accounts Accounts
+	Devices  *otp.Devices
+	Keys     MAC
+	// Invite makes an invitation; enroll.Server.Invite does. nil: there is no enrollment.
+	Invite func(ctx context.Context, nameOrMail string) (enroll.Invitation, error)
+	Trail  Trail
+	Status func(ctx context.Context) Status
+	Logger *slog.Logger // nil: none
+	Now    func() time.Time
+}
+
+// A Server answers operators' commands.
+type Server struct {
+	o        Options
+	logger   *slog.Logger
+	listener net.Listener
+	http     *http.Server
+	ctx      context.Context // ends what follows the audit trail
+	cancel   context.CancelFunc
+}
+
+// New makes the socket. It returns [ErrRunning] when another node has it.
+func New(o Options) (*Server, error) {
+	if o.Accounts == nil || o.Devices == nil || o.Keys == nil || o.Trail == nil || o.Status == nil || o.Now == nil {
+		return nil, errors.New("operator: Accounts, Devices, Keys, Trail, Status and Now must be given")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	l, err := Listen(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, logger: o.Logger.With("component", "operator"), listener: l}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.http = &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, actorKey{}, actor(c))
+		},
+	}
+	return s, nil
+}
+
+// actorKey is where a request's context has who sent it.
+type actorKey struct{}
+
+// actor names who is on the other end: uid 0 (root).
+func actor(c net.Conn) string {
+	uid := peerUID(c)
+	if uid == "" {
+		return "operator"
+	}
+	if u, err := user.LookupId(uid); err == nil {
+		return fmt.Sprintf("uid %s (%s)", uid, u.Username)
+	}
+	return "uid " + uid
+}
+
+// Serve answers until [Server.Shutdown], and returns nil then.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("operator: %w", err)
+	}
+	return nil
+}
+
+// Shutdown lets commands finish as long as the context allows, and removes the socket.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	_ = s.listener.Close() // also when it was never served
+	if err != nil {
+		return fmt.Errorf("operator: shutdown: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("POST /invitations", s.invite)
+	mux.HandleFunc("GET /devices", s.listDevices)
+	mux.HandleFunc("POST /devices", s.addDevice)
+	mux.HandleFunc("DELETE /devices", s.revokeDevice)
+	mux.HandleFunc("POST /devices/import", s.importDevices)
+	mux.HandleFunc("GET /audit", s.audit)
+	return mux
+}
+
+// find returns who is meant by a login name or a mail address.
+func (s *Server) find(ctx context.Context, name string) (*directory.Account, error) {
+	a, err := s.o.Accounts.Find(ctx, name, nil)
+	if err != nil && strings.Contains(name, "@") {
+		if byMail, mailErr := s.o.Accounts.FindMail(ctx, name); mailErr == nil {
+			return byMail, nil
+		}
+	}
+	return a, err
+}
+
+// record puts on record what an operator did. What has been done stays done if it cannot be
+// recorded, but the operator is told.
+func (s *Server) record(r *http.Request, e audit.Event) error {
+	e.Time, e.Kind = s.o.Now(), audit.Operator
+	e.Actor, _ = r.Context().Value(actorKey{}).(string)
+	s.logger.Info("operator action", "action", e.Action, "actor", e.Actor, "account", e.Account, "device", e.Device)
+	if err := s.o.Trail.Record(r.Context(), e); err != nil {
+		return &Error{"it is done, but not on record: " + err.Error(), "see the node's log about the audit trail"}
+	}
+	return nil
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	s.answer(w, s.o.Status(r.Context()))
+}
+
+func (s *Server) answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // who does not read it has gone
+}
+
+func (s *Server) fail(w http.ResponseWriter, err error, name string) {
+	status, e := asError(err, name)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(e)
+}
+
+// decode reads the body of a request by our own client.
+func decode(r *http.Request, v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 64<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return &Error{"the request is not one that this node knows", "use the otpgate command of the same version as the node"}
+	}
+	return nil
+}
