@@ -218,3 +218,24 @@ func TestServerThatDoesNotReadIsLeft(t *testing.T) {
 		t.Error("waited longer than Timeout")
 	}
 }
+
+func TestServerThatNeverAnswersATLSHandshakeIsLeft(t *testing.T) {
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	address := listen(t, func(net.Conn) { <-release })
+	before := runtime.NumGoroutine()
+	for _, c := range []directory.Config{{URLs: []string{"ldaps://" + address}}, {URLs: []string{"ldap://" + address}, StartTLS: true}} {
+		c.Name, c.BaseDN, c.Timeout = "corp", "dc=corp", 200*time.Millisecond
+		s := open(t, newClock(), c)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		_, err := s.Find(ctx, "alice", nil)
+		wantError(t, err, directory.ErrUnavailable, "")
+		wantError(t, s.Health(ctx)["corp"], directory.ErrUnavailable, "")
+		if ctx.Err() != nil {
+			t.Error("waited longer than Timeout")
+		}
+	}
+	// Only the listener's side still waits: two connections for each configuration.
+	eventually(t, func() bool { return runtime.NumGoroutine() <= before+4 })
+}
