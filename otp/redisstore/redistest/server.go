@@ -118,7 +118,7 @@ func (s *Server) answers() bool {
 	if s.tls {
 		return true
 	}
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	defer time.AfterFunc(5*time.Second, func() { _ = conn.Close() }).Stop()
 	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
 		return false
 	}

@@ -1,0 +1,78 @@
+package redisstore_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"otpgate/otp"
+	"otpgate/otp/redisstore"
+	"otpgate/otp/redisstore/redistest"
+	"otpgate/otp/storetest"
+)
+
+func TestMain(m *testing.M) {
+	redisstore.SilenceLibrary()
+	os.Exit(m.Run())
+}
+
+// patient is a timeout for a machine that is busy with other tests.
+const patient = 10 * time.Second
+
+// open opens a store that is closed with the test.
+func open(t testing.TB, o redisstore.Options) *redisstore.Store {
+	t.Helper()
+	if o.Timeout == 0 {
+		o.Timeout = patient
+	}
+	s, err := redisstore.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// opened opens stores on these servers, each with a key prefix of its own.
+func opened(addresses ...string) storetest.Open {
+	var n atomic.Int32
+	return func(t *testing.T) otp.Store {
+		t.Helper()
+		return open(t, redisstore.Options{Addresses: addresses, KeyPrefix: fmt.Sprintf("test-%d:", n.Add(1))})
+	}
+}
+
+func TestStore(t *testing.T) {
+	server := redistest.Start(t)
+	empty := opened(server.Addr)
+	storetest.Run(t, empty)
+	storetest.RunConcurrent(t, empty)
+}
+
+func TestStoreInCluster(t *testing.T) {
+	var addresses []string
+	for _, node := range redistest.StartCluster(t) {
+		addresses = append(addresses, node.Addr)
+	}
+	empty := opened(addresses...)
+	storetest.Run(t, empty)
+	storetest.RunConcurrent(t, empty)
+}
+
+func TestStoreCrash(t *testing.T) {
+	storetest.RunCrash(t, storetest.Crash{
+		Start: func(t *testing.T) string { return redistest.Start(t).Addr },
+		Open: func(addr string) (otp.Store, error) {
+			return redisstore.Open(redisstore.Options{Addresses: strings.Fields(addr), Timeout: patient})
+		},
+		Rounds: 8,
+	})
+}
+
+func TestServerCrash(t *testing.T) {
+	server := redistest.Start(t)
+	storetest.RunPeerCrash(t, opened(server.Addr), storetest.Peer{Kill: server.Kill, Start: server.Start}, 4)
+}

@@ -1,0 +1,190 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"otpgate/otp"
+)
+
+var errDamaged = errors.New("damaged record")
+
+// addBatch is how many accounts get their devices in one pipeline, so that each answers in time.
+const addBatch = 250
+
+// Devices implements [otp.Store]. The devices come by age, then by id.
+func (s *Store) Devices(ctx context.Context, account string) (otp.Snapshot, error) {
+	key := s.accountKey(account)
+	return do(ctx, s, "devices", func(ctx context.Context) (otp.Snapshot, error) {
+		fields, err := s.client.HGetAll(ctx, key).Result()
+		if err != nil {
+			return otp.Snapshot{}, err
+		}
+		return snapshot(account, fields)
+	})
+}
+
+// snapshot reads the hash of an account.
+func snapshot(account string, fields map[string]string) (otp.Snapshot, error) {
+	snap := otp.Snapshot{Account: account}
+	if v, ok := fields["v"]; ok {
+		var err error
+		if snap.Version, err = strconv.ParseUint(v, 10, 64); err != nil {
+			return otp.Snapshot{}, errDamaged
+		}
+	}
+	for field, fixed := range fields {
+		id, ok := strings.CutPrefix(field, "d")
+		if !ok {
+			continue
+		}
+		d := otp.Device{Account: account, ID: id, Sealed: []byte(fields["s"+id])}
+		if err := errors.Join(decodeFixed(&d, fixed), decodeUse(&d, fields["u"+id])); err != nil {
+			return otp.Snapshot{}, err
+		}
+		snap.Devices = append(snap.Devices, d)
+	}
+	slices.SortFunc(snap.Devices, func(a, b otp.Device) int {
+		if c := a.Created.Compare(b.Created); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return snap, nil
+}
+
+// encodeFixed writes what enrollment fixed: a header, whose length is its first octet, and the label.
+func encodeFixed(d *otp.Device) []byte {
+	b := []byte{0}
+	b = binary.AppendVarint(b, int64(d.Digits))
+	b = binary.AppendVarint(b, int64(d.Period/time.Millisecond))
+	b = binary.AppendVarint(b, millis(d.Created))
+	b = append(b, d.Algorithm...)
+	b[0] = byte(len(b))
+	return append(b, d.Label...)
+}
+
+func decodeFixed(d *otp.Device, text string) error {
+	b := []byte(text)
+	if len(b) == 0 || int(b[0]) > len(b) || b[0] == 0 {
+		return errDamaged
+	}
+	d.Label = string(b[b[0]:])
+	b = b[1:b[0]]
+	var numbers [3]int64
+	for i := range numbers {
+		n, size := binary.Varint(b)
+		if size <= 0 {
+			return errDamaged
+		}
+		numbers[i], b = n, b[size:]
+	}
+	d.Digits, d.Period = int(numbers[0]), time.Duration(numbers[1])*time.Millisecond
+	d.Created, d.Algorithm = fromMillis(numbers[2]), otp.Algorithm(b)
+	return nil
+}
+
+// decodeUse reads what logins change: struct.pack('>I6I6i4I6') of the scripts.
+func decodeUse(d *otp.Device, text string) error {
+	if len(text) != 22 {
+		return errDamaged
+	}
+	b := append([]byte{0, 0}, text[:6]...)
+	d.LastStep = int64(binary.BigEndian.Uint64(b))
+	b = append([]byte{0, 0}, text[6:12]...)
+	d.LastUsed = fromMillis(int64(binary.BigEndian.Uint64(b)))
+	d.Drift = int(int32(binary.BigEndian.Uint32([]byte(text[12:16]))))
+	return nil
+}
+
+// AddDevices implements [otp.Store]. Of an account that stays within the limit, the devices
+// whose id is new are added even when others exist already; of one that would exceed it, none.
+func (s *Store) AddDevices(ctx context.Context, devices []otp.Device, limit int) ([]error, error) {
+	errs := make([]error, len(devices))
+	byAccount := make(map[string]int, len(devices)) // index into calls
+	var calls []call
+	var concerned [][]int
+	for i := range devices {
+		d := &devices[i]
+		if len(d.Algorithm) > 200 || len(d.ID) > 0xffff {
+			errs[i] = fmt.Errorf("redisstore: add: algorithm or id of %d octets", max(len(d.Algorithm), len(d.ID)))
+			continue
+		}
+		n, ok := byAccount[d.Account]
+		if !ok {
+			n = len(calls)
+			byAccount[d.Account] = n
+			calls = append(calls, call{script: s.scripts.add, key: s.accountKey(d.Account), args: []any{limit}, once: true})
+			concerned = append(concerned, nil)
+		}
+		calls[n].args = append(calls[n].args, d.ID, encodeFixed(d), slices.Clone(d.Sealed))
+		concerned[n] = append(concerned[n], i)
+	}
+	for first := 0; first < len(calls); first += addBatch {
+		last := min(first+addBatch, len(calls))
+		results, err := do(ctx, s, "add", func(ctx context.Context) ([][]int64, error) { return s.add(ctx, calls[first:last]) })
+		if err != nil {
+			return make([]error, len(devices)), err
+		}
+		for n, result := range results {
+			for m, i := range concerned[first+n] {
+				errs[i] = addError(result[m])
+			}
+		}
+	}
+	if len(calls) == 0 && ctx.Err() != nil {
+		return errs, unavailable("add", ctx.Err())
+	}
+	return errs, nil
+}
+
+// add returns what add.lua says of the devices of each call.
+func (s *Store) add(ctx context.Context, calls []call) ([][]int64, error) {
+	results := make([][]int64, len(calls))
+	for n, cmd := range s.run(ctx, calls) {
+		result, err := cmd.Int64Slice()
+		if err != nil {
+			return nil, err
+		}
+		if len(result) != len(calls[n].args)/3 {
+			return nil, fmt.Errorf("unexpected reply %v", result)
+		}
+		results[n] = result
+	}
+	return results, nil
+}
+
+func addError(result int64) error {
+	switch result {
+	case 0:
+		return nil
+	case 1:
+		return otp.ErrExists
+	}
+	return otp.ErrTooManyDevices
+}
+
+// RenameDevice implements [otp.Store].
+func (s *Store) RenameDevice(ctx context.Context, account, device, label string) error {
+	return s.change(ctx, "rename", call{script: s.scripts.rename, key: s.accountKey(account), args: []any{device, label}})
+}
+
+// RemoveDevice implements [otp.Store].
+func (s *Store) RemoveDevice(ctx context.Context, account, device string) error {
+	return s.change(ctx, "remove", call{script: s.scripts.remove, key: s.accountKey(account), args: []any{device}, once: true})
+}
+
+// change makes a call that tells whether the device is there.
+func (s *Store) change(ctx context.Context, operation string, c call) error {
+	found, err := do(ctx, s, operation, func(ctx context.Context) (bool, error) { return s.run(ctx, []call{c})[0].Bool() })
+	if err == nil && !found {
+		err = fmt.Errorf("redisstore: %s: device: %w", operation, otp.ErrNotFound)
+	}
+	return err
+}

@@ -1,0 +1,54 @@
+// Package redisstore keeps devices, claims and tickets in Redis, which any number of nodes share:
+// standalone, Sentinel or Cluster.
+//
+//	Claim(batch) ─► one pipeline ─► one script call per claim ─► receipts in order
+//	                    │                 │
+//	                    │                 └─ reads and writes one hash, atomically
+//	                    └─ no answer, or one that is no answer: ErrUnavailable, nobody gets in
+//
+// # Keys
+//
+//	<prefix>{<account>}:a      hash: all there is about an account
+//	<prefix>{<account>}:t<n>   string: the ticket of kind n; expires by itself 30 days after its expiry
+//	<prefix>keyset             string: fingerprint of the keyset
+//	<prefix>ping               string: written by Ping
+//
+// <account> is the id with every octet but letters, digits, "-", "_" and "." written as %XX, so
+// that it cannot leave its hash tag; ids whose text would be longer than 200 octets become
+// ~ and their SHA-256. All keys of an account are in one slot. Fields of the hash:
+//
+//	v          version
+//	d<device>  what enrollment fixed, then the label
+//	s<device>  sealed seed
+//	u<device>  last step, last use, drift, floor of wrong steps
+//	w<device>  steps with wrong passwords, and the tokens that were counted
+//	t          tokens answered Claimed, with time and device
+//	p          known places, the one used longest ago first
+//	x, x<place> wrong codes: of all others; of a known place
+//
+// While every value has at most 64 octets, Redis keeps the hash as one list: about 350 octets for
+// an account with one device.
+//
+// # Invariants
+//
+//  1. A script decides by its arguments and its keys alone; its clock serves to throw away tickets that
+//     nobody asks for any more, and nothing else.
+//  2. Only calls that may run twice are repeated by the library after a lost reply.
+//  3. A server that may evict keys is refused, at every new connection and at every Ping: an
+//     evicted account would accept its used steps again.
+//  4. No call outlives its context, nor three times [Options.Timeout].
+//
+// # What Redis cannot promise
+//
+// A claim is as durable as Redis makes it. With appendfsync always it survives a killed server; with
+// everysec the last second does not. Replication is asynchronous: a master that dies before it has
+// told its replica takes its last claims with it, and their steps may be used once more within their
+// window. Set min-replicas-to-write 1 on the master to bound how far apart they can be.
+//
+// # Decisions
+//
+//   - Scripts are loaded with every connection, so that a batch does not meet NOSCRIPT halfway. One that
+//     does (SCRIPT FLUSH) runs the refused calls again, after those that were not refused.
+//   - Digests of tickets are compared in the script, not in constant time: whoever could measure that
+//     talks to Redis already, and they are HMACs.
+package redisstore

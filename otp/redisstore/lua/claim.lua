@@ -1,0 +1,125 @@
+-- One claim, by the rules of otp.Answer in their order. All numbers that decide come as arguments.
+-- KEYS[1]  the account
+-- ARGV     kind, version, token, place, now in ms, device, step, drift, miss, forget in ms, waits in ms
+-- Returns  1 Claimed, 2 Used, 4 Stale, {3 Throttled, failures, until}, {5 Counted, failures, until}
+local LIFETIME, MAX_CLAIMS, MAX_PLACES, MAX_MISSES, MAX_WRONG, MAX_WRONG_STEPS = 30000, 64, 16, 8, 3, 32
+
+local key, kind, version, token, place, now = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local device, step, drift = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+
+local h = redis.call('HMGET', key, 'v', 't', 'p', 'x', 'x' .. place, 'u' .. device, 'w' .. device)
+local claims, places, use, wrong = h[2] or '', h[3] or '', h[6], h[7] or ''
+
+local function alive(at) return math.abs(now - at) <= LIFETIME end
+
+-- Tokens that were answered Claimed: those still alive, and the last one of this device.
+local kept, last = {}, nil
+local i = 1
+while i <= #claims do
+  local tok, at, dev, next = struct.unpack('>c16I6I2c0', claims, i)
+  if alive(at) then
+    if kind == '1' and tok == token then return 1 end
+    kept[#kept + 1] = string.sub(claims, i, next - 1)
+  end
+  if dev == device then last = alive(at) and tok or nil end
+  i = next
+end
+
+if version ~= (h[1] or '0') or (kind ~= '2' and not use) then return 4 end
+
+-- The failures that apply to the place: its own when it is known, else those of all others.
+local field, fails = 'x', h[4]
+for j = 1, #places, 8 do
+  if string.sub(places, j, j + 7) == place then field, fails = 'x' .. place, h[5] end
+end
+local count, when, wait, misses = 0, 0, 0, ''
+if fails then
+  count, when, wait = struct.unpack('>I4I6I6', fails)
+  misses = string.sub(fails, 17)
+end
+if now < wait then return {3, count, wait} end
+
+if kind == '2' then
+  local miss, forget = ARGV[9], tonumber(ARGV[10])
+  if forget > 0 and now - when > forget then count, wait, misses = 0, 0, '' end
+  for j = 1, #misses, 4 do
+    if string.sub(misses, j, j + 3) == miss then return {5, count, 0} end
+  end
+  count, wait = count + 1, 0
+  local n, pause = 0, 0
+  for ms in string.gmatch(ARGV[11], '%-?%d+') do
+    n, pause = n + 1, tonumber(ms)
+    if n == count then break end
+  end
+  if pause > 0 then wait = now + pause end
+  misses = string.sub(misses .. miss, -4 * MAX_MISSES)
+  redis.call('HSET', key, field, struct.pack('>I4I6I6', count, now, wait) .. misses)
+  return {5, count, wait}
+end
+
+-- Wrong passwords: of this step, of all steps that stay, and the lowest of them.
+local laststep, used, olddrift, floor = struct.unpack('>I6I6i4I6', use)
+local tokens, others, lowest, steps = '', {}, step, 1
+i = 1
+while i <= #wrong do
+  local s, toks, next = struct.unpack('>I6I2c0', wrong, i)
+  if s == step then
+    tokens = toks
+  else
+    others[#others + 1] = {s, string.sub(wrong, i, next - 1)}
+    lowest, steps = math.min(lowest, s), steps + 1
+  end
+  i = next
+end
+local usedup = step <= floor or #tokens >= 16 * MAX_WRONG
+
+local function keep(above)
+  local list = {}
+  for _, o in ipairs(others) do
+    if o[1] > above then list[#list + 1] = o[2] end
+  end
+  return table.concat(list)
+end
+
+if kind == '3' then
+  if usedup or (step <= laststep and last ~= token) then return 2 end
+  for j = 1, #tokens, 16 do
+    if string.sub(tokens, j, j + 15) == token then return {5, #tokens / 16, 0} end
+  end
+  tokens = tokens .. token
+  local record = struct.pack('>I6I2', step, #tokens) .. tokens
+  if steps > MAX_WRONG_STEPS then -- what is forgotten must not be tried anew
+    floor = math.max(floor, lowest)
+    redis.call('HSET', key, 'u' .. device, struct.pack('>I6I6i4I6', laststep, used, olddrift, floor))
+    if lowest == step then record = '' end
+    redis.call('HSET', key, 'w' .. device, keep(lowest) .. record)
+  else
+    redis.call('HSET', key, 'w' .. device, keep(-1) .. record)
+  end
+  return {5, #tokens / 16, 0}
+end
+
+if step <= laststep or usedup then return 2 end
+
+kept[#kept + 1] = struct.pack('>c16I6I2', token, now, #device) .. device
+while #kept > MAX_CLAIMS do table.remove(kept, 1) end
+
+local list = {}
+for j = 1, #places, 8 do
+  local p = string.sub(places, j, j + 7)
+  if p ~= place then list[#list + 1] = p end
+end
+list[#list + 1] = place
+if #list > MAX_PLACES then
+  redis.call('HDEL', key, 'x' .. list[1])
+  table.remove(list, 1)
+end
+if fails then redis.call('HDEL', key, field) end
+if wrong ~= '' then
+  local left = keep(step)
+  if left == '' then redis.call('HDEL', key, 'w' .. device) else redis.call('HSET', key, 'w' .. device, left) end
+end
+redis.call('HSET', key, 't', table.concat(kept), 'p', table.concat(list),
+  'u' .. device, struct.pack('>I6I6i4I6', step, now, drift, floor))
+if drift ~= olddrift then redis.call('HINCRBY', key, 'v', 1) end
+return 1

@@ -1,0 +1,17 @@
+-- Forgets a device, and every token that claimed a step of it.
+-- KEYS[1]  the account
+-- ARGV     device
+-- Returns  whether the device was there
+local key, device = KEYS[1], ARGV[1]
+if redis.call('HEXISTS', key, 'u' .. device) == 0 then return 0 end
+local claims, kept = redis.call('HGET', key, 't') or '', {}
+local i = 1
+while i <= #claims do
+  local _, _, dev, next = struct.unpack('>c16I6I2c0', claims, i)
+  if dev ~= device then kept[#kept + 1] = string.sub(claims, i, next - 1) end
+  i = next
+end
+redis.call('HSET', key, 't', table.concat(kept))
+redis.call('HDEL', key, 'd' .. device, 's' .. device, 'u' .. device, 'w' .. device)
+redis.call('HINCRBY', key, 'v', 1)
+return 1
