@@ -119,8 +119,8 @@ func (s *Server) complain(a *attempt) {
 // abandon gives up an attempt that nobody has decided, as if there had been no slot for it.
 func (s *Server) abandon(a *attempt) {
 	s.duplicates.forget(a.way.entry)
-	s.slots.release()
 	s.discard(discardOverload, a.client, a.source, s.now())
+	s.slots.release()
 }
 
 // send remembers replies for duplicates and lets them go, except those whose request was

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
-	layeh "layeh.com/radius"
 )
 
 // readPause is how long a reader waits after an error that is not its end.
@@ -28,26 +27,21 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 	in := k.messages()
 	for {
 		n, err := k.ReadBatch(in, 0)
-		select {
-		case <-s.closing:
-			return nil
-		default:
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return err
-		}
 		if err != nil {
+			select {
+			case <-s.closing: // which put the read deadline into the past
+				return nil
+			case <-time.After(readPause):
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
 			if s.quiet.reading.allow(s.now()) {
 				s.logger.Error("read failed", "address", k.local.String(), "err", err)
 			}
-			select {
-			case <-s.closing:
-			case <-time.After(readPause):
-			}
 			continue
 		}
-		batch := r.receive(in[:n])
-		if len(batch) > 0 {
+		if batch := r.receive(in[:n]); len(batch) > 0 {
 			s.work.Go(func() { s.login(ctx, batch) })
 		}
 	}
@@ -151,13 +145,9 @@ func (r *reader) begin(octets []byte, c *client, key duplicateKey, way answer, n
 // status answers Status-Server, also when there is no slot: it is how a proxy finds out whether
 // we are there (RFC 5997 section 4). It changes nothing, so it is not remembered either.
 func (r *reader) status(octets []byte, c *client, way answer) {
-	p, err := layeh.Parse(octets, c.Secret)
-	if err != nil {
-		r.metrics.discarded[discardMalformedAttributes].Inc()
-		return
-	}
-	if way.octets, err = c.seal(p, layeh.CodeAccessAccept); err != nil {
-		panic(err) // the reply is never longer than the request
+	var err error
+	if way.octets, err = c.sealStatus(octets); err != nil {
+		panic(err) // the octets are well-formed, and the reply is no longer than they are
 	}
 	r.answers = append(r.answers, way)
 	r.metrics.statusServer.Inc()

@@ -60,3 +60,13 @@ func (c *client) seal(request *layeh.Packet, code layeh.Code) ([]byte, error) {
 	sum.Sum(b[4:4]) // Response Authenticator, RFC 2865 section 3
 	return b, nil
 }
+
+// sealStatus builds the reply to the Status-Server packet octets (RFC 5997 section 3: at a port for
+// logins it is an Access-Accept).
+func (c *client) sealStatus(octets []byte) ([]byte, error) {
+	p, err := layeh.Parse(octets, c.Secret)
+	if err != nil {
+		return nil, fmt.Errorf("radius: parse: %w", err)
+	}
+	return c.seal(p, layeh.CodeAccessAccept)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
@@ -226,7 +227,7 @@ func TestOverloadDiscardsAndAnswersStatusServer(t *testing.T) {
 
 func TestOutOfTimeIsNoReply(t *testing.T) {
 	w := newWorld(t, func(o *Options, w *world) {
-		o.Budget = 30 * time.Millisecond
+		o.Budget = 500 * time.Millisecond
 		w.codes.settle = func(ctx context.Context, _ []otp.Walked) { <-ctx.Done() }
 		w.accounts.find = func(ctx context.Context, _ string) { <-ctx.Done() }
 	})
@@ -282,7 +283,7 @@ func TestDuplicatesOverTheSocket(t *testing.T) {
 }
 
 func TestRefusalsWaitFromTheirArrival(t *testing.T) {
-	const delay = 300 * time.Millisecond
+	const delay = time.Second
 	w := newWorld(t, func(o *Options, _ *world) { o.RejectDelay = delay })
 	c := radiustest.Dial(t, w.serve(t), testSecret)
 	start := time.Now()
@@ -310,7 +311,7 @@ func TestRefusalsWaitFromTheirArrival(t *testing.T) {
 }
 
 func TestTooManyRefusalsAreNotAnswered(t *testing.T) {
-	w := newWorld(t, func(o *Options, _ *world) { o.RejectDelay = 50 * time.Millisecond })
+	w := newWorld(t, func(o *Options, _ *world) { o.RejectDelay = 500 * time.Millisecond })
 	w.refusals.most = 1
 	addr := w.serve(t)
 	c := radiustest.Dial(t, addr, testSecret)
@@ -342,6 +343,13 @@ func TestAThousandConcurrentLogins(t *testing.T) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failures []error
+	wg.Go(func() { // whoever reloads the configuration meanwhile disturbs nobody
+		for range 100 {
+			if err := w.SetClients(testClients()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	for g := range gateways {
 		c := radiustest.Dial(t, addr, testSecret)
 		wg.Go(func() {
@@ -367,6 +375,64 @@ func TestAThousandConcurrentLogins(t *testing.T) {
 		t.Errorf("%d attempts", n)
 	}
 	checkSum(t, w)
+}
+
+// TestAStormOfPackets: right and wrong ones, doubled, superseded and cut, from many gateways at a
+// time and more than there are slots for. Nothing is lost from the counters, and nobody gets in
+// twice with one code.
+func TestAStormOfPackets(t *testing.T) {
+	const gateways, each = 16, 150
+	w := newWorld(t, func(o *Options, _ *world) {
+		o.MaxInFlight, o.RejectDelay = 24, 30*time.Millisecond
+	})
+	addr := w.serve(t)
+	var wg sync.WaitGroup
+	for g := range gateways {
+		c := radiustest.Dial(t, addr, testSecret)
+		random := rand.New(rand.NewPCG(1, uint64(g)))
+		wg.Go(func() {
+			var last []byte
+			for range each {
+				names := []string{"alice", "carol", "bob", "mallory", "nodevice", "müller"}
+				q := c.Login(names[random.IntN(len(names))], testCode)
+				q.Identifier %= 8 // so that some supersede others
+				packet := q.Octets()
+				switch random.IntN(6) {
+				case 0:
+					packet = radiustest.Flip(packet, random.IntN(len(packet)*8))
+				case 1:
+					packet = packet[:random.IntN(len(packet))]
+				case 2, 3:
+					packet = append([]byte(nil), last...)
+				}
+				last = packet
+				if err := c.Write(packet); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	// What was sent before is sorted once this is answered.
+	if _, err := retransmit(radiustest.Dial(t, addr, testSecret), radiustest.NewRequest(radiustest.StatusServer, testSecret).Signed().Octets()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "everything is decided", func() bool { return w.slots.taken.Load() == 0 && w.waiting.Load() == 0 && w.refusals.length() == 0 })
+	checkSum(t, w)
+	accepted := map[string]int{}
+	for _, e := range w.trail.all() {
+		if e.Decision == "accept" {
+			accepted[e.Account]++
+		}
+	}
+	for account, n := range accepted {
+		if n != 1 {
+			t.Errorf("%s got in %d times with one code", account, n)
+		}
+	}
+	if len(accepted) != 3 {
+		t.Errorf("%v got in, want three", accepted)
+	}
 }
 
 // retransmit asks as a gateway does: the same octets again when nothing comes.
@@ -398,9 +464,10 @@ func TestShutdownLetsAnswersOut(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.Shutdown(context.Background()) }()
 	<-w.closing
+	probe := radiustest.Dial(t, w.Addrs()[0].String(), testSecret)
 	eventually(t, "nobody reads any more", func() bool {
-		c.Send(radiustest.NewRequest(radiustest.StatusServer, testSecret).Signed().Octets())
-		_, err := c.Receive(20 * time.Millisecond)
+		probe.Send(radiustest.NewRequest(radiustest.StatusServer, testSecret).Signed().Octets())
+		_, err := probe.Receive(20 * time.Millisecond)
 		return errors.Is(err, radiustest.ErrSilence)
 	})
 	select {

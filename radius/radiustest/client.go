@@ -107,13 +107,14 @@ func (c *Client) Login(name, password string) *Request {
 func (c *Client) Send(packets ...[]byte) {
 	c.t.Helper()
 	for _, p := range packets {
-		if err := c.send(p); err != nil {
+		if err := c.Write(p); err != nil {
 			c.t.Fatalf("radiustest: %v", err)
 		}
 	}
 }
 
-func (c *Client) send(packet []byte) error {
+// Write is Send for one packet, and may be called outside the test's goroutine.
+func (c *Client) Write(packet []byte) error {
 	_, err := c.conn.WriteToUDPAddrPort(packet, c.server)
 	return err
 }
@@ -136,7 +137,7 @@ func (c *Client) Receive(within time.Duration) ([]byte, error) {
 
 // Try sends a packet and checks what comes back. It may be called outside the test's goroutine.
 func (c *Client) Try(packet []byte, within time.Duration) (Reply, error) {
-	if err := c.send(packet); err != nil {
+	if err := c.Write(packet); err != nil {
 		return Reply{}, err
 	}
 	b, err := c.Receive(within)
