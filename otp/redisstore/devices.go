@@ -18,6 +18,10 @@ var errDamaged = errors.New("damaged record")
 // addBatch is how many accounts get their devices in one pipeline, so that each answers in time.
 const addBatch = 250
 
+// listValue is the longest value with which Redis keeps a hash as one list (its default of
+// hash-max-listpack-value): a sealed seed of 32 octets is one octet longer.
+const listValue = 64
+
 // Devices implements [otp.Store]. The devices come by age, then by id.
 func (s *Store) Devices(ctx context.Context, account string) (otp.Snapshot, error) {
 	key := s.accountKey(account)
@@ -44,7 +48,7 @@ func snapshot(account string, fields map[string]string) (otp.Snapshot, error) {
 		if !ok {
 			continue
 		}
-		d := otp.Device{Account: account, ID: id, Sealed: []byte(fields["s"+id])}
+		d := otp.Device{Account: account, ID: id, Sealed: []byte(fields["s"+id] + fields["S"+id])}
 		if err := errors.Join(decodeFixed(&d, fixed), decodeUse(&d, fields["u"+id])); err != nil {
 			return otp.Snapshot{}, err
 		}
@@ -123,7 +127,9 @@ func (s *Store) AddDevices(ctx context.Context, devices []otp.Device, limit int)
 			calls = append(calls, call{script: s.scripts.add, key: s.accountKey(d.Account), args: []any{limit}, once: true})
 			concerned = append(concerned, nil)
 		}
-		calls[n].args = append(calls[n].args, d.ID, encodeFixed(d), slices.Clone(d.Sealed))
+		sealed := slices.Clone(d.Sealed)
+		cut := min(len(sealed), listValue)
+		calls[n].args = append(calls[n].args, d.ID, encodeFixed(d), sealed[:cut], sealed[cut:])
 		concerned[n] = append(concerned[n], i)
 	}
 	for first := 0; first < len(calls); first += addBatch {
@@ -152,7 +158,7 @@ func (s *Store) add(ctx context.Context, calls []call) ([][]int64, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(result) != len(calls[n].args)/3 {
+		if len(result) != len(calls[n].args)/4 {
 			return nil, fmt.Errorf("unexpected reply %v", result)
 		}
 		results[n] = result

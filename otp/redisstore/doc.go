@@ -19,15 +19,24 @@
 //
 //	v          version
 //	d<device>  what enrollment fixed, then the label
-//	s<device>  sealed seed
+//	s<device>  sealed seed, its first 64 octets
+//	S<device>  the others, if any
 //	u<device>  last step, last use, drift, floor of wrong steps
 //	w<device>  steps with wrong passwords, and the tokens that were counted
 //	t          tokens answered Claimed, with time and device
 //	p          known places, the one used longest ago first
 //	x, x<place> wrong codes: of all others; of a known place
 //
-// While every value has at most 64 octets, Redis keeps the hash as one list: about 350 octets for
+// While every value has at most 64 octets, Redis keeps the hash as one list: about 360 octets for
 // an account with one device.
+//
+// # The least that a Redis user needs
+//
+//	user otpgate on >PASSWORD ~otpgate:* resetchannels -@all +evalsha +script|load +hgetall
+//	     +hmget +hget +hset +hdel +hkeys +hexists +hincrby +get +set +setnx +del +time
+//	     +config|get +info +role
+//
+// and in a cluster +cluster|slots +command besides.
 //
 // # Invariants
 //

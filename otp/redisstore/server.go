@@ -35,7 +35,7 @@ func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
 		return nil
 	}
 	if err := s.inspect(ctx, conn, ""); err != nil {
-		return err
+		return fmt.Errorf("new connection: %w", err) // the library takes off what is outermost
 	}
 	pipe := conn.Pipeline()
 	s.scripts.load(ctx, pipe)

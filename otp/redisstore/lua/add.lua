@@ -1,6 +1,6 @@
 -- Adds devices to one account.
 -- KEYS[1]  the account
--- ARGV     limit, then for each device: id, what enrollment fixed, sealed seed
+-- ARGV     limit, then for each device: id, what enrollment fixed, sealed seed in two parts
 -- Returns  for each device 0 added, 1 there already, 2 too many
 local key, limit = KEYS[1], tonumber(ARGV[1])
 local there, count = {}, 0
@@ -10,7 +10,7 @@ for _, field in ipairs(redis.call('HKEYS', key)) do
   end
 end
 local results, new = {}, {}
-for i = 2, #ARGV, 3 do
+for i = 2, #ARGV, 4 do
   if there[ARGV[i]] then
     results[#results + 1] = 1
   else
@@ -26,6 +26,7 @@ if limit > 0 and count + #new > limit then
 end
 for _, i in ipairs(new) do
   redis.call('HSET', key, 'd' .. ARGV[i], ARGV[i + 1], 's' .. ARGV[i], ARGV[i + 2], 'u' .. ARGV[i], struct.pack('>I6I6i4I6', 0, 0, 0, 0))
+  if ARGV[i + 3] ~= '' then redis.call('HSET', key, 'S' .. ARGV[i], ARGV[i + 3]) end
 end
 if #new > 0 then redis.call('HINCRBY', key, 'v', 1) end
 return results

@@ -12,6 +12,6 @@ while i <= #claims do
   i = next
 end
 redis.call('HSET', key, 't', table.concat(kept))
-redis.call('HDEL', key, 'd' .. device, 's' .. device, 'u' .. device, 'w' .. device)
+redis.call('HDEL', key, 'd' .. device, 's' .. device, 'S' .. device, 'u' .. device, 'w' .. device)
 redis.call('HINCRBY', key, 'v', 1)
 return 1

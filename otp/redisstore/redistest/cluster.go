@@ -43,16 +43,8 @@ func StartCluster(t testing.TB, args ...string) []*Server {
 			t.Fatal(err)
 		}
 	}
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
-	for _, client := range clients {
-		for !joined(ctx, client, len(nodes)) {
-			select {
-			case <-poll.C:
-			case <-ctx.Done():
-				t.Fatal("the nodes do not become a cluster")
-			}
-		}
+	for _, node := range nodes {
+		waitFor(ctx, t, node.Addr, "the nodes do not become a cluster", func(c *redis.Client) bool { return joined(ctx, c, len(nodes)) })
 	}
 	return nodes
 }

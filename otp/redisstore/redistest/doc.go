@@ -3,6 +3,7 @@
 //
 //	Start         one server; with TLS when the arguments name a certificate
 //	StartCluster  three masters that share the slots
+//	StartSentinel a master, its replica and a sentinel
 //
 // By default a server keeps an append-only file that it syncs before every answer, and no snapshot:
 // what it has answered survives SIGKILL.

@@ -25,6 +25,8 @@ type Server struct {
 	args []string
 	tls  bool
 
+	command []string // all arguments, for what is not a usual server
+
 	mu      sync.Mutex
 	process *os.Process
 	exited  chan struct{} // closed when process has ended
@@ -76,8 +78,12 @@ func (s *Server) start() error {
 	if s.tls {
 		args = append(args, "--port", "0", "--tls-port", port)
 	}
+	args = append(args, s.args...)
+	if s.command != nil {
+		args = s.command
+	}
 	output := new(bytes.Buffer)
-	cmd := exec.Command("redis-server", append(args, s.args...)...)
+	cmd := exec.Command("redis-server", args...)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

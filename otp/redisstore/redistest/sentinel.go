@@ -1,0 +1,63 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// MasterName is the name by which the sentinel of [StartSentinel] knows the master.
+const MasterName = "otpgate"
+
+// StartSentinel runs a master, its replica, and one sentinel, which makes the replica the master within
+// seconds when the master is gone.
+func StartSentinel(t testing.TB) (master, replica, sentinel *Server) {
+	t.Helper()
+	master = Start(t, "--repl-diskless-sync-delay", "0")
+	host, port, _ := net.SplitHostPort(master.Addr)
+	replica = Start(t, "--repl-diskless-sync-delay", "0", "--replicaof", host+" "+port)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	waitFor(ctx, t, replica.Addr, "the replica does not find its master", func(c *redis.Client) bool {
+		info, err := c.Info(ctx, "replication").Result()
+		return err == nil && strings.Contains(info, "master_link_status:up")
+	})
+	sentinel = &Server{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
+	t.Cleanup(sentinel.Kill)
+	_, own, _ := net.SplitHostPort(sentinel.Addr)
+	config := fmt.Sprintf("bind 127.0.0.1\nport %s\ndir %s\nsentinel monitor %s %s %s 1\nsentinel down-after-milliseconds %[3]s 500\nsentinel failover-timeout %[3]s 3000\n", own, sentinel.Dir, MasterName, host, port)
+	file := filepath.Join(sentinel.Dir, "sentinel.conf")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sentinel.command = []string{file, "--sentinel"}
+	sentinel.Start()
+	waitFor(ctx, t, sentinel.Addr, "the sentinel does not find the replica", func(c *redis.Client) bool {
+		replicas, err := c.Do(ctx, "sentinel", "replicas", MasterName).Slice()
+		return err == nil && len(replicas) == 1
+	})
+	return master, replica, sentinel
+}
+
+// waitFor asks a server until it says what is wanted.
+func waitFor(ctx context.Context, t testing.TB, addr, otherwise string, done func(*redis.Client) bool) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: addr, Protocol: 2})
+	defer func() { _ = client.Close() }()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !done(client) {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatal(otherwise)
+		}
+	}
+}

@@ -1,0 +1,318 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"otpgate/otp"
+	"otpgate/otp/redisstore"
+	"otpgate/otp/redisstore/redistest"
+	"otpgate/otp/storetest"
+)
+
+var noon = time.Date(2031, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// background is a context that ends with the test at the latest.
+func background(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// admin is a client beside the store.
+func admin(t testing.TB, server *redistest.Server) *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: server.Addr})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func addDevice(t testing.TB, s otp.Store, account string) {
+	t.Helper()
+	d := otp.Device{Account: account, ID: "abcdefgh22222222", Label: "phone", Sealed: bytes.Repeat([]byte{7}, 53), Algorithm: otp.SHA1, Digits: 6, Period: time.Minute, Created: noon}
+	errs, err := s.AddDevices(background(t), []otp.Device{d}, 0)
+	if err = errors.Join(append(errs, err)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func useStep(account string, step int64, token byte) otp.Claim {
+	return otp.Claim{Kind: otp.UseStep, Account: account, Version: 1, Device: "abcdefgh22222222", Step: step, Token: otp.Token{token}, Now: noon}
+}
+
+func claimOne(ctx context.Context, s otp.Store, c otp.Claim) otp.Receipt {
+	return s.Claim(ctx, []otp.Claim{c})[0]
+}
+
+// logs collects log lines.
+type logs struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func TestServerThatMayEvictIsRefused(t *testing.T) {
+	server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
+	storetest.WantUnavailable(t, s, background(t), "evicting server", useStep("a", 100, 1))
+	_, err := s.Ping(background(t))
+	for _, want := range []string{"maxmemory-policy", "allkeys-lru", "hint:"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Ping: %v does not tell %q", err, want)
+		}
+	}
+	if n := admin(t, server).DBSize(background(t)).Val(); n != 0 {
+		t.Errorf("%d keys were written", n)
+	}
+	if err := admin(t, server).ConfigSet(background(t), "maxmemory-policy", "noeviction").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Ping(background(t)); err != nil {
+		t.Fatalf("after the setting was put right: %v", err)
+	}
+}
+
+func TestServerThatBeginsToEvictIsRefused(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
+	addDevice(t, s, "a")
+	set := func(name, value string) {
+		t.Helper()
+		if err := admin(t, server).ConfigSet(background(t), name, value).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("maxmemory-policy", "volatile-ttl")
+	if _, err := s.Ping(background(t)); err != nil {
+		t.Fatalf("a policy without a limit evicts nothing: %v", err)
+	}
+	set("maxmemory", "100mb")
+	if _, err := s.Ping(background(t)); !errors.Is(err, otp.ErrUnavailable) || !strings.Contains(err.Error(), server.Addr) {
+		t.Fatalf("Ping: %v", err)
+	}
+	if r := claimOne(background(t), s, useStep("a", 100, 1)); !errors.Is(r.Err, otp.ErrUnavailable) {
+		t.Fatalf("%+v", r)
+	}
+	set("maxmemory-policy", "noeviction")
+	if r := claimOne(background(t), s, useStep("a", 100, 2)); r.Answer != otp.Claimed {
+		t.Fatalf("after the setting was put right: %+v", r)
+	}
+}
+
+func TestSettingsAreReadFromInfoWhenConfigIsForbidden(t *testing.T) {
+	server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-random",
+		"--user", "no-config", "on", ">secret", "~*", "+@all", "-config",
+		"--user", "no-info", "on", ">secret", "~*", "+@all", "-config", "-info")
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Username: "no-config", Password: "secret"})
+	if _, err := s.Ping(background(t)); !errors.Is(err, otp.ErrUnavailable) || !strings.Contains(err.Error(), "allkeys-random") {
+		t.Fatalf("Ping: %v", err)
+	}
+	var l logs
+	s = open(t, redisstore.Options{Addresses: []string{server.Addr}, Username: "no-info", Password: "secret", Logger: l.logger()})
+	for range 3 {
+		if _, err := s.Ping(background(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(l.String(), "does not tell its settings"); n != 1 {
+		t.Fatalf("%d warnings in\n%s", n, l.String())
+	}
+}
+
+func TestServerWithoutPersistenceIsWarnedAboutOnce(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		want int
+	}{
+		{"neither", []string{"--appendonly", "no"}, 1},
+		{"snapshots", []string{"--appendonly", "no", "--save", "3600 1"}, 0},
+		{"append-only file", nil, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var l logs
+			server := redistest.Start(t, test.args...)
+			s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Logger: l.logger()})
+			for range 3 {
+				if _, err := s.Ping(background(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := strings.Count(l.String(), "keeps nothing on disk"); n != test.want {
+				t.Fatalf("%d warnings in\n%s", n, l.String())
+			}
+		})
+	}
+}
+
+func TestServerThatHangs(t *testing.T) {
+	const timeout = 500 * time.Millisecond
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Timeout: timeout})
+	if _, err := s.Ping(background(t)); err != nil {
+		t.Fatal(err)
+	}
+	addDevice(t, s, "a")
+	server.Freeze()
+	// Generous: the machine is busy. What is to be proven is that nobody waits for the server.
+	within := func(what string, limit time.Duration, ctx context.Context, cause error) {
+		t.Helper()
+		began := time.Now()
+		r := claimOne(ctx, s, useStep("a", 100, 1))
+		if took := time.Since(began); took > limit+2*time.Second {
+			t.Errorf("%s: took %v", what, took)
+		}
+		if !errors.Is(r.Err, otp.ErrUnavailable) || cause != nil && !errors.Is(r.Err, cause) {
+			t.Errorf("%s: %+v", what, r)
+		}
+	}
+	deadline, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	within("deadline", 100*time.Millisecond, deadline, context.DeadlineExceeded)
+	cancelled, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	within("cancel", 50*time.Millisecond, cancelled, context.Canceled)
+	within("neither", 3*timeout, context.Background(), nil)
+	t.Run("a crowd", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		var crowd sync.WaitGroup
+		for n := range 300 {
+			crowd.Go(func() {
+				if r := claimOne(ctx, s, useStep("a", 100, byte(n))); !errors.Is(r.Err, otp.ErrUnavailable) {
+					t.Errorf("%+v", r)
+				}
+			})
+		}
+		crowd.Wait()
+	})
+	server.Thaw()
+	recovers(t, s)
+	if r := claimOne(background(t), s, useStep("a", 1000, 1)); r.Err != nil {
+		t.Fatalf("after the hang: %+v", r)
+	}
+}
+
+// recovers waits until the store works again.
+func recovers(t *testing.T, s otp.Store) {
+	t.Helper()
+	ctx := background(t)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		_, err := s.Ping(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatalf("the store does not recover: %v", err)
+		}
+	}
+}
+
+func TestServerThatGoesAndComesBack(t *testing.T) {
+	server := redistest.Start(t)
+	server.Stop()
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
+	storetest.WantUnavailable(t, s, background(t), "server that was never there", useStep("a", 100, 1))
+	server.Start()
+	recovers(t, s)
+	addDevice(t, s, "a")
+	for step := int64(100); step < 103; step++ {
+		if r := claimOne(background(t), s, useStep("a", step, byte(step))); r.Answer != otp.Claimed {
+			t.Fatalf("%+v", r)
+		}
+		server.Stop()
+		storetest.WantUnavailable(t, s, background(t), "stopped server", useStep("a", 100, 1))
+		server.Start()
+		recovers(t, s)
+		if r := claimOne(background(t), s, useStep("a", step, 1)); r.Answer != otp.Used {
+			t.Fatalf("%+v", r)
+		}
+	}
+}
+
+func TestScriptsAreLoadedAnew(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
+	addDevice(t, s, "a")
+	for round := range int64(3) {
+		if err := admin(t, server).ScriptFlush(background(t)).Err(); err != nil {
+			t.Fatal(err)
+		}
+		first := 100 + 10*round
+		batch := []otp.Claim{useStep("a", first, byte(first)), useStep("a", first, 1), useStep("a", first+1, byte(first+1))}
+		for i, r := range s.Claim(background(t), batch) {
+			if want := []otp.Answer{otp.Claimed, otp.Used, otp.Claimed}[i]; r.Answer != want {
+				t.Fatalf("claim %d after SCRIPT FLUSH: %+v", i, r)
+			}
+		}
+	}
+}
+
+func TestPingTellsTheTimeOfTheServer(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
+	at, err := s.Ping(background(t))
+	if err != nil || at.Before(time.Now().Add(-time.Minute)) || at.After(time.Now().Add(time.Minute)) {
+		t.Fatalf("%v, %v", at, err)
+	}
+}
+
+func TestOptionsThatCannotWork(t *testing.T) {
+	for name, o := range map[string]redisstore.Options{
+		"no address":      {},
+		"brace in prefix": {Addresses: []string{"127.0.0.1:1"}, KeyPrefix: "otp{gate}:"},
+	} {
+		if _, err := redisstore.Open(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestFailoverBySentinel(t *testing.T) {
+	master, replica, sentinel := redistest.StartSentinel(t)
+	s := open(t, redisstore.Options{Addresses: []string{sentinel.Addr}, MasterName: redistest.MasterName, Timeout: 2 * time.Second})
+	recovers(t, s)
+	addDevice(t, s, "a")
+	if r := claimOne(background(t), s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	// Replication is asynchronous: what the replica has not got yet is lost with the master.
+	if n, err := admin(t, master).Wait(background(t), 1, 10*time.Second).Result(); err != nil || n != 1 {
+		t.Fatalf("WAIT: %d, %v", n, err)
+	}
+	master.Kill()
+	recovers(t, s)
+	if r := claimOne(background(t), s, useStep("a", 100, 2)); r.Answer != otp.Used {
+		t.Fatalf("the step is accepted again after the failover: %+v", r)
+	}
+	if r := claimOne(background(t), s, useStep("a", 101, 3)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	if role, err := admin(t, replica).Do(background(t), "role").Slice(); err != nil || role[0] != "master" {
+		t.Fatalf("the replica is %v, %v", role, err)
+	}
+}
