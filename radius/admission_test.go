@@ -10,23 +10,23 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"otpgate/radius/radiustest"
+	"otpgate/radius/probe"
 )
 
 func goodLogin(name, password string) []byte {
-	return radiustest.Login(testSecret, name, password).Octets()
+	return probe.Login(testSecret, name, password).Octets()
 }
 
 // TestEveryFlippedBitIsDiscarded is the negative test of Message-Authenticator: there is no bit
 // of a packet that somebody in between can change unnoticed.
 func TestEveryFlippedBitIsDiscarded(t *testing.T) {
 	w := newWorld(t)
-	packet := radiustest.Login(testSecret, "alice", testCode).Add(radiustest.ProxyState, "proxy").Octets()
+	packet := probe.Login(testSecret, "alice", testCode).Add(probe.ProxyState, "proxy").Octets()
 	if got := w.feed("192.0.2.1:1000", packet); len(got) != 1 {
 		t.Fatalf("%d replies to the packet itself", len(got))
 	}
 	for bit := range len(packet) * 8 {
-		if got := w.feed("192.0.2.1:1000", radiustest.Flip(packet, bit)); len(got) != 0 {
+		if got := w.feed("192.0.2.1:1000", probe.Flip(packet, bit)); len(got) != 0 {
 			t.Errorf("bit %d of octet %d was not noticed: %x", bit%8, bit/8, got[0])
 		}
 	}
@@ -45,7 +45,7 @@ func TestPaddingIsIgnored(t *testing.T) {
 	padded := append(slices.Clone(packet), 1, 2, 3, 4, 5)
 	for bit := range len(padded) * 8 {
 		w := newWorldQuick(t)
-		got := w.feed("192.0.2.1:1000", radiustest.Flip(padded, bit))
+		got := w.feed("192.0.2.1:1000", probe.Flip(padded, bit))
 		if answered := len(got) == 1; answered != (bit/8 >= len(packet)) {
 			t.Errorf("bit %d of octet %d of %d: answered %v", bit%8, bit/8, len(packet), answered)
 		}
@@ -60,8 +60,8 @@ func newWorldQuick(t testing.TB) *world {
 
 func TestMessageAuthenticatorPolicy(t *testing.T) {
 	const required, optional = "192.0.2.1:1000", "198.51.100.1:1000"
-	login := func() *radiustest.Request { return radiustest.Login(testSecret, "alice", testCode) }
-	const ma = radiustest.MessageAuthenticator
+	login := func() *probe.Request { return probe.Login(testSecret, "alice", testCode) }
+	const ma = probe.MessageAuthenticator
 	for _, c := range []struct {
 		name   string
 		from   string
@@ -72,13 +72,13 @@ func TestMessageAuthenticatorPolicy(t *testing.T) {
 		{"required, missing", required, login().Without(ma).Octets(), discardUnsigned},
 		{"optional, there", optional, login().Octets(), discardReasons},
 		{"optional, missing", optional, login().Without(ma).Octets(), discardReasons},
-		{"optional, wrong", optional, radiustest.Login("other", "alice", testCode).Octets(), discardBadAuthenticator},
-		{"required, wrong", required, radiustest.Login("other", "alice", testCode).Octets(), discardBadAuthenticator},
-		{"optional, Proxy-State unsigned", optional, login().Without(ma).Add(radiustest.ProxyState, "x").Octets(), discardUnsignedProxyState},
-		{"optional, Proxy-State signed", optional, login().Add(radiustest.ProxyState, "x").Octets(), discardReasons},
-		{"optional, EAP unsigned", optional, login().Without(ma).Add(radiustest.EAPMessage, "x").Octets(), discardUnsignedEAP},
-		{"optional, Status-Server unsigned", optional, radiustest.NewRequest(radiustest.StatusServer, testSecret).Octets(), discardUnsigned},
-		{"required, Status-Server unsigned", required, radiustest.NewRequest(radiustest.StatusServer, testSecret).Octets(), discardUnsigned},
+		{"optional, wrong", optional, probe.Login("other", "alice", testCode).Octets(), discardBadAuthenticator},
+		{"required, wrong", required, probe.Login("other", "alice", testCode).Octets(), discardBadAuthenticator},
+		{"optional, Proxy-State unsigned", optional, login().Without(ma).Add(probe.ProxyState, "x").Octets(), discardUnsignedProxyState},
+		{"optional, Proxy-State signed", optional, login().Add(probe.ProxyState, "x").Octets(), discardReasons},
+		{"optional, EAP unsigned", optional, login().Without(ma).Add(probe.EAPMessage, "x").Octets(), discardUnsignedEAP},
+		{"optional, Status-Server unsigned", optional, probe.NewRequest(probe.StatusServer, testSecret).Octets(), discardUnsigned},
+		{"required, Status-Server unsigned", required, probe.NewRequest(probe.StatusServer, testSecret).Octets(), discardUnsigned},
 		{"optional, twice", optional, login().Signed().Octets(), discardRepeatedAuthenticator},
 		{"required, twice", required, login().Signed().Octets(), discardRepeatedAuthenticator},
 		{"optional, 15 octets", optional, login().Without(ma).Add(ma, strings.Repeat("\x00", 15)).Octets(), discardMalformedAuthenticator},
@@ -106,7 +106,7 @@ func TestMessageAuthenticatorPolicy(t *testing.T) {
 func TestAMissingMessageAuthenticatorIsExplained(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	w := newWorld(t, func(o *Options, _ *world) { o.Now = func() time.Time { return now } })
-	unsigned := radiustest.Login(testSecret, "alice", testCode).Without(radiustest.MessageAuthenticator).Octets()
+	unsigned := probe.Login(testSecret, "alice", testCode).Without(probe.MessageAuthenticator).Octets()
 	count := func() int { return strings.Count(w.logged.String(), "message_authenticator: optional") }
 	for range 100 {
 		w.feed("192.0.2.1:1000", unsigned)
@@ -167,7 +167,7 @@ func TestUnknownClientsCostNoAllocation(t *testing.T) {
 	if n := testing.AllocsPerRun(200, func() { r.datagram(&short, now) }); n != 0 {
 		t.Errorf("%v allocations for a short packet", n)
 	}
-	forged := datagramFrom("192.0.2.1:1000", radiustest.Login("other", "alice", testCode).Octets())
+	forged := datagramFrom("192.0.2.1:1000", probe.Login("other", "alice", testCode).Octets())
 	// None at all, but that the race detector makes sync.Pool forget what it keeps.
 	if n := testing.AllocsPerRun(200, func() { r.datagram(&forged, now) }); n > 12 {
 		t.Errorf("%v allocations for a forged packet", n)
@@ -177,7 +177,7 @@ func TestUnknownClientsCostNoAllocation(t *testing.T) {
 func TestAFullParseAllocatesLittle(t *testing.T) {
 	w := newWorld(t)
 	c := w.table.Load().find(netip.MustParseAddr("192.0.2.1"))
-	q := radiustest.Login(testSecret, "alice", testCode)
+	q := probe.Login(testSecret, "alice", testCode)
 	for _, kind := range []byte{4, 5, 6, 30, 31, 32, 61} {
 		q.Add(kind, "0123")
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"otpgate/radius/radiustest"
+	"otpgate/radius/probe"
 )
 
 var update = flag.Bool("update", false, "write testdata/wire anew")
@@ -66,7 +66,7 @@ func outcome(t testing.TB, from string, packet []byte) string {
 		t.Fatalf("%d attempts", n)
 	}
 	for _, r := range replies {
-		if _, err := radiustest.Check(packet, r, testSecret); err != nil {
+		if _, err := probe.Check(packet, r, testSecret); err != nil {
 			t.Errorf("the reply is wrong: %v", err)
 		}
 	}
@@ -82,7 +82,7 @@ func outcome(t testing.TB, from string, packet []byte) string {
 		return "status"
 	}
 	word := w.trail.last(t)
-	want := map[string]byte{"accept": radiustest.AccessAccept, "reject": radiustest.AccessReject}
+	want := map[string]byte{"accept": probe.AccessAccept, "reject": probe.AccessReject}
 	if code := want[strings.Fields(word)[0]]; len(replies) != 1 || replies[0][0] != code {
 		t.Errorf("%s, and %d replies", word, len(replies))
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"otpgate/otp"
-	"otpgate/radius/radiustest"
+	"otpgate/radius/probe"
 )
 
 // FuzzPacket: whatever arrives, nothing panics, nothing is admitted without the right
@@ -44,7 +44,7 @@ func FuzzPacket(f *testing.F) {
 			if !bytes.HasPrefix(packet, octets) || len(octets) != int(binary.BigEndian.Uint16(packet[2:])) {
 				t.Fatalf("admitted %x out of %x", octets, packet)
 			}
-			if got := bytes.Equal(signed(octets), octets); !got && (c.MessageAuthenticator == Required || contains(octets, radiustest.MessageAuthenticator)) {
+			if got := bytes.Equal(signed(octets), octets); !got && (c.MessageAuthenticator == Required || contains(octets, probe.MessageAuthenticator)) {
 				t.Fatalf("client %d: admitted without the right Message-Authenticator: %x", i, octets)
 			}
 			r, err := readRequest(octets, c.Secret)
@@ -58,7 +58,7 @@ func FuzzPacket(f *testing.F) {
 			if err != nil {
 				t.Fatalf("no reply can be made: %v", err)
 			}
-			if _, err := radiustest.Check(octets, reply, testSecret); err != nil {
+			if _, err := probe.Check(octets, reply, testSecret); err != nil {
 				t.Fatalf("the reply is wrong: %v", err)
 			}
 		}
@@ -71,12 +71,12 @@ func signed(packet []byte) []byte {
 		return packet
 	}
 	b := bytes.Clone(packet)
-	q := &radiustest.Request{Code: b[0], Identifier: b[1], Secret: []byte(testSecret)}
+	q := &probe.Request{Code: b[0], Identifier: b[1], Secret: []byte(testSecret)}
 	copy(q.Authenticator[:], b[4:])
 	length := min(int(binary.BigEndian.Uint16(b[2:])), len(b))
 	for at := headerLength; at+2 <= length && b[at+1] >= 2 && at+int(b[at+1]) <= length; at += int(b[at+1]) {
 		value := b[at+2 : at+int(b[at+1])]
-		if b[at] == radiustest.MessageAuthenticator && len(value) == 16 {
+		if b[at] == probe.MessageAuthenticator && len(value) == 16 {
 			value = make([]byte, 16)
 		}
 		q.Add(b[at], string(value))
@@ -106,10 +106,10 @@ func FuzzState(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0xff}, 253))
 	w := newWorld(f)
 	f.Fuzz(func(t *testing.T, state []byte) {
-		q := radiustest.Login(testSecret, "alice", testCode).Add(radiustest.State, string(state[:min(len(state), 253)]))
+		q := probe.Login(testSecret, "alice", testCode).Add(probe.State, string(state[:min(len(state), 253)]))
 		packet := q.Octets()
 		got := w.feed(fromVPN, packet)
-		if len(got) != 1 || got[0][0] != radiustest.AccessReject || w.trail.last(t) != "reject "+string(otp.ReasonStateUnknown) {
+		if len(got) != 1 || got[0][0] != probe.AccessReject || w.trail.last(t) != "reject "+string(otp.ReasonStateUnknown) {
 			t.Fatalf("State %x: %x, %s", state, got, w.trail.last(t))
 		}
 		if n := len(w.codes.batches()); n != 0 {

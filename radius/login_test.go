@@ -21,7 +21,7 @@ import (
 	"otpgate/directory"
 	"otpgate/otp"
 	"otpgate/otp/audit"
-	"otpgate/radius/radiustest"
+	"otpgate/radius/probe"
 )
 
 const (
@@ -258,12 +258,12 @@ func TestTheTokenIsOfTheAttempt(t *testing.T) {
 			places[a.Place] += "x"
 		}
 	}
-	q := radiustest.Login(testSecret, "alice", testCode)
+	q := probe.Login(testSecret, "alice", testCode)
 	w.feed(vpnAddr, q.Octets())
 	w.feed("192.0.2.2:77", q.Octets()) // the same packet through another way
 	w.feed("198.51.100.1:1000", q.Octets())
-	w.feed(vpnAddr, radiustest.Login(testSecret, "alice", testCode).Octets())
-	w.feed(vpnAddr, radiustest.Login(testSecret, "alice", "000000").Add(radiustest.CallingStationID, "10.9.8.7").Octets())
+	w.feed(vpnAddr, probe.Login(testSecret, "alice", testCode).Octets())
+	w.feed(vpnAddr, probe.Login(testSecret, "alice", "000000").Add(probe.CallingStationID, "10.9.8.7").Octets())
 	if len(tokens) != 4 {
 		t.Errorf("%d tokens, want 4: %v", len(tokens), tokens)
 	}
@@ -353,7 +353,7 @@ func TestAPanicDropsItsAttemptAndNoOther(t *testing.T) {
 
 func TestOneLineAndOneEventPerAttempt(t *testing.T) {
 	w := newWorld(t)
-	q := radiustest.Login(testSecret, "alice", testCode).Add(radiustest.CallingStationID, "00-11\n22")
+	q := probe.Login(testSecret, "alice", testCode).Add(probe.CallingStationID, "00-11\n22")
 	w.feed(vpnAddr, q.Octets(), goodLogin("alice", "000000"), goodLogin("m\x1ballory", "000000"))
 	log := w.logged.String()
 	if n := strings.Count(log, "access decision"); n != 3 {

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"otpgate/radius/radiustest"
+	"otpgate/radius/probe"
 )
 
 const (
@@ -15,7 +15,7 @@ const (
 	fromNobody = "203.0.113.1:40000"
 )
 
-const maType = radiustest.MessageAuthenticator
+const maType = probe.MessageAuthenticator
 
 // corpus is every packet of testdata/wire. Identifier and authenticator are fixed, so that the
 // files are.
@@ -23,8 +23,8 @@ func corpus() []wireCase {
 	return slices.Concat(acceptedPackets(), refusedPackets(), discardedPackets())
 }
 
-func packetOfCorpus(code byte) *radiustest.Request {
-	q := radiustest.NewRequest(code, testSecret)
+func packetOfCorpus(code byte) *probe.Request {
+	q := probe.NewRequest(code, testSecret)
 	q.Identifier = 0x2a
 	for i := range q.Authenticator {
 		q.Authenticator[i] = byte(0xa0 + i)
@@ -32,26 +32,26 @@ func packetOfCorpus(code byte) *radiustest.Request {
 	return q
 }
 
-func corpusNamed(name string) *radiustest.Request {
-	return packetOfCorpus(radiustest.AccessRequest).Signed().Add(radiustest.UserName, name)
+func corpusNamed(name string) *probe.Request {
+	return packetOfCorpus(probe.AccessRequest).Signed().Add(probe.UserName, name)
 }
 
-func corpusLogin() *radiustest.Request { return corpusNamed("alice").Password(testCode) }
+func corpusLogin() *probe.Request { return corpusNamed("alice").Password(testCode) }
 
 // corpusFull has 4096 octets, most of them Proxy-State.
-func corpusFull() *radiustest.Request {
+func corpusFull() *probe.Request {
 	q := corpusLogin()
 	for range 15 {
-		q.Add(radiustest.ProxyState, strings.Repeat("p", 253))
+		q.Add(probe.ProxyState, strings.Repeat("p", 253))
 	}
-	return q.Add(radiustest.ProxyState, strings.Repeat("q", maxLength-len(q.Octets())-2))
+	return q.Add(probe.ProxyState, strings.Repeat("q", maxLength-len(q.Octets())-2))
 }
 
 // corpusTooLong has more than 4096.
-func corpusTooLong() *radiustest.Request {
+func corpusTooLong() *probe.Request {
 	q := corpusLogin()
 	for range 16 {
-		q.Add(radiustest.NASIdentifier, strings.Repeat("n", 253))
+		q.Add(probe.NASIdentifier, strings.Repeat("n", 253))
 	}
 	return q
 }
@@ -85,8 +85,8 @@ func acceptedPackets() []wireCase {
 		{name: "accept-password-code-latin1", about: "a password with an umlaut in Latin-1, then the code", expect: "accept ok", from: fromConcat, octets: corpusNamed("müller").Password("gr\xfcn" + testCode).Octets()},
 		{name: "accept-password-code-utf8", about: "the same password in UTF-8", expect: "accept ok", from: fromConcat, octets: corpusNamed("müller").Password("grün" + testCode).Octets()},
 		{name: "accept-password-trailing-nul", about: "a code with NULs after it, as C programs send: padding", expect: "accept ok", octets: corpusNamed("alice").Password(testCode + strings.Repeat("\x00", 26)).Octets()},
-		{name: "status", about: "Status-Server (RFC 5997)", expect: "status", octets: packetOfCorpus(radiustest.StatusServer).Signed().Octets()},
-		{name: "status-proxy-state", about: "Status-Server through a proxy", expect: "status", octets: packetOfCorpus(radiustest.StatusServer).Signed().Add(33, "p").Octets()},
+		{name: "status", about: "Status-Server (RFC 5997)", expect: "status", octets: packetOfCorpus(probe.StatusServer).Signed().Octets()},
+		{name: "status-proxy-state", about: "Status-Server through a proxy", expect: "status", octets: packetOfCorpus(probe.StatusServer).Signed().Add(33, "p").Octets()},
 	}
 }
 
@@ -141,7 +141,7 @@ func discardedPackets() []wireCase {
 			return overwrite(b, 3, byte(len(b)))
 		}()},
 		{name: "discard-unsigned", about: "no Message-Authenticator (CVE-2024-3596)", expect: "discard missing_message_authenticator", octets: corpusLogin().Without(maType).Octets()},
-		{name: "discard-authenticator-flipped", about: "one bit of Message-Authenticator", expect: "discard bad_message_authenticator", octets: radiustest.Flip(good, 22*8)},
+		{name: "discard-authenticator-flipped", about: "one bit of Message-Authenticator", expect: "discard bad_message_authenticator", octets: probe.Flip(good, 22*8)},
 		{name: "discard-authenticator-other-secret", about: "signed with another secret", expect: "discard bad_message_authenticator", octets: func() []byte {
 			q := corpusLogin()
 			q.Secret = []byte("another secret")
@@ -150,16 +150,16 @@ func discardedPackets() []wireCase {
 		{name: "discard-authenticator-twice", about: "two Message-Authenticators", expect: "discard repeated_message_authenticator", octets: corpusLogin().Signed().Octets()},
 		{name: "discard-authenticator-17", about: "Message-Authenticator of 17 octets", expect: "discard malformed_message_authenticator", octets: corpusLogin().Without(maType).Add(maType, strings.Repeat("\x00", 17)).Octets()},
 		{name: "discard-authenticator-empty", about: "Message-Authenticator without a value", expect: "discard malformed_message_authenticator", from: fromOld, octets: corpusLogin().Without(maType).Add(maType, "").Octets()},
-		{name: "discard-authenticator-optional-wrong", about: "optional does not mean unchecked", expect: "discard bad_message_authenticator", from: fromOld, octets: radiustest.Flip(good, 22*8)},
+		{name: "discard-authenticator-optional-wrong", about: "optional does not mean unchecked", expect: "discard bad_message_authenticator", from: fromOld, octets: probe.Flip(good, 22*8)},
 		{name: "discard-name-changed", about: "a name changed on the way", expect: "discard bad_message_authenticator", octets: overwrite(good, 40, 'A')},
-		{name: "discard-authenticator-request-changed", about: "a bit of the Request Authenticator", expect: "discard bad_message_authenticator", octets: radiustest.Flip(good, 4*8)},
+		{name: "discard-authenticator-request-changed", about: "a bit of the Request Authenticator", expect: "discard bad_message_authenticator", octets: probe.Flip(good, 4*8)},
 		{name: "discard-proxy-state-unsigned", about: "Proxy-State without Message-Authenticator: what the attack looks like", expect: "discard proxy_state_without_message_authenticator", from: fromOld, octets: corpusLogin().Without(maType).Add(33, "x").Octets()},
 		{name: "discard-eap-unsigned", about: "EAP-Message without Message-Authenticator (RFC 3579 section 3.1)", expect: "discard eap_message_without_message_authenticator", from: fromOld, octets: corpusLogin().Without(maType).Add(79, "x").Octets()},
 		{name: "discard-name-twice", about: "two User-Names", expect: "discard repeated_attribute", octets: corpusLogin().Add(1, "bob").Octets()},
 		{name: "discard-password-twice", about: "two User-Passwords", expect: "discard repeated_attribute", octets: corpusLogin().Password("1").Octets()},
 		{name: "discard-state-twice", about: "two States", expect: "discard repeated_attribute", octets: corpusLogin().Add(24, "a").Add(24, "b").Octets()},
-		{name: "discard-status-unsigned", about: "Status-Server without Message-Authenticator (RFC 5997 section 3)", expect: "discard missing_message_authenticator", octets: packetOfCorpus(radiustest.StatusServer).Octets()},
-		{name: "discard-status-unsigned-optional", about: "the same from a client that need not sign logins", expect: "discard missing_message_authenticator", from: fromOld, octets: packetOfCorpus(radiustest.StatusServer).Octets()},
-		{name: "discard-status-flipped", about: "Status-Server with a wrong Message-Authenticator", expect: "discard bad_message_authenticator", octets: radiustest.Flip(packetOfCorpus(radiustest.StatusServer).Signed().Octets(), 30*8)},
+		{name: "discard-status-unsigned", about: "Status-Server without Message-Authenticator (RFC 5997 section 3)", expect: "discard missing_message_authenticator", octets: packetOfCorpus(probe.StatusServer).Octets()},
+		{name: "discard-status-unsigned-optional", about: "the same from a client that need not sign logins", expect: "discard missing_message_authenticator", from: fromOld, octets: packetOfCorpus(probe.StatusServer).Octets()},
+		{name: "discard-status-flipped", about: "Status-Server with a wrong Message-Authenticator", expect: "discard bad_message_authenticator", octets: probe.Flip(packetOfCorpus(probe.StatusServer).Signed().Octets(), 30*8)},
 	}
 }

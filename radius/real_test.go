@@ -22,6 +22,7 @@ import (
 	"otpgate/otp/boltstore"
 	"otpgate/otp/keyset"
 	"otpgate/radius"
+	"otpgate/radius/probe"
 	"otpgate/radius/radiustest"
 )
 
@@ -139,30 +140,30 @@ func TestARealLogin(t *testing.T) {
 	s := newSite(t, 2)
 	c := radiustest.Dial(t, s.address, realSecret)
 	code := codeAt(s.now())
-	login := c.Login("user0", code).Add(radiustest.ProxyState, "p").Octets()
+	login := c.Login("user0", code).Add(probe.ProxyState, "p").Octets()
 	first := c.Exchange(login)
-	if !first.Is(radiustest.AccessAccept) {
+	if !first.Is(probe.AccessAccept) {
 		t.Fatalf("code %d", first.Code)
 	}
 	if r := c.Exchange(login); !slices.Equal(r.Octets, first.Octets) {
 		t.Error("the same packet got other octets")
 	}
 	other := radiustest.Dial(t, s.node(t), realSecret)
-	if r := other.Exchange(login); !r.Is(radiustest.AccessAccept) {
+	if r := other.Exchange(login); !r.Is(probe.AccessAccept) {
 		t.Errorf("the same packet at another node: code %d", r.Code)
 	}
-	for _, q := range []*radiustest.Request{
+	for _, q := range []*probe.Request{
 		c.Login("user0", code), c.Login("USER0", code), c.Login("user0", "000000"), c.Login("user0", codeAt(s.now().Add(-period))), c.Login("nobody", code),
 	} {
-		if r := c.Exchange(q.Octets()); !r.Is(radiustest.AccessReject) {
+		if r := c.Exchange(q.Octets()); !r.Is(probe.AccessReject) {
 			t.Errorf("code %d", r.Code)
 		}
 	}
 	s.seconds.Add(int64(period.Seconds()))
-	if r := c.Exchange(c.Login("user0", codeAt(s.now())).Octets()); !r.Is(radiustest.AccessAccept) {
+	if r := c.Exchange(c.Login("user0", codeAt(s.now())).Octets()); !r.Is(probe.AccessAccept) {
 		t.Errorf("the next code: code %d", r.Code)
 	}
-	if r := c.Exchange(c.Login("user1", codeAt(s.now())).Octets()); !r.Is(radiustest.AccessAccept) {
+	if r := c.Exchange(c.Login("user1", codeAt(s.now())).Octets()); !r.Is(probe.AccessAccept) {
 		t.Errorf("another account with the same seed: code %d", r.Code)
 	}
 	want := []string{"accept ok", "accept ok", "reject code_used", "reject code_used", "reject code_wrong", "reject code_used", "reject account_unknown", "accept ok", "accept ok"}
@@ -177,22 +178,22 @@ func TestARealPasswordAndCode(t *testing.T) {
 	ask := func(name, typed string) byte { return c.Exchange(c.Login(name, typed).Octets()).Code }
 	code := codeAt(s.now())
 	for typed, want := range map[string]byte{
-		code: radiustest.AccessReject, "geheim000000": radiustest.AccessReject, "falsch" + code: radiustest.AccessReject,
+		code: probe.AccessReject, "geheim000000": probe.AccessReject, "falsch" + code: probe.AccessReject,
 	} {
 		if got := ask("user0", typed); got != want {
 			t.Errorf("%q: code %d", typed, got)
 		}
 	}
-	if got := ask("user0", "geheim"+code); got != radiustest.AccessAccept {
+	if got := ask("user0", "geheim"+code); got != probe.AccessAccept {
 		t.Errorf("right: code %d", got)
 	}
-	if got := ask("user0", "geheim"+code); got != radiustest.AccessReject {
+	if got := ask("user0", "geheim"+code); got != probe.AccessReject {
 		t.Errorf("again: code %d", got)
 	}
 	for range otp.MaxWrongPasswords {
 		ask("user1", "falsch"+code)
 	}
-	if got := ask("user1", "geheim"+code); got != radiustest.AccessReject {
+	if got := ask("user1", "geheim"+code); got != probe.AccessReject {
 		t.Errorf("a step that wrong passwords have used up: code %d", got)
 	}
 	got := s.reasons(t)
@@ -219,7 +220,7 @@ func TestOneCodeFromManyGatewaysHasOneWinner(t *testing.T) {
 			r, err := c.Try(c.Login("user0", codeAt(s.now())).Octets(), radiustest.Patience)
 			if err != nil {
 				t.Error(err)
-			} else if r.Is(radiustest.AccessAccept) {
+			} else if r.Is(probe.AccessAccept) {
 				accepted.Add(1)
 			}
 		})
@@ -249,7 +250,7 @@ func BenchmarkRealLogin(b *testing.B) {
 			wg.Go(func() {
 				for i := next.Add(1); i <= int64(n); i = next.Add(1) {
 					r, err := c.Try(c.Login(fmt.Sprintf("user%d", i-1), code).Octets(), radiustest.Patience)
-					if err != nil || !r.Is(radiustest.AccessAccept) {
+					if err != nil || !r.Is(probe.AccessAccept) {
 						mu.Lock()
 						refused++
 						mu.Unlock()

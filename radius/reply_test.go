@@ -10,30 +10,30 @@ import (
 
 	"otpgate/directory"
 	"otpgate/otp"
-	"otpgate/radius/radiustest"
+	"otpgate/radius/probe"
 )
 
 // TestEveryFlippedBitOfAReplyIsNoticed proves the checks of radiustest as much as the reply:
 // a gateway that checks both authenticators takes nothing from whoever stands in between.
 func TestEveryFlippedBitOfAReplyIsNoticed(t *testing.T) {
 	w := newWorld(t)
-	packet := radiustest.Login(testSecret, "alice", testCode).Add(radiustest.ProxyState, "one").Add(radiustest.ProxyState, "two").Octets()
+	packet := probe.Login(testSecret, "alice", testCode).Add(probe.ProxyState, "one").Add(probe.ProxyState, "two").Octets()
 	got := w.feed("192.0.2.1:1000", packet)
 	if len(got) != 1 {
 		t.Fatalf("%d replies", len(got))
 	}
-	if _, err := radiustest.Check(packet, got[0], testSecret); err != nil {
+	if _, err := probe.Check(packet, got[0], testSecret); err != nil {
 		t.Fatalf("the reply itself: %v", err)
 	}
 	for bit := range len(got[0]) * 8 {
-		if _, err := radiustest.Check(packet, radiustest.Flip(got[0], bit), testSecret); err == nil {
+		if _, err := probe.Check(packet, probe.Flip(got[0], bit), testSecret); err == nil {
 			t.Errorf("bit %d of octet %d was not noticed", bit%8, bit/8)
 		}
 	}
-	if _, err := radiustest.Check(packet, got[0], "another secret"); err == nil {
+	if _, err := probe.Check(packet, got[0], "another secret"); err == nil {
 		t.Error("a reply signed with another secret was taken")
 	}
-	if _, err := radiustest.Check(packet, append(slices.Clone(got[0]), 0), testSecret); err == nil {
+	if _, err := probe.Check(packet, append(slices.Clone(got[0]), 0), testSecret); err == nil {
 		t.Error("an octet after the reply was not noticed")
 	}
 }
@@ -41,15 +41,15 @@ func TestEveryFlippedBitOfAReplyIsNoticed(t *testing.T) {
 // TestTheTestClientNoticesABadlyBuiltReply: each of these has right authenticators, and something
 // else that a gateway might trip over.
 func TestTheTestClientNoticesABadlyBuiltReply(t *testing.T) {
-	request := radiustest.NewRequest(radiustest.AccessRequest, testSecret).Signed().
-		Add(radiustest.ProxyState, "one").Add(radiustest.ProxyState, "two")
-	reply := func() *radiustest.Request {
-		q := radiustest.NewRequest(radiustest.AccessAccept, testSecret)
+	request := probe.NewRequest(probe.AccessRequest, testSecret).Signed().
+		Add(probe.ProxyState, "one").Add(probe.ProxyState, "two")
+	reply := func() *probe.Request {
+		q := probe.NewRequest(probe.AccessAccept, testSecret)
 		q.Identifier, q.Authenticator = request.Identifier, request.Authenticator
 		return q
 	}
 	for name, c := range map[string]struct {
-		q    *radiustest.Request
+		q    *probe.Request
 		want string // "": right
 	}{
 		"right":                    {reply().Signed().Add(33, "one").Add(33, "two"), ""},
@@ -64,7 +64,7 @@ func TestTheTestClientNoticesABadlyBuiltReply(t *testing.T) {
 	} {
 		b := c.q.Octets()
 		sealResponse(b)
-		_, err := radiustest.Check(request.Octets(), b, testSecret)
+		_, err := probe.Check(request.Octets(), b, testSecret)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
@@ -80,14 +80,14 @@ func TestRefusalsLookAlike(t *testing.T) {
 		for _, f := range change {
 			f(w)
 		}
-		q := radiustest.Login(testSecret, name, password).Add(radiustest.ProxyState, "p")
+		q := probe.Login(testSecret, name, password).Add(probe.ProxyState, "p")
 		q.Identifier = 7
 		packet := q.Octets()
 		got := w.feed("198.51.100.200:1000", packet)
-		if len(got) != 1 || got[0][0] != radiustest.AccessReject {
+		if len(got) != 1 || got[0][0] != probe.AccessReject {
 			t.Fatalf("%s: %x, %s", name, got, w.trail.last(t))
 		}
-		if _, err := radiustest.Check(packet, got[0], testSecret); err != nil {
+		if _, err := probe.Check(packet, got[0], testSecret); err != nil {
 			t.Fatal(err)
 		}
 		clear(got[0][4:headerLength])
@@ -120,9 +120,9 @@ func TestRefusalsLookAlike(t *testing.T) {
 func TestNoReplyIsLongerThanItsRequest(t *testing.T) {
 	w := newWorld(t)
 	c := w.table.Load().find(netip.MustParseAddr("192.0.2.1"))
-	q := radiustest.NewRequest(radiustest.AccessRequest, testSecret).Signed()
+	q := probe.NewRequest(probe.AccessRequest, testSecret).Signed()
 	for len(q.Octets())+255 <= maxLength {
-		q.Add(radiustest.ProxyState, strings.Repeat("x", 253))
+		q.Add(probe.ProxyState, strings.Repeat("x", 253))
 		packet := q.Octets()
 		r, err := readRequest(packet, c.Secret)
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"otpgate/radius/radiustest"
+	"otpgate/radius/probe"
 )
 
 func TestUserPasswordIsRevealed(t *testing.T) {
@@ -24,7 +24,7 @@ func TestUserPasswordIsRevealed(t *testing.T) {
 		{"a NUL first", "\x00abcd", false},
 		{"nothing", "", false},
 	} {
-		q := radiustest.NewRequest(radiustest.AccessRequest, testSecret).Password(c.password)
+		q := probe.NewRequest(probe.AccessRequest, testSecret).Password(c.password)
 		r, err := readRequest(q.Octets(), []byte(testSecret))
 		if err != nil {
 			t.Fatal(err)

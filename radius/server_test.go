@@ -19,6 +19,7 @@ import (
 
 	"otpgate/directory"
 	"otpgate/otp"
+	"otpgate/radius/probe"
 	"otpgate/radius/radiustest"
 )
 
@@ -26,18 +27,18 @@ func TestLoginsOverTheSocket(t *testing.T) {
 	w := newWorld(t)
 	c := radiustest.Dial(t, w.serve(t), testSecret)
 	c.Alive()
-	login := c.Login("alice", testCode).Add(radiustest.ProxyState, "a").Add(radiustest.ProxyState, "b").Octets()
+	login := c.Login("alice", testCode).Add(probe.ProxyState, "a").Add(probe.ProxyState, "b").Octets()
 	first := c.Exchange(login)
-	if !first.Is(radiustest.AccessAccept) {
+	if !first.Is(probe.AccessAccept) {
 		t.Fatalf("code %d", first.Code)
 	}
 	if again := c.Exchange(login); !slices.Equal(again.Octets, first.Octets) {
 		t.Error("the same packet got other octets")
 	}
-	if r := c.Exchange(c.Login("alice", testCode).Octets()); !r.Is(radiustest.AccessReject) {
+	if r := c.Exchange(c.Login("alice", testCode).Octets()); !r.Is(probe.AccessReject) {
 		t.Errorf("the same code in another packet: code %d", r.Code)
 	}
-	c.Send(radiustest.Login("another secret", "alice", testCode).Octets(), []byte("garbage"), nil)
+	c.Send(probe.Login("another secret", "alice", testCode).Octets(), []byte("garbage"), nil)
 	c.Alive()
 	checkSum(t, w)
 }
@@ -56,7 +57,7 @@ func TestTheReplyLeavesFromWhereTheRequestCameTo(t *testing.T) {
 	}
 	for _, host := range []string{"127.0.0.2", "127.0.0.1", "127.1.2.3", "::1", "127.0.0.2"} {
 		c := radiustest.Dial(t, net.JoinHostPort(host, port), testSecret)
-		if r := c.Exchange(c.Login("nobody", testCode).Octets()); !r.Is(radiustest.AccessReject) {
+		if r := c.Exchange(c.Login("nobody", testCode).Octets()); !r.Is(probe.AccessReject) {
 			t.Errorf("%s: code %d", host, r.Code)
 		}
 		c.Alive()
@@ -147,12 +148,12 @@ func TestASlowDirectoryDelaysNobodyElse(t *testing.T) {
 		t.Fatalf("%d attempts, want 2 and a duplicate", len(batch))
 	}
 	w.login(context.Background(), batch)
-	if got := out.take(); len(got) != 1 || got[0][0] != radiustest.AccessAccept {
+	if got := out.take(); len(got) != 1 || got[0][0] != probe.AccessAccept {
 		t.Fatalf("the fast one got %x", got)
 	}
 	close(release)
 	w.work.Wait()
-	if got := out.take(); len(got) != 1 || got[0][0] != radiustest.AccessAccept {
+	if got := out.take(); len(got) != 1 || got[0][0] != probe.AccessAccept {
 		t.Fatalf("the slow one got %x", got)
 	}
 }
@@ -220,7 +221,7 @@ func TestOverloadDiscardsAndAnswersStatusServer(t *testing.T) {
 		}
 	}
 	// There is room again, also for what was discarded.
-	if r := c.Exchange(packets[9]); !r.Is(radiustest.AccessReject) {
+	if r := c.Exchange(packets[9]); !r.Is(probe.AccessReject) {
 		t.Errorf("code %d", r.Code)
 	}
 }
@@ -261,16 +262,16 @@ func TestDuplicatesOverTheSocket(t *testing.T) {
 	if got := testutil.ToFloat64(w.metrics.inFlight); got != 3 {
 		t.Errorf("%v duplicates dropped while in flight", got)
 	}
-	newer := radiustest.Login(testSecret, "mallory", testCode)
+	newer := probe.Login(testSecret, "mallory", testCode)
 	newer.Identifier = old.Identifier
 	c.Send(newer.Octets())
-	if r := c.Answered(newer.Octets()); !r.Is(radiustest.AccessReject) {
+	if r := c.Answered(newer.Octets()); !r.Is(probe.AccessReject) {
 		t.Errorf("code %d", r.Code)
 	}
 	close(release)
 	eventually(t, "the superseded attempt ends", func() bool { return w.slots.taken.Load() == 0 })
 	eventually(t, "its answer is thrown away", func() bool { return testutil.ToFloat64(w.metrics.unsent[unsentSuperseded]) == 1 })
-	if r := c.Exchange(newer.Octets()); !r.Is(radiustest.AccessReject) { // and not the answer to the old one
+	if r := c.Exchange(newer.Octets()); !r.Is(probe.AccessReject) { // and not the answer to the old one
 		t.Errorf("code %d", r.Code)
 	}
 	if got := testutil.ToFloat64(w.metrics.resent); got != 1 {
@@ -289,7 +290,7 @@ func TestRefusalsWaitFromTheirArrival(t *testing.T) {
 	start := time.Now()
 	wrong, right := c.Login("alice", "000000").Octets(), c.Login("alice", testCode).Octets()
 	c.Send(wrong, right)
-	if r := c.Answered(right); !r.Is(radiustest.AccessAccept) {
+	if r := c.Answered(right); !r.Is(probe.AccessAccept) {
 		t.Errorf("code %d", r.Code)
 	}
 	eventually(t, "the refusal waits, and not in a slot", func() bool { return w.refusals.length() == 1 && w.slots.taken.Load() == 0 })
@@ -298,13 +299,13 @@ func TestRefusalsWaitFromTheirArrival(t *testing.T) {
 	if got := testutil.ToFloat64(w.metrics.inFlight); got != 1 {
 		t.Errorf("%v duplicates dropped while the refusal waits", got)
 	}
-	if r := c.Answered(wrong); !r.Is(radiustest.AccessReject) {
+	if r := c.Answered(wrong); !r.Is(probe.AccessReject) {
 		t.Errorf("code %d", r.Code)
 	}
 	if waited := time.Since(start); waited < delay {
 		t.Errorf("refused after %v", waited)
 	}
-	if again := c.Exchange(wrong); !again.Is(radiustest.AccessReject) {
+	if again := c.Exchange(wrong); !again.Is(probe.AccessReject) {
 		t.Errorf("code %d", again.Code)
 	}
 	checkSum(t, w)
@@ -322,7 +323,7 @@ func TestTooManyRefusalsAreNotAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "room again", func() bool { return w.refusals.length() == 0 })
-	if r := c.Exchange(second); !r.Is(radiustest.AccessReject) {
+	if r := c.Exchange(second); !r.Is(probe.AccessReject) {
 		t.Errorf("code %d", r.Code)
 	}
 }
@@ -356,7 +357,7 @@ func TestAThousandConcurrentLogins(t *testing.T) {
 			for i := range each {
 				packet := c.Login(fmt.Sprintf("user%d", g*each+i), testCode).Octets()
 				r, err := retransmit(c, packet)
-				if err == nil && !r.Is(radiustest.AccessAccept) {
+				if err == nil && !r.Is(probe.AccessAccept) {
 					err = fmt.Errorf("user%d: code %d", g*each+i, r.Code)
 				}
 				if err != nil {
@@ -399,7 +400,7 @@ func TestAStormOfPackets(t *testing.T) {
 				packet := q.Octets()
 				switch random.IntN(6) {
 				case 0:
-					packet = radiustest.Flip(packet, random.IntN(len(packet)*8))
+					packet = probe.Flip(packet, random.IntN(len(packet)*8))
 				case 1:
 					packet = packet[:random.IntN(len(packet))]
 				case 2, 3:
@@ -414,7 +415,7 @@ func TestAStormOfPackets(t *testing.T) {
 	}
 	wg.Wait()
 	// What was sent before is sorted once this is answered.
-	if _, err := retransmit(radiustest.Dial(t, addr, testSecret), radiustest.NewRequest(radiustest.StatusServer, testSecret).Signed().Octets()); err != nil {
+	if _, err := retransmit(radiustest.Dial(t, addr, testSecret), probe.NewRequest(probe.StatusServer, testSecret).Signed().Octets()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "everything is decided", func() bool { return w.slots.taken.Load() == 0 && w.waiting.Load() == 0 && w.refusals.length() == 0 })
@@ -436,7 +437,7 @@ func TestAStormOfPackets(t *testing.T) {
 }
 
 // retransmit asks as a gateway does: the same octets again when nothing comes.
-func retransmit(c *radiustest.Client, packet []byte) (r radiustest.Reply, err error) {
+func retransmit(c *radiustest.Client, packet []byte) (r probe.Reply, err error) {
 	for range 10 {
 		if r, err = c.Try(packet, 2*time.Second); !errors.Is(err, radiustest.ErrSilence) {
 			return r, err
@@ -464,10 +465,10 @@ func TestShutdownLetsAnswersOut(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.Shutdown(context.Background()) }()
 	<-w.closing
-	probe := radiustest.Dial(t, w.Addrs()[0].String(), testSecret)
+	late := radiustest.Dial(t, w.Addrs()[0].String(), testSecret)
 	eventually(t, "nobody reads any more", func() bool {
-		probe.Send(radiustest.NewRequest(radiustest.StatusServer, testSecret).Signed().Octets())
-		_, err := probe.Receive(20 * time.Millisecond)
+		late.Send(probe.NewRequest(probe.StatusServer, testSecret).Signed().Octets())
+		_, err := late.Receive(20 * time.Millisecond)
 		return errors.Is(err, radiustest.ErrSilence)
 	})
 	select {
@@ -484,7 +485,7 @@ func TestShutdownLetsAnswersOut(t *testing.T) {
 		}
 		answered[b[0]] = true
 	}
-	if !answered[radiustest.AccessAccept] || !answered[radiustest.AccessReject] {
+	if !answered[probe.AccessAccept] || !answered[probe.AccessReject] {
 		t.Errorf("answered: %v", answered)
 	}
 	if err := <-done; err != nil {
@@ -548,7 +549,7 @@ func TestClientsAreSwappedAtOnce(t *testing.T) {
 	c.Send(c.Login("alice", testCode).Octets())
 	again := radiustest.Dial(t, w.Addrs()[0].String(), "a new secret")
 	again.Alive()
-	if r := again.Exchange(again.Login("alice", testCode).Octets()); !r.Is(radiustest.AccessAccept) {
+	if r := again.Exchange(again.Login("alice", testCode).Octets()); !r.Is(probe.AccessAccept) {
 		t.Errorf("code %d", r.Code)
 	}
 	c.Silent(20 * time.Millisecond)

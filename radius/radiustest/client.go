@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"otpgate/radius/probe"
 )
 
 // Patience is how long a reply is waited for that must come.
@@ -96,8 +98,8 @@ func (c *Client) Addr() netip.AddrPort { return c.conn.LocalAddr().(*net.UDPAddr
 
 // Login returns an Access-Request like the function of that name, with the Identifier after the
 // one before, so that 256 of them can be under way at a time.
-func (c *Client) Login(name, password string) *Request {
-	q := Login(c.secret, name, password)
+func (c *Client) Login(name, password string) *probe.Request {
+	q := probe.Login(c.secret, name, password)
 	q.Identifier = c.next
 	c.next++
 	return q
@@ -136,19 +138,19 @@ func (c *Client) Receive(within time.Duration) ([]byte, error) {
 }
 
 // Try sends a packet and checks what comes back. It may be called outside the test's goroutine.
-func (c *Client) Try(packet []byte, within time.Duration) (Reply, error) {
+func (c *Client) Try(packet []byte, within time.Duration) (probe.Reply, error) {
 	if err := c.Write(packet); err != nil {
-		return Reply{}, err
+		return probe.Reply{}, err
 	}
 	b, err := c.Receive(within)
 	if err != nil {
-		return Reply{}, err
+		return probe.Reply{}, err
 	}
-	return Check(packet, b, c.secret)
+	return probe.Check(packet, b, c.secret)
 }
 
 // Exchange is Try for a reply that must come and be right; else the test ends.
-func (c *Client) Exchange(packet []byte) Reply {
+func (c *Client) Exchange(packet []byte) probe.Reply {
 	c.t.Helper()
 	r, err := c.Try(packet, Patience)
 	if err != nil {
@@ -158,13 +160,13 @@ func (c *Client) Exchange(packet []byte) Reply {
 }
 
 // Answered waits for a reply to a packet that was sent before; it must come and be right.
-func (c *Client) Answered(packet []byte) Reply {
+func (c *Client) Answered(packet []byte) probe.Reply {
 	c.t.Helper()
 	b, err := c.Receive(Patience)
 	if err != nil {
 		c.t.Fatalf("radiustest: %v", err)
 	}
-	r, err := Check(packet, b, c.secret)
+	r, err := probe.Check(packet, b, c.secret)
 	if err != nil {
 		c.t.Fatalf("radiustest: %v", err)
 	}
@@ -176,7 +178,7 @@ func (c *Client) Answered(packet []byte) Reply {
 // sent before is then silence for good, delayed refusals and logins apart.
 func (c *Client) Alive() {
 	c.t.Helper()
-	if r := c.Exchange(NewRequest(StatusServer, c.secret).Signed().Octets()); !r.Is(AccessAccept) {
+	if r := c.Exchange(probe.NewRequest(probe.StatusServer, c.secret).Signed().Octets()); !r.Is(probe.AccessAccept) {
 		c.t.Fatalf("radiustest: Status-Server was answered with code %d", r.Code)
 	}
 }

@@ -1,4 +1,4 @@
-package radiustest
+package probe
 
 import (
 	"bytes"
