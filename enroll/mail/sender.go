@@ -189,6 +189,15 @@ func (s *Sender) try(msg *gomail.Msg) error {
 	return s.server.deliver(ctx, msg, s.timeout)
 }
 
+// Check connects to the server, encrypts and authenticates as for a mail, and leaves without
+// handing one in.
+func (s *Sender) Check(ctx context.Context) error {
+	if err := s.server.greet(ctx, s.timeout); err != nil {
+		return fmt.Errorf("mail: %s", cause(err))
+	}
+	return nil
+}
+
 // Close takes no more mails, tries each one that waits a last time, and returns when all have met
 // their fate or the context ends; what is not out by then is given up, and the error says so.
 func (s *Sender) Close(ctx context.Context) error {

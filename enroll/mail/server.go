@@ -58,6 +58,32 @@ func parseServer(raw, username, password string, roots *x509.CertPool) (*server,
 func (s *server) deliver(ctx context.Context, msg *gomail.Msg, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	client, err := s.client(timeout)
+	if err != nil {
+		return err
+	}
+	err = client.DialAndSendWithContext(ctx, msg)
+	if err != nil && msg.IsDelivered() {
+		return nil // the server has taken it, and was rude afterwards
+	}
+	return err
+}
+
+// greet connects, encrypts and authenticates as for a mail, and leaves.
+func (s *server) greet(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	client, err := s.client(timeout)
+	if err != nil {
+		return err
+	}
+	if err := client.DialWithContext(ctx); err != nil {
+		return err
+	}
+	return client.Close()
+}
+
+func (s *server) client(timeout time.Duration) (*gomail.Client, error) {
 	options := []gomail.Option{
 		gomail.WithPort(s.port), gomail.WithTimeout(timeout), gomail.WithTLSConfig(s.tls),
 		gomail.WithDialContextFunc(s.dial), gomail.WithoutNoop(), gomail.WithTLSPolicy(gomail.NoTLS),
@@ -73,15 +99,7 @@ func (s *server) deliver(ctx context.Context, msg *gomail.Msg, timeout time.Dura
 		options = append(options, gomail.WithOpportunisticSMTPAuth(mechanisms...),
 			gomail.WithUsername(s.username), gomail.WithPassword(s.password))
 	}
-	client, err := gomail.NewClient(s.host, options...)
-	if err != nil {
-		return err
-	}
-	err = client.DialAndSendWithContext(ctx, msg)
-	if err != nil && msg.IsDelivered() {
-		return nil // the server has taken it, and was rude afterwards
-	}
-	return err
+	return gomail.NewClient(s.host, options...)
 }
 
 // dial connects, with TLS for smtps, so that no read or write outlives the context.
