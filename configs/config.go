@@ -130,3 +130,14 @@ const (
 	aDay  = 24 * time.Hour
 	aWeek = 7 * aDay
 )
+
+// DataDir reads data_dir alone, so that an operator's command finds the running node even while
+// the rest of the file has problems.
+func DataDir(path string) (string, error) {
+	r := &reader{file: path, dir: filepath.Dir(path), where: map[string]position{}}
+	top := r.parse(path)
+	if top == nil {
+		return "", &r.problems
+	}
+	return r.path(top.text("data_dir", defaultDataDir)), nil
+}

@@ -1,0 +1,45 @@
+# What a person does here: make test, make demo. Everything else is for those who change the code.
+
+GO          ?= go
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10m
+SOAKTIME    ?= 10m
+
+# Programs that the tests start: real servers and real clients. See `make peers`.
+PEERS = slapd ldap-utils redis-server freeradius-utils oathtool
+# What Go needs beside itself for the race detector.
+TOOLS = gcc libc6-dev
+
+.PHONY: test check unit peers demo fuzz soak build clean help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+test: peers check unit ## install what the tests need, then run everything
+
+check: ## formatting, go vet, staticcheck, tidy module file
+	@test -z "$$(gofmt -l cmd radius directory otp enroll metrics configs)" || { gofmt -l cmd radius directory otp enroll metrics configs; echo "error: run gofmt -w on these files" >&2; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+unit: ## every test, with the race detector, against real servers
+	$(GO) test -race -timeout 20m ./...
+
+peers: ## install the servers and clients that the tests start (Debian, as root or with sudo)
+	@sh .ci/peers $(PEERS) $(TOOLS)
+
+demo: ## watch a login pass and its replay fail
+	$(GO) run ./cmd/otpgate demo
+
+fuzz: ## every fuzz target for FUZZTIME (default 10m each), one after the other
+	@GO="$(GO)" sh .ci/fuzz $(FUZZTIME)
+
+soak: ## the crash and load tests, over and over for SOAKTIME (default 10m)
+	OTPGATE_SOAK=$(SOAKTIME) $(GO) test -race -count=1 -timeout 0 -run 'Soak|Crash|Concurrent' ./...
+
+build: ## the static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o otpgate ./cmd/otpgate
+
+clean: ## remove what build made
+	rm -f otpgate

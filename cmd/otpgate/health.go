@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"otpgate/enroll"
+	"otpgate/enroll/operator"
+	"otpgate/metrics"
+	"otpgate/otp/audit"
+)
+
+// checks are what /readyz, the status command and check --live ask.
+func (n *node) checks(now func() time.Time) []metrics.Check {
+	return []metrics.Check{
+		{Name: "store", Run: n.checkStore(now)},
+		{Name: "directories", Run: n.checkDirectories},
+		{Name: "audit trail", Run: n.checkAudit},
+	}
+}
+
+// checkStore also compares clocks: codes of a node whose clock is off by more than half a period
+// are those of other steps than people's phones show.
+func (n *node) checkStore(now func() time.Time) func(context.Context) (metrics.State, string) {
+	return func(ctx context.Context) (metrics.State, string) {
+		before := now()
+		at, err := n.store.Ping(ctx)
+		after := now()
+		switch {
+		case err != nil:
+			return metrics.NotReady, err.Error()
+		case !n.bound.Load():
+			return metrics.NotReady, "it has not been asked yet whether its keyset is ours"
+		case at.IsZero():
+			return metrics.OK, ""
+		}
+		off := before.Add(after.Sub(before) / 2).Sub(at)
+		if off.Abs() > n.cfg.OTP.Period/2 {
+			return metrics.Degraded, fmt.Sprintf("this clock and the store's differ by %s", off.Abs().Round(time.Second))
+		}
+		return metrics.OK, ""
+	}
+}
+
+func (n *node) checkDirectories(ctx context.Context) (metrics.State, string) {
+	var words []string
+	for name, err := range n.accounts.Health(ctx) {
+		if err != nil {
+			words = append(words, fmt.Sprintf("%s: %v", name, err))
+		}
+	}
+	if len(words) == 0 {
+		return metrics.OK, ""
+	}
+	slices.Sort(words)
+	return metrics.Degraded, strings.Join(words, "; ")
+}
+
+func (n *node) checkAudit(context.Context) (metrics.State, string) {
+	switch err := n.audit.Healthy(); {
+	case err == nil:
+		return metrics.OK, ""
+	case n.audit.Required():
+		return metrics.NotReady, err.Error()
+	default:
+		return metrics.Degraded, err.Error()
+	}
+}
+
+// status is the node's health in the operators' words.
+func (n *node) status(ctx context.Context) operator.Status {
+	s := operator.Status{Version: version(), Started: n.started}
+	for _, r := range n.metrics.Health(ctx).Checks {
+		s.Checks = append(s.Checks, operator.Check{Name: r.Name, State: strings.ReplaceAll(r.State.String(), "_", " "), Detail: r.Words})
+	}
+	return s
+}
+
+// inviter makes invitations, where there is enrollment.
+func (n *node) inviter() func(context.Context, string) (enroll.Invitation, error) {
+	if n.enroll == nil {
+		return nil
+	}
+	return n.enroll.Invite
+}
+
+// recordSystem records something about the node itself.
+func (n *node) recordSystem(at time.Time, action, detail string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := n.audit.Record(ctx, audit.Event{Time: at, Kind: audit.System, Action: action, Detail: detail}); err != nil {
+		n.log.Error("event is not in the audit trail", "action", action, "error", err)
+	}
+}
+
+// stop takes the node down: first it tells load balancers, then what is in flight gets its answer.
+func (n *node) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if n.metrics != nil {
+		n.metrics.SetDraining()
+		n.log.Info("draining", "at_most", drainTime.String())
+	}
+	return n.life.stop(ctx)
+}
+
+// addresses lists addresses in one word for the log.
+func addresses(list []net.Addr) string {
+	words := make([]string, len(list))
+	for i, a := range list {
+		words[i] = a.String()
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"otpgate/radius/probe"
+	"otpgate/radius/radiustest"
+)
+
+// silenceTime is how long nothing must come for it to count as silence.
+const silenceTime = 1500 * time.Millisecond
+
+// sentPacket is a packet with a name, so that the very same octets can be sent again.
+type sentPacket struct {
+	client *radiustest.Client
+	octets []byte
+	reply  []byte // the first one
+}
+
+// cmdPacket builds packets that no well-meaning client sends, and sends any of them again.
+//
+//	packet new NAME user=U password=P [secret=S] [message-authenticator=none] [flip=message-authenticator|BIT]
+//	packet send NAME accept|reject|silence|same
+func cmdPacket(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 3, "packet new NAME key=value... | packet send NAME accept|reject|silence|same")
+	b := benchOf(ts)
+	switch args[0] {
+	case "new":
+		b.packets[args[1]] = b.newPacket(ts, args[2:])
+	case "send":
+		p := b.packets[args[1]]
+		if p == nil {
+			ts.Fatalf("packet: no packet %q", args[1])
+		}
+		p.send(ts, args[2])
+	default:
+		ts.Fatalf("packet: new or send")
+	}
+}
+
+func (b *bench) newPacket(ts *testscript.TestScript, args []string) *sentPacket {
+	o := map[string]string{"secret": "testing-secret"}
+	for _, arg := range args {
+		key, value, _ := strings.Cut(arg, "=")
+		o[key] = value
+	}
+	request := probe.Login(o["secret"], o["user"], o["password"])
+	if o["message-authenticator"] == "none" {
+		request.Without(probe.MessageAuthenticator)
+	}
+	octets := request.Octets()
+	switch flip := o["flip"]; flip {
+	case "":
+	case "message-authenticator": // the first attribute: its value begins behind header, type and length
+		octets = probe.Flip(octets, (20+2)*8)
+	default:
+		bit, err := strconv.Atoi(flip)
+		ts.Check(err)
+		octets = probe.Flip(octets, bit)
+	}
+	return &sentPacket{
+		client: radiustest.Dial(b.tb(ts), "127.0.0.1:"+ts.Getenv("RADIUS"), o["secret"]),
+		octets: octets,
+	}
+}
+
+func (p *sentPacket) send(ts *testscript.TestScript, want string) {
+	if want == "silence" {
+		if r, err := p.client.Try(p.octets, silenceTime); !errors.Is(err, radiustest.ErrSilence) {
+			ts.Fatalf("packet: expected silence, got code %d, %v", r.Code, err)
+		}
+		return
+	}
+	r, err := p.client.Try(p.octets, radiustest.Patience)
+	if err != nil {
+		ts.Fatalf("packet: %v", err)
+	}
+	switch {
+	case want == "accept" && r.Is(probe.AccessAccept), want == "reject" && r.Is(probe.AccessReject):
+		p.reply = r.Octets
+	case want == "same" && bytes.Equal(p.reply, r.Octets):
+	default:
+		ts.Fatalf("packet: got code %d (%x), want %s (%x)", r.Code, r.Octets, want, p.reply)
+	}
+}

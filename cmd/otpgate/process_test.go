@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience is how long a script waits for something that should happen soon. The race detector on
+// a busy machine is slow; a test that passes does not wait.
+const patience = 30 * time.Second
+
+// process is a node that a script started: the real program, in a process of its own.
+type process struct {
+	cmd    *exec.Cmd
+	log    string // file with all that it printed
+	exited chan struct{}
+	err    error
+}
+
+// cmdNode starts, signals and stops nodes. What a node prints is in the file NAME.log.
+func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, "node start|stop|kill|hup|wait NAME [otpgate arguments...]")
+	b, verb, name := benchOf(ts), args[0], args[1]
+	if verb == "start" {
+		b.start(ts, name, args[2:])
+		return
+	}
+	p := b.nodes[name]
+	if p == nil {
+		ts.Fatalf("node %s was never started", name)
+	}
+	switch verb {
+	case "hup":
+		ts.Check(p.cmd.Process.Signal(syscall.SIGHUP))
+	case "stop":
+		ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
+		p.wait(ts, name)
+		if p.err != nil {
+			ts.Fatalf("node %s did not stop cleanly: %v\n%s", name, p.err, ts.ReadFile(p.log))
+		}
+	case "kill":
+		ts.Check(p.cmd.Process.Kill())
+		p.wait(ts, name)
+	case "wait":
+		p.wait(ts, name)
+	default:
+		ts.Fatalf("node: unknown verb %q", verb)
+	}
+}
+
+func (b *bench) start(ts *testscript.TestScript, name string, args []string) {
+	path, err := exec.LookPath(filepath.Join(strings.SplitN(ts.Getenv("PATH"), string(os.PathListSeparator), 2)[0], "otpgate"))
+	ts.Check(err)
+	out, err := os.OpenFile(ts.MkAbs(name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	defer out.Close()
+	cmd := exec.Command(path, args...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = []string{
+		"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.Getenv("TMPDIR"),
+		"GORACE=halt_on_error=1", "LDAP_PASSWORD=" + ts.Getenv("LDAP_PASSWORD"),
+	}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	ts.Check(cmd.Start())
+	p := &process{cmd: cmd, log: name + ".log", exited: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.exited)
+	}()
+	b.nodes[name] = p
+	ts.Defer(func() {
+		_ = cmd.Process.Kill()
+		<-p.exited
+	})
+}
+
+func (p *process) wait(ts *testscript.TestScript, name string) {
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		ts.Fatalf("node %s does not end", name)
+	}
+}
+
+// cmdPorts finds ports that are free for both TCP and UDP on 127.0.0.1 and sets one variable each.
+func cmdPorts(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "ports VARIABLE...")
+	for _, name := range args {
+		ts.Setenv(name, fmt.Sprint(freePort(ts)))
+	}
+}
+
+// taken remembers ports handed out, because scripts run side by side.
+var taken sync.Map
+
+func freePort(ts *testscript.TestScript) int {
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		port := l.Addr().(*net.TCPAddr).Port
+		u, err := net.ListenPacket("udp", l.Addr().String())
+		_ = l.Close()
+		if err != nil {
+			continue
+		}
+		_ = u.Close()
+		if _, seen := taken.LoadOrStore(port, true); !seen {
+			return port
+		}
+	}
+	ts.Fatalf("no free port")
+	return 0
+}
+
+// cmdCapture sets a variable to what a pattern's group finds in a file, stdout or stderr.
+func cmdCapture(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 3, "capture VARIABLE file|stdout|stderr pattern-with-group")
+	re, err := regexp.Compile("(?m)" + args[2])
+	ts.Check(err)
+	text := ts.ReadFile(args[1])
+	m := re.FindStringSubmatch(text)
+	if len(m) < 2 {
+		ts.Fatalf("%s does not match %q:\n%s", args[1], args[2], text)
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+// cmdAwait waits until a file matches a pattern: for what a node logs or records in its own time.
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, "await file pattern")
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	var last []byte
+	ok := eventually(func() bool {
+		last, _ = os.ReadFile(ts.MkAbs(args[0]))
+		return re.Match(last)
+	})
+	if !ok {
+		ts.Fatalf("%s does not come to match %q:\n%s", args[0], args[1], bytes.TrimSpace(last))
+	}
+}
+
+// eventually asks until the answer is yes or patience ends.
+func eventually(is func() bool) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if is() {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"otpgate/configs"
+)
+
+// reload reads the configuration again and takes over what can be. A bad file changes nothing.
+func (n *node) reload(rt *runtime) {
+	next, err := rt.load()
+	if err == nil {
+		err = n.takeOver(next)
+	}
+	n.metrics.Reloaded(err == nil)
+	if err != nil {
+		n.log.Error("the configuration was not taken over; the running one stays in force", "error", err)
+		n.recordSystem(rt.now(), "reload_failed", "the running configuration stays in force")
+		return
+	}
+	n.log.Info("configuration reloaded", "clients", len(next.Radius.Clients))
+	n.recordSystem(rt.now(), "reloaded", "")
+}
+
+// takeOver does everything that can fail first, and then puts the new parts in place.
+func (n *node) takeOver(next *configs.Config) error {
+	directories, err := n.accounts.build(next)
+	if err != nil {
+		return err
+	}
+	if err := n.radius.SetClients(clientsOf(next)); err != nil { // all or nothing
+		_ = directories.Close()
+		return err
+	}
+	n.accounts.take(directories)
+	setLevel(n.level, next.Log.Level)
+	for _, name := range configs.RestartNeeded(n.cfg, next) {
+		n.log.Warn("this change waits for a restart", "key", name)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// runtime is what the outside world gives the process: nothing else in the program reads the
+// environment or the real clock.
+type runtime struct {
+	in        io.Reader
+	out, err  io.Writer
+	lookupEnv func(string) (string, bool)
+	now       func() time.Time
+
+	configPath string // --config
+	json       bool   // --json
+}
+
+const defaultConfigPath = "/etc/otpgate/otpgate.yaml"
+
+// usageError marks an error that the person at the command line can only mend there: status 2.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// hinted adds the likely cause and the next action to an error.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e hinted) Unwrap() error { return e.error }
+
+func withHint(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return hinted{err, fmt.Sprintf(format, args...)}
+}
+
+// execute runs one command line and returns the exit status.
+func (rt *runtime) execute(ctx context.Context, args []string) int {
+	root := rt.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(rt.in)
+	root.SetOut(rt.out)
+	root.SetErr(rt.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	rt.report(err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+func (rt *runtime) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "otpgate",
+		Short: "One-time codes between RADIUS clients and an LDAP directory",
+		Long: `otpgate checks 60-second codes for VPN gateways and network equipment (RADIUS),
+finds accounts in the LDAP directory that is already there, and never accepts a code twice.
+
+Try it:  otpgate demo`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{withHint(err, "see %s --help", cmd.CommandPath())}
+	})
+	root.PersistentFlags().StringVarP(&rt.configPath, "config", "c", defaultConfigPath, "configuration `file`")
+	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
+	root.AddCommand(
+		rt.serveCommand(), rt.checkCommand(), rt.demoCommand(),
+		rt.inviteCommand(), rt.deviceCommand(), rt.auditCommand(), rt.statusCommand(),
+	)
+	return root
+}
+
+// report prints an error as "error:" and "hint:" lines. Problems of a configuration file bring
+// their own hints, one each, and are printed as they are.
+func (rt *runtime) report(err error) {
+	if p := problemsIn(err); p != nil {
+		fmt.Fprintln(rt.err, strings.TrimRight(p.Error(), "\n"))
+		return
+	}
+	fmt.Fprintf(rt.err, "otpgate: error: %v\n", err)
+	var h hinted
+	if errors.As(err, &h) {
+		fmt.Fprintf(rt.err, "otpgate: hint: %s\n", h.hint)
+	}
+}
+
+// exactArgs is cobra.ExactArgs with an error that names what is missing and exit status 2.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usageError{withHint(fmt.Errorf("%s is missing", names[len(args)]), "usage: %s", cmd.UseLine())}
+		case len(args) > len(names):
+			return usageError{withHint(fmt.Errorf("unexpected argument %q", args[len(names)]), "usage: %s", cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
+// version is the module's version; "devel" for a build that has none.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+// revision is the commit that the binary was built from; "" when it does not say.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"otpgate": func() { os.Exit(run()) },
+	})
+}
+
+// TestScripts runs the end-to-end scripts that need no particular store.
+func TestScripts(t *testing.T) {
+	runScripts(t, "testdata/script", nil)
+}
+
+// TestScriptsRedis and TestScriptsEmbedded run the same scripts, once per store: what a person
+// sees must not depend on where the devices are kept.
+func TestScriptsRedis(t *testing.T) {
+	runScripts(t, "testdata/stores", func(env *testscript.Env) error {
+		env.Setenv("STORE", "redis")
+		return nil
+	})
+}
+
+func TestScriptsEmbedded(t *testing.T) {
+	runScripts(t, "testdata/stores", func(env *testscript.Env) error {
+		env.Setenv("STORE", "embedded")
+		return nil
+	})
+}
+
+func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
+	t.Helper()
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			b := newBench(env)
+			env.Values[benchKey{}] = b
+			if setup != nil {
+				return setup(env)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"slapd":     cmdSlapd,
+			"redis":     cmdRedis,
+			"smtp":      cmdSMTP,
+			"mail":      cmdMail,
+			"ports":     cmdPorts,
+			"expand":    cmdExpand,
+			"node":      cmdNode,
+			"ready":     cmdReady,
+			"http":      cmdHTTP,
+			"capture":   cmdCapture,
+			"secret":    cmdSecret,
+			"nosecrets": cmdNoSecrets,
+			"packet":    cmdPacket,
+			"await":     cmdAwait,
+			"store":     cmdStore,
+			"code":      cmdCode,
+			"radclient": cmdRadclient,
+		},
+	})
+}
+
+// benchKey is where a script's bench is kept in its environment.
+type benchKey struct{}
+
+// bench is what one script has running: its servers, its nodes, its packets, and the secrets that
+// must show up nowhere.
+type bench struct {
+	env     *testscript.Env
+	peers   peers
+	nodes   map[string]*process
+	packets map[string]*sentPacket
+	secrets []string
+}
+
+func newBench(env *testscript.Env) *bench {
+	return &bench{env: env, nodes: map[string]*process{}, packets: map[string]*sentPacket{}}
+}
+
+func benchOf(ts *testscript.TestScript) *bench { return ts.Value(benchKey{}).(*bench) }
+
+// tb is the running test, for servers that end with it.
+func (b *bench) tb(ts *testscript.TestScript) testing.TB {
+	tb, ok := b.env.T().(testing.TB)
+	if !ok {
+		ts.Fatalf("the script does not run under go test")
+	}
+	return tb
+}
+
+// usage ends the script when a command has too few arguments or a negation that it cannot take.
+func usage(ts *testscript.TestScript, neg bool, args []string, least int, form string) {
+	if neg || len(args) < least {
+		ts.Fatalf("usage: %s", form)
+	}
+}
+
+// cmdExpand replaces $VARIABLES in files, and makes the files private, as secrets have to be.
+func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "expand file...")
+	for _, name := range args {
+		path := ts.MkAbs(name)
+		text := os.Expand(ts.ReadFile(name), func(key string) string {
+			if v := ts.Getenv(key); v != "" {
+				return v
+			}
+			ts.Fatalf("%s: $%s is not set", name, key)
+			return ""
+		})
+		ts.Check(os.WriteFile(path, []byte(text), 0o600))
+		ts.Check(os.Chmod(path, 0o600))
+	}
+}
+
+// cmdSecret notes values that must be found nowhere: see cmdNoSecrets.
+func cmdSecret(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "secret value...")
+	b := benchOf(ts)
+	b.secrets = append(b.secrets, args...)
+}
+
+// cmdNoSecrets searches files and folders for every secret noted so far.
+func cmdNoSecrets(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "nosecrets file|folder...")
+	b := benchOf(ts)
+	if len(b.secrets) == 0 {
+		ts.Fatalf("no secret was noted, so nothing was proved")
+	}
+	files := 0
+	for _, name := range args {
+		ts.Check(filepath.WalkDir(ts.MkAbs(name), func(path string, d os.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			files++
+			for _, s := range b.secrets {
+				if at := findWord(string(data), s); at >= 0 {
+					return fmt.Errorf("%s holds a secret at octet %d (%q...)", path, at, s[:1])
+				}
+			}
+			return nil
+		}))
+	}
+	if files == 0 {
+		ts.Fatalf("no file was searched")
+	}
+}
+
+// findWord finds word where no letter or digit is right beside it, so that six digits inside a
+// time with microseconds are not taken for a code.
+func findWord(text, word string) int {
+	from := 0
+	for {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			return -1
+		}
+		at := from + i
+		end := at + len(word)
+		if (at == 0 || !wordOctet(text[at-1])) && (end == len(text) || !wordOctet(text[end])) {
+			return at
+		}
+		from = at + 1
+	}
+}
+
+func wordOctet(c byte) bool {
+	return c == '.' || c == '-' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+}

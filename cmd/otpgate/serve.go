@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"otpgate/configs"
+)
+
+// drainTime is how long answers in flight, mails and the audit trail get at the end.
+const drainTime = 10 * time.Second
+
+func (rt *runtime) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run a node",
+		Long: `Runs a node until SIGTERM or SIGINT, which let answers in flight out first.
+SIGHUP reads the configuration again; a bad file leaves the running one in force.`,
+		Example: "  otpgate serve --config /etc/otpgate/otpgate.yaml",
+		Args:    exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := rt.load()
+			if err != nil {
+				return err
+			}
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			return rt.serve(cmd.Context(), cfg, hup)
+		},
+	}
+}
+
+// load reads the configuration file; every problem in it ends the command with status 2.
+func (rt *runtime) load() (*configs.Config, error) {
+	cfg, err := configs.Load(rt.configPath, rt.lookupEnv)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return cfg, nil
+}
+
+// problemsIn returns the configuration problems that err is made of, or nil.
+func problemsIn(err error) *configs.Problems {
+	var p *configs.Problems
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
+}
+
+// serve runs a node until ctx ends or a part of it fails, and takes it down in order.
+func (rt *runtime) serve(ctx context.Context, cfg *configs.Config, hup <-chan os.Signal) (err error) {
+	n, err := rt.wire(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.stop(ctx)) }()
+	n.log.Info("ready to serve", "version", version(), "config", rt.configPath)
+	for {
+		select {
+		case <-ctx.Done():
+			n.log.Info("stopping", "cause", context.Cause(ctx).Error())
+			return nil
+		case err := <-n.life.failed:
+			return err
+		case <-hup:
+			n.reload(rt)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"otpgate/configs"
+	"otpgate/otp"
+	"otpgate/otp/boltstore"
+	"otpgate/otp/keyset"
+	"otpgate/otp/redisstore"
+)
+
+// embeddedName is the embedded store's file in data_dir.
+const embeddedName = "devices.db"
+
+func openStore(cfg *configs.Config, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) (otp.Store, error) {
+	r := cfg.Store.Redis
+	if r == nil {
+		s, err := boltstore.Open(boltstore.Options{
+			Path: filepath.Join(cfg.DataDir, embeddedName), Logger: log, Registerer: reg, Now: now,
+		})
+		if errors.Is(err, otp.ErrLocked) {
+			return nil, withHint(err, "one node uses an embedded store at a time: stop the other one, or give this one a data_dir of its own")
+		}
+		return s, err
+	}
+	o := redisstore.Options{
+		Addresses: r.Addresses, MasterName: r.MasterName, Username: r.Username, Password: r.Password.Reveal(),
+		KeyPrefix: r.KeyPrefix, Logger: log, Registerer: reg,
+	}
+	if r.TLS != nil {
+		roots, err := rootsFrom(r.TLS.CAFile)
+		if err != nil {
+			return nil, withHint(err, "a file with certificates in PEM: %s", cfg.Where("store.redis.tls.ca_file"))
+		}
+		o.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	return redisstore.Open(o)
+}
+
+const (
+	bindTimeout = 2 * time.Second
+	bindEvery   = time.Second
+)
+
+// bind makes sure that the store's seeds are sealed with this node's keyset, and then starts what
+// lets people in. A store that does not answer is asked again until it does: a node starts without
+// it, and recovers by itself. A store of another keyset ends the process.
+func (n *node) bind(ctx context.Context, rt *runtime) error {
+	err := n.bindOnce(ctx)
+	switch {
+	case err == nil:
+		n.open()
+		return nil
+	case !errors.Is(err, otp.ErrUnavailable):
+		return n.foreign(err)
+	}
+	n.log.Error("the store cannot be asked; logins are not answered until it can", "error", err)
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	n.life.onStop("waiting for the store", func(context.Context) error {
+		cancel()
+		<-ended
+		return nil
+	})
+	go func() {
+		defer close(ended)
+		n.keepBinding(ctx)
+	}()
+	return nil
+}
+
+func (n *node) keepBinding(ctx context.Context) {
+	tick := time.NewTicker(bindEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch err := n.bindOnce(ctx); {
+		case err == nil:
+			n.open()
+			return
+		case !errors.Is(err, otp.ErrUnavailable):
+			n.life.fail(n.foreign(err))
+			return
+		}
+	}
+}
+
+func (n *node) bindOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bindTimeout)
+	defer cancel()
+	return n.store.Bind(ctx, n.keys.Fingerprint())
+}
+
+func (n *node) foreign(err error) error {
+	if !errors.Is(err, otp.ErrForeignKeyset) {
+		return err
+	}
+	file := filepath.Join(n.cfg.DataDir, keyset.Name)
+	return withHint(fmt.Errorf("%w; this node's is %s", err, n.keys.Fingerprint()),
+		"copy %s from a node that uses this store, with mode 0600, over %s here", keyset.Name, file)
+}
+
+// open starts what lets people in: the store is known to be ours.
+func (n *node) open() {
+	n.bound.Store(true)
+	n.life.run("radius", n.radius.Serve)
+	if n.enroll != nil {
+		n.life.run("enrollment", n.enroll.Serve)
+	}
+	n.log.Info("answering", "radius", addresses(n.radius.Addrs()), "keyset", n.keys.Fingerprint())
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"otpgate/configs"
+	"otpgate/directory"
+	"otpgate/enroll"
+	"otpgate/enroll/mail"
+	"otpgate/enroll/operator"
+	"otpgate/metrics"
+	"otpgate/otp"
+	"otpgate/otp/audit"
+	"otpgate/otp/keyset"
+	"otpgate/radius"
+)
+
+// node is a running otpgate.
+type node struct {
+	cfg      *configs.Config
+	log      *slog.Logger
+	level    *slog.LevelVar
+	life     *lifecycle
+	started  time.Time
+	registry *prometheus.Registry
+	bound    atomic.Bool // the store is known to be ours
+
+	keys     *keyset.Keys
+	audit    *audit.Log
+	accounts *accounts
+	store    otp.Store
+	codes    *otp.Verifier
+	devices  *otp.Devices
+	enroll   *enroll.Server // nil: nobody enrolls by mail
+	radius   *radius.Server
+	metrics  *metrics.Server
+}
+
+// wire builds a node from a configuration and starts it. It is one straight function on purpose:
+// what depends on what can be read from its order, and what it has started when something fails is
+// taken down again.
+func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err error) {
+	n = &node{cfg: cfg, level: new(slog.LevelVar), started: rt.now(), registry: metrics.NewRegistry()}
+	n.log = newLogger(rt.err, cfg.Log, n.level)
+	n.life = newLifecycle(n.log)
+	defer func() {
+		if err != nil {
+			_ = n.stop(ctx)
+		}
+	}()
+
+	// What is kept in data_dir.
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return n, withHint(err, "data_dir must be a folder that the service may write to: %s", cfg.Where("data_dir"))
+	}
+	var created bool
+	if n.keys, created, err = keyset.Open(cfg.DataDir); err != nil {
+		return n, withHint(err, "only the service may read it: chmod 600 %s; if it is damaged, restore it from a backup or copy it from another node",
+			filepath.Join(cfg.DataDir, keyset.Name))
+	}
+	if created {
+		n.log.Warn("a new keyset was made", "file", filepath.Join(cfg.DataDir, keyset.Name), "fingerprint", n.keys.Fingerprint(),
+			"hint", "back it up: without it nobody can log in; nodes that share a store need the same file")
+	}
+	if n.audit, err = audit.Open(audit.Options{
+		Dir: cfg.DataDir, MaxBytes: cfg.Audit.MaxSize, Keep: cfg.Audit.Keep, Required: cfg.Audit.Required,
+		Logger: n.log, Registerer: n.registry, Now: rt.now,
+	}); err != nil {
+		return n, withHint(err, "data_dir must be a folder that the service may write to: %s", cfg.Where("data_dir"))
+	}
+	n.life.onStop("audit trail", n.audit.Close)
+
+	// The two bodies of knowledge.
+	if n.accounts, err = newAccounts(cfg, n.log, n.registry, rt.now); err != nil {
+		return n, err
+	}
+	n.life.onStop("directories", func(context.Context) error { return n.accounts.Close() })
+	store, err := openStore(cfg, n.log, n.registry, rt.now)
+	if err != nil {
+		return n, err
+	}
+	n.store = otp.Observe(store, n.registry, rt.now)
+	n.life.onStop("store", func(context.Context) error { return n.store.Close() })
+	if n.codes, err = otp.New(otp.Options{
+		Store: n.store, Keys: n.keys, Window: cfg.OTP.Window, MaxDrift: cfg.OTP.MaxDrift,
+		Logger: n.log, Registerer: n.registry, Now: rt.now,
+	}); err != nil {
+		return n, err
+	}
+	if n.devices, err = otp.NewDevices(otp.DevicesOptions{
+		Store: n.store, Keys: n.keys, Issuer: cfg.OTP.Issuer, Algorithm: otp.Algorithm(cfg.OTP.Algorithm), Digits: cfg.OTP.Digits,
+		Period: cfg.OTP.Period, MaxDevices: cfg.OTP.MaxDevices, Forget: n.codes.Forget, Now: rt.now,
+	}); err != nil {
+		return n, err
+	}
+
+	// The faces. Whoever watches comes first, and sees the others start.
+	if n.metrics, err = metrics.New(metrics.Options{
+		Listen: cfg.Metrics.Listen, Registry: n.registry, Version: version(), Revision: revision(),
+		Checks: n.checks(rt.now), Logger: n.log, Now: rt.now,
+	}); err != nil {
+		return n, withHint(err, "is another node running here? %s", cfg.Where("metrics.listen"))
+	}
+	n.metrics.Reloaded(true)
+	n.life.serve("metrics", n.metrics.Serve, n.metrics.Shutdown)
+	if n.radius, err = radius.New(radius.Options{
+		Listen: cfg.Radius.Listen, Clients: clientsOf(cfg), RejectDelay: cfg.Radius.RejectDelay,
+		Accounts: n.accounts, Codes: n.codes, Audit: n.audit, Logger: n.log, Registerer: n.registry, Now: rt.now,
+	}); err != nil {
+		return n, withHint(err, "is another RADIUS server running here? %s", cfg.Where("radius.listen"))
+	}
+	n.life.onStop("radius", n.radius.Shutdown)
+	if cfg.Enroll != nil {
+		if err := n.wireEnroll(rt, cfg.Enroll); err != nil {
+			return n, err
+		}
+	}
+	op, err := operator.New(operator.Options{
+		Path: filepath.Join(cfg.DataDir, operator.SocketName), Accounts: n.accounts, Devices: n.devices, Keys: n.keys,
+		Invite: n.inviter(), Trail: n.audit, Status: n.status, Logger: n.log, Now: rt.now,
+	})
+	if err != nil {
+		return n, withHint(err, "is another node running with the same data_dir? %s", cfg.Where("data_dir"))
+	}
+	n.life.serve("operator socket", op.Serve, op.Shutdown)
+
+	// Nobody is let in before the store is known to be ours.
+	if err := n.bind(ctx, rt); err != nil {
+		return n, err
+	}
+	n.recordSystem(rt.now(), "started", "version "+version())
+	return n, nil
+}
+
+// wireEnroll adds enrollment by e-mail.
+func (n *node) wireEnroll(rt *runtime, cfg *configs.Enroll) error {
+	roots, err := rootsFrom(cfg.Mail.CAFile)
+	if err != nil {
+		return withHint(err, "a file with certificates in PEM: %s", n.cfg.Where("enroll.mail.ca_file"))
+	}
+	sender, err := mail.New(mail.Options{
+		From: cfg.Mail.From, SMTP: cfg.Mail.SMTP, Username: cfg.Mail.Username, Password: cfg.Mail.Password.Reveal(), RootCAs: roots,
+		Logger: n.log, Registerer: n.registry, Now: rt.now,
+	})
+	if err != nil {
+		return withHint(err, "see %s", n.cfg.Where("enroll.mail"))
+	}
+	n.life.onStop("mails", sender.Close)
+	var certificate func() (*tls.Certificate, error)
+	if cfg.CertificateFile != "" {
+		files := &certificateFiles{certificate: cfg.CertificateFile, key: cfg.KeyFile}
+		if _, err := files.get(); err != nil {
+			return withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("enroll.certificate_file"))
+		}
+		certificate = files.get
+	}
+	n.enroll, err = enroll.New(enroll.Options{
+		Listen: cfg.Listen, Certificate: certificate, TrustedProxies: cfg.TrustedProxies, PublicURL: cfg.PublicURL,
+		CodeLifetime: cfg.CodeLifetime, Policy: policies[cfg.Policy], Issuer: n.cfg.OTP.Issuer,
+		Accounts: n.accounts, Devices: n.devices, Codes: n.codes, Tickets: n.store, Ping: n.store.Ping, Keys: n.keys,
+		Mailer: sender, Audit: n.audit, Logger: n.log, Registerer: n.registry, Now: rt.now,
+	})
+	if err != nil {
+		return withHint(err, "is something else listening there? %s", n.cfg.Where("enroll.listen"))
+	}
+	n.life.onStop("enrollment", n.enroll.Shutdown)
+	return nil
+}
+
+var policies = map[string]enroll.Policy{
+	"first_device": enroll.FirstDevice, "anyone": enroll.Anyone, "invited": enroll.Invited,
+}
+
+// clientsOf translates the gateways.
+func clientsOf(cfg *configs.Config) []radius.Client {
+	clients := make([]radius.Client, len(cfg.Radius.Clients))
+	for i, c := range cfg.Radius.Clients {
+		clients[i] = radius.Client{
+			Name: c.Name, Networks: c.Networks, Secret: []byte(c.Secret.Reveal()),
+			Directories: c.Directories, AllowGroups: c.AllowGroups,
+		}
+		if c.MessageAuthenticator == "optional" {
+			clients[i].MessageAuthenticator = radius.Optional
+		}
+		if c.Login == "password+code" {
+			clients[i].Login = radius.LoginPasswordCode
+		}
+	}
+	return clients
+}
+
+// directoriesOf translates the directories. Groups are asked for only where a client wants them,
+// because they cost searches.
+func directoriesOf(cfg *configs.Config) ([]directory.Config, error) {
+	groups := false
+	for _, c := range cfg.Radius.Clients {
+		groups = groups || len(c.AllowGroups) > 0
+	}
+	out := make([]directory.Config, len(cfg.Directories))
+	for i, d := range cfg.Directories {
+		roots, err := rootsFrom(d.CAFile)
+		if err != nil {
+			return nil, withHint(err, "a file with certificates in PEM: %s", cfg.Where(fmt.Sprintf("directories[%d].ca_file", i)))
+		}
+		out[i] = directory.Config{
+			Name: d.Name, Realms: d.Realms, URLs: d.URLs, StartTLS: d.StartTLS, RootCAs: roots,
+			BindDN: d.BindDN, BindPassword: d.BindPassword.Reveal(), BaseDN: d.BaseDN,
+			LoginAttributes: d.LoginAttributes, MailAttributes: d.MailAttributes,
+			Groups: groups, Fresh: d.Fresh, Stale: d.Stale, LDIF: d.LDIFFile,
+		}
+	}
+	return out, nil
+}
