@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"otpgate/otp"
 )
@@ -84,7 +85,7 @@ func open(o Options, b bounds) (*Store, error) {
 func (s *Store) openFile() error {
 	path := s.options.Path
 	db, err := openBolt(path)
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return lockedError(path)
 	}
 	if err != nil {

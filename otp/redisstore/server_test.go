@@ -177,7 +177,7 @@ func TestServerThatHangs(t *testing.T) {
 	// Generous: the machine is busy. What is to be proven is that nobody waits for the server.
 	within := func(what string, limit time.Duration, ctx context.Context, cause error) {
 		t.Helper()
-		began := time.Now()
+		began := time.Now() // real time: a real server hangs
 		r := claimOne(ctx, s, useStep("a", 100, 1))
 		if took := time.Since(began); took > limit+2*time.Second {
 			t.Errorf("%s: took %v", what, took)

@@ -167,6 +167,15 @@ func runPlaces(t *testing.T, open Open) {
 			x.throttle(3)
 			x.want(x.use(101, 4, 2, time.Second), otp.Throttled)
 		}},
+		{"a place that made room and comes back has no count", func(x *exam) {
+			x.want(x.use(100, 1, 1, 0), otp.Claimed)
+			x.want(x.wrongCode(50, 1, 0), otp.Counted)
+			for p := 2; p <= otp.MaxPlaces+1; p++ {
+				x.want(x.use(int64(100+p), p, p, time.Second), otp.Claimed)
+			}
+			x.want(x.use(200, 200, 1, time.Minute), otp.Claimed)
+			x.wantReceipt(x.wrongCode(51, 1, time.Minute), otp.Counted, 1, never)
+		}},
 		{"MaxPlaces are known, the one used longest ago makes room", testMaxPlaces},
 	}.run(t, open)
 }
