@@ -45,19 +45,19 @@ type Server struct {
 	http     *http.Server
 }
 
-// New registers what this package measures and binds the listener, so that a port in use is known
-// before anything else starts. An error says which of both failed. [Server.Serve] answers.
+// New binds the listener, so that a port in use is known before anything else starts, and registers
+// what this package measures. [Server.Serve] answers.
 func New(o Options) (*Server, error) {
 	if err := o.complete(); err != nil {
-		return nil, err
-	}
-	r, err := register(o.Registry, o.Version, o.Revision)
-	if err != nil {
 		return nil, err
 	}
 	listener, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	r, err := register(o.Registry, o.Version, o.Revision)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
 	}
 	s := &Server{
 		watcher:  newWatcher(o.Checks, o.Logger, o.Now),
