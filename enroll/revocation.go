@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"otpgate/directory"
@@ -41,7 +42,7 @@ func (s *Server) revocationToken(a *directory.Account, device string) (string, e
 // openRevocation reads a token, and reports false for anything that is not one, or no longer.
 func (s *Server) openRevocation(token string) (r revocation, ok bool) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil {
+	if err != nil || strings.ContainsAny(token, "\r\n") { // which the decoder passes over
 		return r, false
 	}
 	plain, err := s.o.Keys.Open(sealed, []byte(revocationPurpose))

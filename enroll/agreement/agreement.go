@@ -33,7 +33,7 @@ func ParsePublicKey(text string) (*ecdh.PublicKey, error) {
 		return nil, fmt.Errorf("%w: not base64url", ErrPublicKey)
 	}
 	key, err := ecdh.P256().NewPublicKey(raw)
-	if err != nil {
+	if err != nil || FormatPublicKey(key) != text { // the decoder passes over line breaks
 		return nil, ErrPublicKey
 	}
 	return key, nil

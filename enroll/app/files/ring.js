@@ -19,7 +19,7 @@ export function draw(group) {
 
 // show colours the segments for a moment: elapsed of period, in the same unit.
 export function show(group, elapsed, period) {
-  const passed = Math.floor((elapsed / period) * count);
+  const passed = Math.floor((elapsed * count) / period);
   [...group.children].forEach((path, i) => path.classList.toggle("passed", i < passed));
 }
 

@@ -1,0 +1,277 @@
+package enroll_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"otpgate/directory"
+	"otpgate/enroll"
+	"otpgate/enroll/mail"
+	"otpgate/enroll/smtptest"
+	"otpgate/otp"
+	"otpgate/otp/audit"
+	"otpgate/otp/boltstore"
+	"otpgate/otp/keyset"
+)
+
+// clock stands still until a test moves it.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// trail is an audit log that a test reads and breaks.
+type trail struct {
+	mu     sync.Mutex
+	events []audit.Event
+	err    error
+}
+
+func (a *trail) Record(_ context.Context, events ...audit.Event) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.events = append(a.events, events...)
+	return a.err
+}
+
+func (a *trail) all() []audit.Event {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]audit.Event(nil), a.events...)
+}
+
+func (a *trail) fail(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.err = err
+}
+
+// world is an enrollment server with a real directory, store, keyset and mail server.
+type world struct {
+	t        testing.TB
+	clock    *clock
+	server   *enroll.Server
+	store    *boltstore.Store
+	keys     *keyset.Keys
+	devices  *otp.Devices
+	verifier *otp.Verifier
+	smtp     *smtptest.Server
+	sender   *mail.Sender
+	trail    *trail
+	registry *prometheus.Registry
+	logged   *syncBuffer
+}
+
+// syncBuffer takes what several goroutines log.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// start makes a world; change may alter the options.
+func start(t testing.TB, change func(*world, *enroll.Options)) *world {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Half way through a step, so that codes stay what they are.
+	w := &world{t: t, clock: &clock{t: time.Unix(1_800_000_030, 0)}, trail: &trail{}, registry: prometheus.NewRegistry(), logged: &syncBuffer{}}
+	logger := slog.New(slog.NewJSONHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	dir := t.TempDir()
+	var err error
+	w.keys, _, err = keyset.Open(filepath.Join(dir, "keys"))
+	must(err)
+	w.store, err = boltstore.Open(boltstore.Options{Path: filepath.Join(dir, "store.db")})
+	must(err)
+	t.Cleanup(func() { _ = w.store.Close() })
+	w.verifier, err = otp.New(otp.Options{Store: w.store, Keys: w.keys, Window: 1, MaxDrift: 2, Now: w.clock.now})
+	must(err)
+	w.devices, err = otp.NewDevices(otp.DevicesOptions{
+		Store: w.store, Keys: w.keys, Issuer: "Example", Algorithm: otp.SHA1, Digits: 6, Period: time.Minute, MaxDevices: 3,
+		Forget: w.verifier.Forget, Now: w.clock.now,
+	})
+	must(err)
+	accounts, err := directory.New(directory.Options{Now: w.clock.now, Directories: []directory.Config{{
+		Name: "corp", LDIF: "testdata/people.ldif", BaseDN: "dc=corp,dc=example",
+		LoginAttributes: []string{"uid"}, MailAttributes: []string{"mail"}, Fresh: time.Minute, Stale: time.Hour, Timeout: 10 * time.Second,
+	}}})
+	must(err)
+	t.Cleanup(func() { _ = accounts.Close() })
+	w.smtp = smtptest.Start(t, smtptest.Options{Username: "otp", Password: "smtp-secret"})
+	w.sender, err = mail.New(mail.Options{
+		From: "OTP <otp@corp.example>", SMTP: "smtp://" + w.smtp.Addr, Username: "otp", Password: "smtp-secret",
+		RootCAs: w.smtp.CA, Logger: logger, Registerer: w.registry, Now: w.clock.now,
+	})
+	must(err)
+	t.Cleanup(func() { w.settle() })
+	o := enroll.Options{
+		Listen: "127.0.0.1:0", PublicURL: "https://otp.example.org", Issuer: "Example", Accounts: accounts, Devices: w.devices,
+		Codes: w.verifier, Tickets: w.store, Ping: w.store.Ping, Keys: w.keys, Mailer: w.sender, Audit: w.trail,
+		AnswerAfter: 5 * time.Millisecond, Logger: logger, Registerer: w.registry, Now: w.clock.now,
+		Limits: enroll.Limits{SourceBurst: 100_000, MailboxBurst: 100_000},
+	}
+	if change != nil {
+		change(w, &o)
+	}
+	w.server, err = enroll.New(o)
+	must(err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := w.server.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// settle waits until all mails are out. No mail can be sent after it.
+func (w *world) settle() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := w.sender.Close(ctx); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// post sends members and returns status and answer.
+func (w *world) post(path string, members map[string]string) (int, map[string]any) {
+	w.t.Helper()
+	body, err := json.Marshal(members)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	res := w.do(http.MethodPost, path, string(body), "Content-Type", "application/json")
+	var answer map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		w.t.Fatalf("%s: %v", path, err)
+	}
+	return res.StatusCode, answer
+}
+
+func (w *world) do(method, path, body string, headers ...string) *http.Response {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.RemoteAddr = "192.0.2.1:4711"
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	recorder := httptest.NewRecorder()
+	w.server.Handler().ServeHTTP(recorder, r)
+	return recorder.Result()
+}
+
+var codeInMail = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b`)
+
+// request asks for an enrollment code and reads it from the mail to an address.
+func (w *world) request(email string) (code string, m smtptest.Mail) {
+	w.t.Helper()
+	seen := 0
+	if all := w.smtp.Mails(); len(all) > 0 {
+		seen = all[len(all)-1].Number
+	}
+	if status, _ := w.post("/v1/enrollments", map[string]string{"email": email}); status != http.StatusAccepted {
+		w.t.Fatalf("request for %s: %d", email, status)
+	}
+	eventually(w.t, "a mail with a code to "+email, func() bool {
+		for _, m = range w.smtp.To(email) {
+			if code = codeInMail.FindString(m.Text); code != "" && m.Number > seen {
+				return true
+			}
+		}
+		return false
+	})
+	return code, m
+}
+
+// enroll gives an account a device and returns its answer.
+func (w *world) enroll(email string) map[string]any {
+	w.t.Helper()
+	code, _ := w.request(email)
+	status, answer := w.post("/v1/devices", map[string]string{"email": email, "code": code, "label": "phone"})
+	if status != http.StatusCreated {
+		w.t.Fatalf("enroll %s: %d %v", email, status, answer)
+	}
+	return answer
+}
+
+// refused checks that an enrollment is refused as all refusals are.
+func (w *world) refused(members map[string]string) {
+	w.t.Helper()
+	status, answer := w.post("/v1/devices", members)
+	if status != http.StatusForbidden || len(answer) != 3 || answer["type"] != "urn:otpgate:code-invalid" {
+		w.t.Fatalf("answered %d %v", status, answer)
+	}
+}
+
+func (w *world) count(account string) int {
+	w.t.Helper()
+	devices, err := w.devices.List(context.Background(), account)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(devices)
+}
+
+// eventually waits for something to become true.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 4000 {
+		if ok() {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatalf("it never came true: %s", what)
+}
+
+func read(t testing.TB, res *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
