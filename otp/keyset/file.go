@@ -2,7 +2,6 @@ package keyset
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,27 +12,26 @@ import (
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/prf"
+	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 )
 
 // Name is the name of the file in data_dir.
 const Name = "keyset.json"
 
-const (
-	macKeyLength = 32
-	maxFile      = 1 << 20
-)
+// maxFile is how many octets the file may have; a thousand sealing keys fit in.
+const maxFile = 1 << 20
 
 var (
-	// ErrExposed: others than the owner may read the file.
-	ErrExposed = errors.New("keyset is readable by others")
+	// ErrExposed: others than the owner may read or write the file.
+	ErrExposed = errors.New("keyset is open to others than its owner")
 	// ErrDamaged: the file is there, but it is not a keyset.
 	ErrDamaged = errors.New("keyset is damaged")
 )
 
 // file is what keyset.json holds.
 type file struct {
-	sealing *keyset.Handle
-	macKey  []byte
+	sealing, prf *keyset.Handle
 }
 
 // layout is how it is written.
@@ -41,15 +39,17 @@ type layout struct {
 	Comment string          `json:"comment"`
 	Version int             `json:"version"`
 	Sealing json.RawMessage `json:"sealing"` // a Tink keyset
-	MAC     []byte          `json:"mac"`
+	PRF     json.RawMessage `json:"prf"`     // a Tink keyset
 }
+
+const version = 1
 
 const comment = "Opens every seed in the store. The same file belongs on every node of a cluster, " +
 	"and in a backup apart from the store's."
 
-// Open reads the keyset of data_dir, and makes it when there is none, with data_dir if need be.
-// It returns an error that wraps [ErrExposed] or [ErrDamaged] when there is one that must not be
-// used; it never replaces one.
+// Open reads the keyset of data_dir, and makes it when there is none, with data_dir (mode 0700) if
+// need be; created tells. It returns an error that wraps [ErrExposed] or [ErrDamaged] when there is
+// one that must not be used; it never replaces one.
 func Open(dir string) (k *Keys, created bool, err error) {
 	path := filepath.Join(dir, Name)
 	f, err := read(path)
@@ -58,11 +58,16 @@ func Open(dir string) (k *Keys, created bool, err error) {
 			f, err = read(path)
 		}
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("keyset: %w", err)
+	if err == nil {
+		k, err = newKeys(f)
 	}
-	if k, err = newKeys(f); err != nil {
-		return nil, false, fmt.Errorf("keyset: %s: %w: %w", path, ErrDamaged, err)
+	switch {
+	case errors.Is(err, ErrExposed):
+		return nil, false, fmt.Errorf("keyset: %s: %w\nhint: chmod 600 %s, and find out who has read it", path, err, path)
+	case errors.Is(err, ErrDamaged):
+		return nil, false, fmt.Errorf("keyset: %s: %w\nhint: restore it from a backup, or copy it from another node of this store", path, err)
+	case err != nil:
+		return nil, false, fmt.Errorf("keyset: %w", err) // names the path
 	}
 	return k, created, nil
 }
@@ -72,52 +77,54 @@ func read(path string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: %w: it is not a file", path, ErrDamaged)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%s: %w (mode %04o)", path, ErrExposed, info.Mode().Perm())
+	switch mode := info.Mode(); {
+	case !mode.IsRegular():
+		return nil, fmt.Errorf("%w: it is not a file", ErrDamaged)
+	case mode.Perm()&0o077 != 0:
+		return nil, fmt.Errorf("%w (mode %04o)", ErrExposed, mode.Perm())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
-	}
-	return parsed, nil
+	return parse(data)
 }
 
-// parse never puts octets of the file into an error.
+// parse reads the contents of the file. Its errors hold nothing of them.
 func parse(data []byte) (*file, error) {
 	var l layout
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if d.Decode(&l) != nil {
-		return nil, errors.New("it is not the JSON that was written")
+		return nil, fmt.Errorf("%w: it is not the JSON that was written", ErrDamaged)
 	}
-	if l.Version != 1 {
-		return nil, fmt.Errorf("version %d is not known here", l.Version)
+	if l.Version != version {
+		return nil, fmt.Errorf("%w: version %d is not known here", ErrDamaged, l.Version)
 	}
-	if len(l.MAC) != macKeyLength {
-		return nil, errors.New("the MAC key has a wrong length")
+	f := &file{sealing: handle(l.Sealing), prf: handle(l.PRF)}
+	if f.sealing == nil || f.prf == nil {
+		return nil, fmt.Errorf("%w: what it holds is not two Tink keysets", ErrDamaged)
 	}
-	sealing, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(l.Sealing)))
-	if err != nil {
-		return nil, errors.New("the sealing keys are not a Tink keyset")
-	}
-	return &file{sealing: sealing, macKey: l.MAC}, nil
+	return f, nil
 }
 
-// create writes new keys. A file appears under its name whole and on disk, or not at all, and
+// handle is nil for what is not a Tink keyset.
+func handle(data []byte) *keyset.Handle {
+	h, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(data)))
+	if err != nil {
+		return nil
+	}
+	return h
+}
+
+// create writes new keys. The file appears under its name whole and on disk, or not at all, and
 // never in place of another: of two processes that create at once, one finds the other's.
-func create(dir, path string) (bool, error) {
+func create(dir, path string) (created bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return false, err
 	}
@@ -129,33 +136,46 @@ func create(dir, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }()
 	_, err = temp.Write(data)
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return false, err
 	}
 	switch err := os.Link(temp.Name(), path); {
-	case errors.Is(err, os.ErrExist):
-		return false, nil
-	case err != nil:
+	case err == nil:
+		created = true
+	case !errors.Is(err, os.ErrExist):
 		return false, err
 	}
-	return true, syncDir(dir)
+	// The folder's own entry may be new as well, in a folder that may not be ours to open.
+	_ = syncDir(filepath.Dir(filepath.Clean(dir)))
+	// Whoever came second syncs too: it may go on before the first has done so.
+	return created, syncDir(dir)
 }
 
+// generate is the contents of a new file.
 func generate() ([]byte, error) {
-	sealing, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	sealing, err := template(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, err
+	}
+	hmac, err := template(prf.HMACSHA256PRFKeyTemplate())
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.MarshalIndent(layout{Comment: comment, Version: version, Sealing: sealing, PRF: hmac}, "", "  ")
+	return append(data, '\n'), err
+}
+
+// template is a new keyset with one key, in clear JSON.
+func template(t *tinkpb.KeyTemplate) (json.RawMessage, error) {
+	h, err := keyset.NewHandle(t)
 	if err != nil {
 		return nil, err
 	}
 	var clear bytes.Buffer
-	if err := insecurecleartextkeyset.Write(sealing, keyset.NewJSONWriter(&clear)); err != nil {
-		return nil, err
-	}
-	key := make([]byte, macKeyLength)
-	rand.Read(key) // never fails
-	data, err := json.MarshalIndent(layout{Comment: comment, Version: 1, Sealing: clear.Bytes(), MAC: key}, "", "  ")
-	return append(data, '\n'), err
+	err = insecurecleartextkeyset.Write(h, keyset.NewJSONWriter(&clear))
+	return clear.Bytes(), err
 }
 
 func syncDir(dir string) error {

@@ -10,34 +10,61 @@ import (
 	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecuresecretdataaccess"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/prf/hmacprf"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// Keys seals, opens and makes HMACs. It is safe for concurrent use, and prints as nothing.
+// Keys seals, opens and makes HMACs. It is safe for concurrent use, and prints as its fingerprint.
 type Keys struct {
-	sealing tink.AEAD
-	macs    sync.Pool // of *mac, keyed with the MAC key
-	print   string
+	sealing     tink.AEAD
+	macs        sync.Pool // of *mac
+	fingerprint string
 }
 
-// mac is an HMAC-SHA256 that is keyed once, because keying it costs as much as using it.
+// mac is an HMAC-SHA256 that is keyed once, because keying it costs as much as using it. Tink's
+// own PRF keys anew and allocates for each call.
 type mac struct {
-	hash   hash.Hash
-	length [8]byte
-	sum    [sha256.Size]byte
+	hash  hash.Hash
+	input []byte
+	sum   [sha256.Size]byte
 }
+
+// maxInput is how much of a mac's input buffer is kept for the next one. A packet has 4,096 octets.
+const maxInput = 8192
 
 func newKeys(f *file) (*Keys, error) {
 	sealing, err := aead.New(f.sealing)
 	if err != nil {
-		return nil, fmt.Errorf("sealing keys: %w", err)
+		return nil, fmt.Errorf("%w: the sealing keys seal nothing", ErrDamaged)
 	}
-	key := f.macKey
+	key, err := prfKey(f.prf)
+	if err != nil {
+		return nil, err
+	}
 	k := &Keys{sealing: sealing}
 	k.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, key)} }
 	sum := k.MAC("fingerprint")
-	k.print = hex.EncodeToString(sum[:16])
+	k.fingerprint = hex.EncodeToString(sum[:16])
 	return k, nil
+}
+
+// prfKey is the one key of the PRF keyset.
+func prfKey(h *keyset.Handle) ([]byte, error) {
+	entry, err := h.Primary()
+	if err != nil || h.Len() != 1 {
+		return nil, fmt.Errorf("%w: the PRF keyset must have one key", ErrDamaged)
+	}
+	key, ok := entry.Key().(*hmacprf.Key)
+	if !ok {
+		return nil, fmt.Errorf("%w: the PRF key is not one for HMAC", ErrDamaged)
+	}
+	p, ok := key.Parameters().(*hmacprf.Parameters)
+	if !ok || p.HashType() != hmacprf.SHA256 || p.KeySizeInBytes() < sha256.Size {
+		return nil, fmt.Errorf("%w: the PRF key is not one of 32 octets for HMAC-SHA256", ErrDamaged)
+	}
+	return key.KeyBytes().Data(insecuresecretdataaccess.Token{}), nil
 }
 
 // Seal encrypts plain with the newest sealing key (AES-256-GCM, random nonce) and binds it to ad:
@@ -60,32 +87,37 @@ func (k *Keys) Open(sealed, ad []byte) ([]byte, error) {
 	return b, nil
 }
 
-// MAC returns an HMAC-SHA256 over parts. What was made for one purpose is of no use for another,
-// and no two lists of parts look the same: each part is preceded by its length.
+// MAC returns the HMAC-SHA256 of purpose and parts, each preceded by its length as 64 bits: what
+// was made for one purpose is of no use for another, and no two lists of parts look the same.
 func (k *Keys) MAC(purpose string, parts ...[]byte) (sum [32]byte) {
 	m := k.macs.Get().(*mac)
-	defer k.macs.Put(m)
-	m.hash.Reset()
-	m.begin(len(purpose))
-	m.hash.Write([]byte(purpose))
+	// One buffer, so that what callers hand in need not move to the heap.
+	b := appendPart(m.input[:0], purpose)
 	for _, part := range parts {
-		m.begin(len(part))
-		m.hash.Write(part)
+		b = appendPart(b, part)
 	}
-	return [32]byte(m.hash.Sum(m.sum[:0]))
+	m.hash.Reset()
+	m.hash.Write(b)
+	copy(sum[:], m.hash.Sum(m.sum[:0]))
+	clear(b) // it may hold a code or a seed
+	clear(m.sum[:])
+	if m.input = b; cap(b) > maxInput {
+		m.input = nil
+	}
+	k.macs.Put(m)
+	return sum
 }
 
-func (m *mac) begin(length int) {
-	binary.BigEndian.PutUint64(m.length[:], uint64(length))
-	m.hash.Write(m.length[:])
+func appendPart[T string | []byte](b []byte, part T) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
 }
 
-// Fingerprint names the keyset without telling anything about its keys. Rotating the sealing keys
-// does not change it.
-func (k *Keys) Fingerprint() string { return k.print }
+// Fingerprint names the keyset without telling anything about its keys: 32 hexadecimal digits.
+// Rotating the sealing keys does not change it.
+func (k *Keys) Fingerprint() string { return k.fingerprint }
 
 // String keeps the keys out of anything that is printed.
-func (k *Keys) String() string { return "keyset " + k.print }
+func (k *Keys) String() string { return "keyset " + k.fingerprint }
 
 // GoString keeps the keys out of anything that is printed.
 func (k *Keys) GoString() string { return k.String() }

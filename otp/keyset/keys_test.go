@@ -2,12 +2,16 @@ package keyset_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 
 	"otpgate/otp/keyset"
@@ -101,16 +105,33 @@ func TestAFileThatMustNotBeUsedIsRefusedAndLeftAlone(t *testing.T) {
 	}{
 		"readable by the group": {good, 0o640, keyset.ErrExposed},
 		"readable by all":       {good, 0o604, keyset.ErrExposed},
+		"writable by the group": {good, 0o620, keyset.ErrExposed},
 		"empty":                 {nil, 0o600, keyset.ErrDamaged},
 		"cut short":             {good[:len(good)/2], 0o600, keyset.ErrDamaged},
 		"of another version":    {bytes.Replace(good, []byte(`"version": 1`), []byte(`"version": 2`), 1), 0o600, keyset.ErrDamaged},
 		"not ours":              {[]byte(`{"key": "value"}`), 0o600, keyset.ErrDamaged},
+		"without a PRF key":     {bytes.Replace(good, []byte(`"prf"`), []byte(`"sealing"`), 1), 0o600, keyset.ErrDamaged},
+		"without sealing keys":  {bytes.Replace(good, []byte(`"sealing"`), []byte(`"prf"`), 1), 0o600, keyset.ErrDamaged},
+		"with keys mixed up":    {swapped(t, good), 0o600, keyset.ErrDamaged},
+		"with HMAC-SHA1":        {bytes.Replace(good, []byte("EgIIAxog"), []byte("EgIIARog"), 1), 0o600, keyset.ErrDamaged},
 	} {
 		if err := errors.Join(os.WriteFile(path, c.data, 0o600), os.Chmod(path, c.mode)); err != nil {
 			t.Fatal(err)
 		}
-		if _, created, err := keyset.Open(dir); !errors.Is(err, c.want) || created {
-			t.Errorf("%s: created %v, %v", name, created, err)
+		if bytes.Equal(c.data, good) && c.want == keyset.ErrDamaged {
+			t.Fatalf("%s: this is a good file", name)
+		}
+		k, created, err := keyset.Open(dir)
+		if !errors.Is(err, c.want) || created || k != nil {
+			t.Fatalf("%s: created %v, %v", name, created, err)
+		}
+		if hint := "\nhint: "; !strings.Contains(err.Error(), hint) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: no path or no hint in %v", name, err)
+		}
+		for _, secret := range secrets(t, good) {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: the error holds a key", name)
+			}
 		}
 		if now, _ := os.ReadFile(path); !bytes.Equal(now, c.data) {
 			t.Errorf("%s: the file was changed", name)
@@ -118,25 +139,152 @@ func TestAFileThatMustNotBeUsedIsRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-func TestProcessesThatCreateAtOnceGetTheSameKeys(t *testing.T) {
-	dir := t.TempDir()
-	var wg sync.WaitGroup
-	prints := make([]string, 16)
-	for i := range prints {
-		wg.Go(func() {
-			k, _, err := keyset.Open(dir)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			prints[i] = k.Fingerprint()
-		})
+// swapped has each of the two keysets in the place of the other.
+func swapped(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var l map[string]any
+	if err := json.Unmarshal(data, &l); err != nil {
+		t.Fatal(err)
 	}
-	wg.Wait()
-	for _, p := range prints {
-		if p != prints[0] {
-			t.Fatalf("different keys: %v", prints)
+	l["sealing"], l["prf"] = l["prf"], l["sealing"]
+	out, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// secrets are the key values of a file.
+func secrets(t *testing.T, data []byte) []string {
+	t.Helper()
+	var values []string
+	for _, m := range regexp.MustCompile(`"value": *"([^"]+)"`).FindAllSubmatch(data, -1) {
+		values = append(values, string(m[1]))
+	}
+	if len(values) != 2 {
+		t.Fatalf("%d keys are in the file", len(values))
+	}
+	return values
+}
+
+func TestTheHintForAnExposedFileIsTheCommand(t *testing.T) {
+	dir := t.TempDir()
+	first := open(t, dir)
+	path := filepath.Join(dir, keyset.Name)
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := keyset.Open(dir)
+	if err == nil || !strings.Contains(err.Error(), "\nhint: chmod 600 "+path) {
+		t.Fatalf("%v", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if open(t, dir).Fingerprint() != first.Fingerprint() {
+		t.Error("the keys changed")
+	}
+}
+
+// What an earlier process left of a file that it never finished is in nobody's way.
+func TestAnUnfinishedFileIsNotMistakenForTheKeyset(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".keyset-123"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, created, err := keyset.Open(dir); err != nil || !created {
+		t.Errorf("created %v, %v", created, err)
+	}
+}
+
+// Real processes, all of which find no keyset, as far as they can be made to start at once.
+func TestProcessesThatCreateAtOnceGetTheSameKeys(t *testing.T) {
+	if dir := os.Getenv("OTPGATE_KEYSET_OPEN"); dir != "" {
+		if _, err := os.Stdin.Read(make([]byte, 1)); err != io.EOF { // the parent lets all go
+			t.Fatal(err)
 		}
+		k, created, err := keyset.Open(dir)
+		fmt.Printf("%v %v %v\n", k, created, err)
+		os.Exit(0)
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	gate, hold, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outs := make([]bytes.Buffer, 8)
+	processes := make([]*exec.Cmd, len(outs))
+	for i := range processes {
+		c := exec.Command(os.Args[0], "-test.run=^TestProcessesThatCreateAtOnceGetTheSameKeys$")
+		c.Env = append(os.Environ(), "OTPGATE_KEYSET_OPEN="+dir)
+		c.Stdin, c.Stdout, c.Stderr = gate, &outs[i], &outs[i]
+		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		processes[i] = c
+	}
+	if err := errors.Join(gate.Close(), hold.Close()); err != nil {
+		t.Fatal(err)
+	}
+	created, want := 0, ""
+	for i, c := range processes {
+		if err := c.Wait(); err != nil {
+			t.Fatalf("%v\n%s", err, outs[i].Bytes())
+		}
+		name, rest, _ := strings.Cut(strings.TrimPrefix(outs[i].String(), "keyset "), " ")
+		switch rest {
+		case "true <nil>\n":
+			created++
+		case "false <nil>\n":
+		default:
+			t.Errorf("process %d: %s", i, outs[i].String())
+		}
+		if want == "" {
+			want = name
+		}
+		if name != want {
+			t.Errorf("process %d has other keys", i)
+		}
+	}
+	if created != 1 {
+		t.Errorf("%d processes say that they made the keyset", created)
+	}
+}
+
+func TestMACsHardlyAllocate(t *testing.T) {
+	k := open(t, t.TempDir())
+	account, proof := []byte("account"), []byte("123456")
+	k.MAC("warm", account, proof)
+	limit := 0.0
+	if raceEnabled {
+		limit = 16 // the race detector has sync.Pool lose some
+	}
+	if n := testing.AllocsPerRun(100, func() { k.MAC("token", account, proof) }); n > limit {
+		t.Errorf("a MAC allocates %v times", n)
+	}
+}
+
+func TestMACsDoNotDependOnWhatWasMadeBefore(t *testing.T) {
+	k := open(t, t.TempDir())
+	want := k.MAC("p", []byte("part"))
+	for n := range 3 * 8192 / 512 {
+		k.MAC("q", make([]byte, n*512))
+		if k.MAC("p", []byte("part")) != want {
+			t.Fatalf("another MAC after one over %d octets", n*512)
+		}
+	}
+}
+
+func BenchmarkMAC(b *testing.B) {
+	k, _, err := keyset.Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	part := make([]byte, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		k.MAC("token", part, part)
 	}
 }
 
