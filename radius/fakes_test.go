@@ -378,13 +378,23 @@ func (w *world) serve(t testing.TB) string {
 
 // wire is a socket in memory: it keeps what is written.
 type wire struct {
+	readErrs []error // one for each read; then the socket is closed
+
 	mu      sync.Mutex
 	written [][]byte
 }
 
-func (w *wire) ReadBatch([]ipv4.Message, int) (int, error) { return 0, net.ErrClosed }
-func (w *wire) SetReadDeadline(time.Time) error            { return nil }
-func (w *wire) Close() error                               { return nil }
+func (w *wire) ReadBatch([]ipv4.Message, int) (int, error) {
+	if len(w.readErrs) == 0 {
+		return 0, net.ErrClosed
+	}
+	err := w.readErrs[0]
+	w.readErrs = w.readErrs[1:]
+	return 0, err
+}
+
+func (w *wire) SetReadDeadline(time.Time) error { return nil }
+func (w *wire) Close() error                    { return nil }
 
 func (w *wire) WriteBatch(ms []ipv4.Message, _ int) (int, error) {
 	w.mu.Lock()

@@ -560,6 +560,22 @@ func TestClientsAreSwappedAtOnce(t *testing.T) {
 	again.Silent(20 * time.Millisecond)
 }
 
+// TestAReadErrorIsNotTheEnd: only a socket that is gone ends its reader, and says so.
+func TestAReadErrorIsNotTheEnd(t *testing.T) {
+	w := newWorld(t)
+	r, in := newWire(w.Server)
+	in.readErrs = []error{errors.New("no buffer space"), errors.New("no buffer space")}
+	if err := w.read(context.Background(), r.socket); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("ended with %v", err)
+	}
+	if len(in.readErrs) != 0 {
+		t.Errorf("%d errors are left", len(in.readErrs))
+	}
+	if n := strings.Count(w.logged.String(), "no buffer space"); n != 1 {
+		t.Errorf("%d lines in a minute", n)
+	}
+}
+
 // TestNothingIsLeftRunning: goroutines end with the server that started them.
 func TestNothingIsLeftRunning(t *testing.T) {
 	before := runtime.NumGoroutine()
