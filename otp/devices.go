@@ -27,31 +27,22 @@ type NewDevice struct {
 const MaxLabel = 64
 
 var (
-	// ErrSeedShort: RFC 4226 section 4 (R6) wants 128 bits at least; 80 are accepted, because
-	// that is what many tokens in the field have.
-	ErrSeedShort = errors.New("the seed is shorter than 80 bits")
-	// ErrSeedInvalid: it is not base32.
-	ErrSeedInvalid = errors.New("the seed is not base32")
 	// ErrLabelInvalid: the label is too long or holds characters that cannot be printed.
 	ErrLabelInvalid = fmt.Errorf("a label has at most %d octets of printable text", MaxLabel)
-)
-
-// Limits of a seed, in octets.
-const (
-	minSeed = 10
-	maxSeed = 128
+	// ErrIDInvalid: the id of a device is not one that [DeviceID] makes.
+	ErrIDInvalid = errors.New("a device id has 16 characters, a to z and 2 to 7")
 )
 
 // DevicesOptions are what Devices needs.
 type DevicesOptions struct {
 	Store      Store
 	Keys       Keys
-	Issuer     string // in the otpauth URI
+	Issuer     string // in the otpauth URI; "": otpgate
 	Algorithm  Algorithm
 	Digits     int
 	Period     time.Duration
 	MaxDevices int          // per account; 0: any number
-	Forget     func(string) // told the account whose devices changed; may be nil
+	Forget     func(string) // told the account whose devices changed ([Verifier.Forget]); may be nil
 	Now        func() time.Time
 }
 
@@ -66,6 +57,12 @@ func NewDevices(o DevicesOptions) (*Devices, error) {
 	if err := check(o.Algorithm, o.Digits, o.Period); err != nil {
 		return nil, fmt.Errorf("otp: %w", err)
 	}
+	if o.MaxDevices < 0 {
+		return nil, errors.New("otp: max devices: 0 or more")
+	}
+	if o.Issuer == "" {
+		o.Issuer = "otpgate"
+	}
 	if o.Forget == nil {
 		o.Forget = func(string) {}
 	}
@@ -73,7 +70,8 @@ func NewDevices(o DevicesOptions) (*Devices, error) {
 }
 
 // Add stores a new device and returns it with its seed, which nothing gives away a second time.
-// Errors: [ErrTooManyDevices], [ErrExists], [ErrSeedShort], [ErrLabelInvalid], [ErrUnavailable].
+// Errors: [ErrTooManyDevices], [ErrExists], [ErrSeedShort], [ErrSeedLong], [ErrLabelInvalid],
+// [ErrIDInvalid], [ErrUnavailable].
 func (d *Devices) Add(ctx context.Context, n NewDevice) (Device, []byte, error) {
 	dev, seed, err := d.prepare(n)
 	if err != nil {
@@ -132,13 +130,16 @@ func (d *Devices) prepare(n NewDevice) (Device, []byte, error) {
 	if dev.ID == "" {
 		dev.ID = NewDeviceID()
 	}
+	if !validID(dev.ID) {
+		return Device{}, nil, ErrIDInvalid
+	}
 	seed := n.Seed
 	if seed == nil {
 		seed = make([]byte, dev.Algorithm.seedLength())
 		rand.Read(seed) // never fails
 	}
-	if len(seed) < minSeed || len(seed) > maxSeed {
-		return Device{}, nil, ErrSeedShort
+	if err := checkSeed(seed); err != nil {
+		return Device{}, nil, err
 	}
 	var err error
 	dev.Sealed, err = d.o.Keys.Seal(seed, boundTo(dev.Account, dev.ID))
@@ -173,6 +174,11 @@ func NewDeviceID() string {
 // DeviceID returns the id that 80 bits make, for ids that are derived from something.
 func DeviceID(b [10]byte) string { return idEncoding.EncodeToString(b[:]) }
 
+func validID(id string) bool {
+	b, err := idEncoding.DecodeString(id)
+	return err == nil && len(b) == 10 && idEncoding.EncodeToString(b) == id
+}
+
 // List returns an account's devices; none, and no error, when there are none.
 func (d *Devices) List(ctx context.Context, account string) ([]Device, error) {
 	s, err := d.o.Store.Devices(ctx, account)
@@ -193,24 +199,4 @@ func (d *Devices) Remove(ctx context.Context, account, device string) error {
 	err := d.o.Store.RemoveDevice(ctx, account, device)
 	d.o.Forget(account)
 	return err
-}
-
-// ParseSeed reads a seed as people and spreadsheets write it: base32 in either case, with spaces
-// or hyphens, with or without padding. Errors: [ErrSeedInvalid], [ErrSeedShort]; neither holds
-// anything of the seed.
-func ParseSeed(text string) ([]byte, error) {
-	text = strings.Map(func(r rune) rune {
-		if r == ' ' || r == '-' || r == '\t' {
-			return -1
-		}
-		return unicode.ToUpper(r)
-	}, text)
-	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(text, "="))
-	switch {
-	case err != nil || len(seed) > maxSeed || strings.ContainsAny(text, "\r\n"): // which the decoder skips
-		return nil, ErrSeedInvalid
-	case len(seed) < minSeed:
-		return nil, ErrSeedShort
-	}
-	return seed, nil
 }

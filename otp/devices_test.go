@@ -110,7 +110,7 @@ func TestSeedsAreReadAsPeopleWriteThem(t *testing.T) {
 	}
 	for text, want := range map[string]error{
 		"": otp.ErrSeedShort, "GEZDGNBV": otp.ErrSeedShort, "GEZDGNBVGY3TQOJ1": otp.ErrSeedInvalid,
-		"GEZD\nGNBVGY3TQOJQ": otp.ErrSeedInvalid, strings.Repeat("A", 400): otp.ErrSeedInvalid,
+		"GEZD\nGNBVGY3TQOJQ": otp.ErrSeedInvalid, strings.Repeat("A", 400): otp.ErrSeedLong, strings.Repeat("A", 2000): otp.ErrSeedLong,
 	} {
 		if _, err := otp.ParseSeed(text); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", text, err, want)

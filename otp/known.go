@@ -2,7 +2,10 @@ package otp
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -27,20 +30,30 @@ type knownDevice struct {
 	generator *generator
 }
 
+// devicesPerPlace is how many devices an account may have before it takes the place of two in the
+// cache. An import knows no limit per account, and the cache must not grow by one that is abused.
+const devicesPerPlace = 8
+
+func (k *known) places() uint32 { return uint32(max(len(k.devices)-1, 0)/devicesPerPlace + 1) }
+
 // memory remembers accounts, a bounded number of them.
 type memory struct {
 	store Store
 	keys  Keys
+	log   *slog.Logger
 	cache *otter.Cache[string, *known]
 	loads singleflight.Group
 }
 
-func newMemory(store Store, keys Keys, size int) (*memory, error) {
-	cache, err := otter.New(&otter.Options[string, *known]{MaximumSize: size})
+func newMemory(store Store, keys Keys, size int, log *slog.Logger) (*memory, error) {
+	cache, err := otter.New(&otter.Options[string, *known]{
+		MaximumWeight: uint64(size),
+		Weigher:       func(_ string, k *known) uint32 { return k.places() },
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("otp: %w", err)
 	}
-	return &memory{store: store, keys: keys, cache: cache}, nil
+	return &memory{store: store, keys: keys, log: log, cache: cache}, nil
 }
 
 // loadTime is how long a load may take when nobody waits for it any more.
@@ -52,18 +65,7 @@ func (m *memory) load(ctx context.Context, account string) (*known, error) {
 	ch := m.loads.DoChan(account, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
 		defer cancel()
-		snapshot, err := m.store.Devices(ctx, account)
-		if err != nil {
-			return nil, err
-		}
-		k, err := m.open(snapshot)
-		if err != nil {
-			return nil, err
-		}
-		if len(k.devices) > 0 { // else its first device must count at once, on every node
-			m.cache.Set(account, k)
-		}
-		return k, nil
+		return m.ask(ctx, account)
 	})
 	select {
 	case r := <-ch:
@@ -74,6 +76,43 @@ func (m *memory) load(ctx context.Context, account string) (*known, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
+}
+
+// ask has the store's answer, and remembers it. It runs in a goroutine of singleflight's, where a
+// panic would end the process: it ends this load instead, and loudly.
+func (m *memory) ask(ctx context.Context, account string) (k *known, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.log.Error("panic while an account's devices were loaded", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			k, err = nil, unavailable(errors.New("panic"))
+		}
+	}()
+	snapshot, err := m.store.Devices(ctx, account)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if k, err = m.open(snapshot); err != nil {
+		return nil, err
+	}
+	if len(k.devices) > 0 { // else its first device must count at once, on every node
+		m.cache.Set(account, k)
+	}
+	return k, nil
+}
+
+// forget drops an account. A load that is under way may bring back what it was, which does no harm:
+// the store tells from the version. Whoever asks from now on does not wait for that one, though.
+func (m *memory) forget(account string) {
+	m.loads.Forget(account)
+	m.cache.Invalidate(account)
+}
+
+// unavailable makes sure that err says what it means: nobody can tell.
+func unavailable(err error) error {
+	if errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // open unseals the seeds of a snapshot. A seed that does not open means that the store was
@@ -107,7 +146,7 @@ func (d *knownDevice) walk(proof Proof, now time.Time, window, maxDrift int, mat
 		if proof.Match(d.generator.code(here + int64(offset))) {
 			matches = append(matches, Match{
 				Device: d.id, Digits: d.digits, Step: here + int64(offset), Offset: offset,
-				Drift: min(max(offset, -maxDrift), maxDrift),
+				Drift: learnedDrift(offset, maxDrift),
 			})
 		}
 	}

@@ -54,3 +54,19 @@ func (m *metrics) counted(r Receipt) {
 		m.lockouts.Inc()
 	}
 }
+
+// outcomes are the two results of an operation of the store.
+type outcomes struct{ ok, unavailable prometheus.Observer }
+
+func newStoreDurations(reg prometheus.Registerer) map[string]outcomes {
+	durations := promauto.With(reg).NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "otpgate_store_operation_duration_seconds",
+		Help:    "Time that the store took, by operation and result.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+	}, []string{"operation", "result"})
+	all := map[string]outcomes{}
+	for _, op := range []string{"claim", "devices", "add_devices", "rename_device", "remove_device", "put_ticket", "check_ticket", "take_ticket", "ping"} {
+		all[op] = outcomes{ok: durations.WithLabelValues(op, "ok"), unavailable: durations.WithLabelValues(op, "unavailable")}
+	}
+	return all
+}

@@ -6,35 +6,27 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Observe returns a store that does what store does and measures how long it takes.
+// Observe returns a store that does what store does and measures how long it takes. The result of
+// an operation is "unavailable" when the store could not tell, and "ok" for every answer it gave.
 func Observe(store Store, reg prometheus.Registerer, now func() time.Time) Store {
-	o := &observed{Store: store, now: now, durations: map[string][2]prometheus.Observer{}}
-	durations := promauto.With(reg).NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "otpgate_store_operation_duration_seconds",
-		Help:    "Time that the store took, by operation and result.",
-		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
-	}, []string{"operation", "result"})
-	for _, op := range []string{"claim", "devices", "add_devices", "rename_device", "remove_device", "put_ticket", "check_ticket", "take_ticket", "ping"} {
-		o.durations[op] = [2]prometheus.Observer{durations.WithLabelValues(op, "ok"), durations.WithLabelValues(op, "unavailable")}
-	}
-	return o
+	return &observed{Store: store, now: now, durations: newStoreDurations(reg)}
 }
 
 type observed struct {
 	Store
 	now       func() time.Time
-	durations map[string][2]prometheus.Observer
+	durations map[string]outcomes
 }
 
 func (o *observed) done(operation string, start time.Time, err error) {
-	which := 0
+	d := o.durations[operation]
+	which := d.ok
 	if errors.Is(err, ErrUnavailable) {
-		which = 1
+		which = d.unavailable
 	}
-	o.durations[operation][which].Observe(o.now().Sub(start).Seconds())
+	which.Observe(o.now().Sub(start).Seconds())
 }
 
 func (o *observed) Claim(ctx context.Context, claims []Claim) []Receipt {
@@ -43,7 +35,7 @@ func (o *observed) Claim(ctx context.Context, claims []Claim) []Receipt {
 	var err error
 	for _, r := range receipts {
 		if r.Err != nil {
-			err = r.Err
+			err = unavailable(r.Err)
 		}
 	}
 	o.done("claim", start, err)

@@ -5,44 +5,59 @@ import (
 	"errors"
 )
 
+// errNoAnswer is a store that breaks its contract.
+var errNoAnswer = errors.New("the store gave no answer that fits the claim")
+
 // Settle has the store decide what has been walked, all of it in one round trip: a step that
 // matched is claimed, a proof that matched none is counted against its place. Results are in the
 // order of walked. A stale result means that the caller has to walk that attempt again.
 //
-// An account without devices has nothing to guess: it is decided without the store.
+// Where a proof matched several steps, which is a coincidence of digits, the first is claimed and
+// no other: what was typed passes once. An account without devices has nothing to guess: it is
+// decided without the store.
 func (v *Verifier) Settle(ctx context.Context, walked []Walked) []Result {
 	results := make([]Result, len(walked))
-	claims, asked := make([]Claim, 0, len(walked)), make([]int, 0, len(walked))
-	for i, w := range walked {
-		if w.Devices == 0 {
-			results[i] = v.noDevice()
+	asked, claims := make([]int, 0, len(walked)), make([]Claim, 0, len(walked))
+	for i := range walked {
+		if walked[i].Devices == 0 {
+			results[i] = Result{Reason: ReasonNoDevice}
 			continue
 		}
-		claims, asked = append(claims, v.claim(w, 0)), append(asked, i)
+		asked, claims = append(asked, i), append(claims, v.claim(&walked[i]))
 	}
-	if len(claims) == 0 {
-		return results
+	for at, receipt := range v.ask(ctx, claims) {
+		i := asked[at]
+		results[i] = v.result(&walked[i], receipt)
 	}
-	for n, r := range v.store.Claim(ctx, claims) {
-		i := asked[n]
-		results[i] = v.result(walked[i], 0, r)
+	for _, r := range results {
+		v.metrics.observe(r)
 	}
 	return results
 }
 
-func (v *Verifier) noDevice() Result {
-	r := Result{Reason: ReasonNoDevice}
-	v.metrics.observe(r)
-	return r
+// ask returns as many receipts as there are claims, whatever the store does.
+func (v *Verifier) ask(ctx context.Context, claims []Claim) []Receipt {
+	if len(claims) == 0 {
+		return nil
+	}
+	receipts := v.store.Claim(ctx, claims)
+	if len(receipts) == len(claims) {
+		return receipts
+	}
+	receipts = make([]Receipt, len(claims))
+	for i := range receipts {
+		receipts[i].Err = unavailable(errNoAnswer)
+	}
+	return receipts
 }
 
-// claim is what the store is asked about the nth match of w, or about w having none.
-func (v *Verifier) claim(w Walked, n int) Claim {
+// claim is what the store is asked about the match of w, or about w having none.
+func (v *Verifier) claim(w *Walked) Claim {
 	c := Claim{
 		Account: w.Account, Version: w.Version, Token: w.Token, Place: w.Place, Now: w.Now,
 	}
-	if n < len(w.Matches) {
-		m := w.Matches[n]
+	if len(w.Matches) > 0 {
+		m := w.Matches[0]
 		c.Kind, c.Device, c.Step, c.Drift = UseStep, m.Device, m.Step, m.Drift
 		return c
 	}
@@ -51,37 +66,32 @@ func (v *Verifier) claim(w Walked, n int) Claim {
 	return c
 }
 
-// result turns a receipt into the outcome. It holds the only statement that sets OK.
-func (v *Verifier) result(w Walked, n int, r Receipt) (out Result) {
-	defer func() { v.metrics.observe(out) }()
+// result turns the receipt of a claim into the outcome. It holds the only statement that sets OK.
+func (v *Verifier) result(w *Walked, r Receipt) Result {
 	if r.Err != nil {
-		return Result{Reason: ReasonStoreUnavailable, Err: r.Err}
+		return Result{Reason: ReasonStoreUnavailable, Err: unavailable(r.Err)}
 	}
-	if n < len(w.Matches) {
-		out.Match = w.Matches[n]
-	}
+	matched := len(w.Matches) > 0
 	switch {
 	case r.Answer == Stale:
 		v.Forget(w.Account)
 		return Result{Reason: ReasonStoreUnavailable, Stale: true}
 	case r.Answer == Throttled:
 		return Result{Reason: ReasonThrottled, Until: r.Until}
-	case r.Answer == Claimed && len(w.Matches) > n:
-		v.learned(w, out.Match)
-		out.OK, out.Reason = true, ReasonOK
-		return out
-	case r.Answer == Used:
-		out.Reason = ReasonCodeUsed
-		return out
-	case r.Answer == Counted:
+	case r.Answer == Claimed && matched:
+		v.learned(w, w.Matches[0])
+		return Result{OK: true, Reason: ReasonOK, Match: w.Matches[0]}
+	case r.Answer == Used && matched:
+		return Result{Reason: ReasonCodeUsed, Match: w.Matches[0]}
+	case r.Answer == Counted && !matched:
 		v.metrics.counted(r)
 		return Result{Reason: ReasonCodeWrong, Until: r.Until}
 	}
-	return Result{Reason: ReasonStoreUnavailable, Err: errors.New("the store gave no answer that fits the claim")}
+	return Result{Reason: ReasonStoreUnavailable, Err: unavailable(errNoAnswer)}
 }
 
 // learned forgets an account whose device's drift was changed by a claim: that raised the version.
-func (v *Verifier) learned(w Walked, m Match) {
+func (v *Verifier) learned(w *Walked, m Match) {
 	k, ok := v.memory.cache.GetIfPresent(w.Account)
 	if !ok {
 		return
@@ -94,53 +104,43 @@ func (v *Verifier) learned(w Walked, m Match) {
 }
 
 // WrongPassword counts a wrong password against the step that w matched, which is used up by the
-// third. It never returns OK.
+// third. It never returns OK. Without a match it is a wrong code, and settled as that.
 func (v *Verifier) WrongPassword(ctx context.Context, w Walked) Result {
 	if len(w.Matches) == 0 {
 		return v.Settle(ctx, []Walked{w})[0]
 	}
-	c := v.claim(w, 0)
+	c := v.claim(&w)
 	c.Kind = WrongPassword
-	r := v.store.Claim(ctx, []Claim{c})[0]
-	if r.Err == nil && r.Answer == Counted {
-		out := Result{Reason: ReasonPasswordWrong, Match: w.Matches[0]}
-		v.metrics.observe(out)
-		return out
+	receipt := v.ask(ctx, []Claim{c})[0]
+	var r Result
+	switch {
+	case receipt.Err == nil && receipt.Answer == Counted:
+		r = Result{Reason: ReasonPasswordWrong, Match: w.Matches[0]}
+	case receipt.Err == nil && receipt.Answer == Claimed: // no answer to a wrong password
+		r = Result{Reason: ReasonStoreUnavailable, Err: unavailable(errNoAnswer)}
+	default:
+		r = v.result(&w, receipt)
 	}
-	if r.Answer == Claimed { // not an answer to a wrong password
-		r = Receipt{}
-	}
-	return v.result(w, 0, r)
+	v.metrics.observe(r)
+	return r
 }
 
 // maxWalks is how often Verify walks: once, and again when what the node knew was stale.
 const maxWalks = 3
 
-// Verify walks and settles one attempt, and walks again when what the node knew was stale. When
-// the first of several matches is used, it tries the next. The result is never stale.
+// Verify walks and settles one attempt, and walks again when what the node knew was stale. The
+// result is never stale.
 func (v *Verifier) Verify(ctx context.Context, a Attempt) Result {
 	for range maxWalks {
 		w, err := v.Walk(ctx, a)
 		if err != nil {
 			return Result{Reason: ReasonStoreUnavailable, Err: err}
 		}
-		r := v.settleOne(ctx, w)
-		if !r.Stale {
+		if r := v.Settle(ctx, []Walked{w})[0]; !r.Stale {
 			return r
 		}
 	}
-	return Result{Reason: ReasonStoreUnavailable, Err: errors.New("the account keeps changing")}
-}
-
-func (v *Verifier) settleOne(ctx context.Context, w Walked) (r Result) {
-	if w.Devices == 0 {
-		return v.noDevice()
-	}
-	for n := 0; n == 0 || n < len(w.Matches); n++ {
-		r = v.result(w, n, v.store.Claim(ctx, []Claim{v.claim(w, n)})[0])
-		if r.Reason != ReasonCodeUsed {
-			return r
-		}
-	}
+	r := Result{Reason: ReasonStoreUnavailable, Err: unavailable(errors.New("the account keeps changing"))}
+	v.metrics.observe(r)
 	return r
 }

@@ -9,11 +9,14 @@ import (
 )
 
 // URI returns what a QR code for authenticator apps holds: otpauth://totp/Issuer:name?secret=….
-// It gives the seed away.
+// It gives the seed away. An empty name becomes the account's id.
 func (d *Devices) URI(dev Device, seed []byte, name string) string {
 	algorithm := map[Algorithm]pquerna.Algorithm{
 		SHA1: pquerna.AlgorithmSHA1, SHA256: pquerna.AlgorithmSHA256, SHA512: pquerna.AlgorithmSHA512,
 	}[dev.Algorithm]
+	if name == "" {
+		name = dev.Account
+	}
 	key, err := totp.Generate(totp.GenerateOpts{
 		// A colon separates issuer and name.
 		Issuer:      strings.ReplaceAll(d.o.Issuer, ":", " "),

@@ -33,7 +33,7 @@ type Walked struct {
 	Version uint64
 	Devices int // how many devices the account has
 	Matches []Match
-	Now     time.Time
+	Now     time.Time // by the node's clock: it decides what the window was
 }
 
 // A Result is the outcome of an attempt as far as codes are concerned.
@@ -55,7 +55,7 @@ type Options struct {
 	Keys      Keys
 	Window    int             // steps either side of a device's expected step, 0 to 5
 	MaxDrift  int             // steps that a device's clock may be learned to be off, 0 to 10
-	CacheSize int             // accounts remembered; 0: 100,000, about 1 KiB each
+	CacheSize int             // accounts remembered, of up to 8 devices each; 0: 100,000, about 1 KB each
 	Backoff   []time.Duration // nil: DefaultBackoff
 
 	Logger     *slog.Logger
@@ -71,7 +71,6 @@ type Verifier struct {
 	window  int
 	drift   int
 	backoff []time.Duration
-	log     *slog.Logger
 	metrics *metrics
 	now     func() time.Time
 }
@@ -87,6 +86,8 @@ func New(o Options) (*Verifier, error) {
 		return nil, errors.New("otp: window: 0 to 5 steps")
 	case o.MaxDrift < 0 || o.MaxDrift > 10:
 		return nil, errors.New("otp: max drift: 0 to 10 steps")
+	case o.CacheSize < 0:
+		return nil, errors.New("otp: cache size: 0 or more accounts")
 	}
 	if o.CacheSize == 0 {
 		o.CacheSize = defaultCacheSize
@@ -97,14 +98,15 @@ func New(o Options) (*Verifier, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	m, err := newMemory(o.Store, o.Keys, o.CacheSize)
+	log := o.Logger.With("component", "otp")
+	m, err := newMemory(o.Store, o.Keys, o.CacheSize, log)
 	if err != nil {
 		return nil, err
 	}
 	return &Verifier{
 		store: o.Store, keys: o.Keys, memory: m,
 		window: o.Window, drift: o.MaxDrift, backoff: o.Backoff,
-		log: o.Logger.With("component", "otp"), metrics: newMetrics(o.Registerer), now: o.Now,
+		metrics: newMetrics(o.Registerer), now: o.Now,
 	}, nil
 }
 
@@ -142,6 +144,7 @@ func (v *Verifier) Walk(ctx context.Context, a Attempt) (Walked, error) {
 	}
 	k, err := v.memory.load(ctx, a.Account)
 	if err != nil {
+		v.metrics.observe(Result{Reason: ReasonStoreUnavailable}) // there will be nothing to settle
 		return Walked{}, err
 	}
 	return v.walk(a, k), nil
@@ -155,5 +158,6 @@ func (v *Verifier) walk(a Attempt, k *known) Walked {
 	return w
 }
 
-// Forget drops what the node remembers of an account.
-func (v *Verifier) Forget(account string) { v.memory.cache.Invalidate(account) }
+// Forget drops what the node remembers of an account. Whoever changes its devices on this node
+// calls it; on other nodes the next claim finds out.
+func (v *Verifier) Forget(account string) { v.memory.forget(account) }

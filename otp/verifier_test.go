@@ -346,3 +346,90 @@ func TestMetricsAreWellNamed(t *testing.T) {
 		t.Errorf("%v %v", problems, err)
 	}
 }
+
+// Two devices with one seed, as an import may bring: their codes are always the same.
+func TestWhatFitsTwoDevicesPassesOnce(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	if _, _, err := w.devices.Add(context.Background(), otp.NewDevice{Account: "alice", Label: "copy", Seed: seed}); err != nil {
+		t.Fatal(err)
+	}
+	code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	w.want(w.verifier, w.attempt("alice", code), otp.ReasonOK)
+	w.want(w.verifier, w.attempt("alice", code), otp.ReasonCodeUsed)
+	w.want(w.newNode(w.keys, nil), w.attempt("alice", code), otp.ReasonCodeUsed)
+}
+
+// wayward is a store that breaks its contract.
+type wayward struct {
+	otp.Store
+	claims  func([]otp.Claim) []otp.Receipt
+	devices func() (otp.Snapshot, error)
+}
+
+func (s *wayward) Claim(_ context.Context, claims []otp.Claim) []otp.Receipt { return s.claims(claims) }
+
+func (s *wayward) Devices(ctx context.Context, account string) (otp.Snapshot, error) {
+	if s.devices == nil {
+		return s.Store.Devices(ctx, account)
+	}
+	return s.devices()
+}
+
+func TestAStoreThatBreaksItsContractLetsNobodyIn(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	answer := func(r ...otp.Receipt) func([]otp.Claim) []otp.Receipt {
+		return func([]otp.Claim) []otp.Receipt { return r }
+	}
+	for name, s := range map[string]*wayward{
+		"no receipts":              {claims: answer()},
+		"too many receipts":        {claims: answer(otp.Receipt{Answer: otp.Claimed}, otp.Receipt{Answer: otp.Claimed})},
+		"no answer":                {claims: answer(otp.Receipt{})},
+		"counted, what fits":       {claims: answer(otp.Receipt{Answer: otp.Counted})},
+		"claimed, with an error":   {claims: answer(otp.Receipt{Answer: otp.Claimed, Err: errors.New("broken")})},
+		"stale for ever":           {claims: answer(otp.Receipt{Answer: otp.Stale})},
+		"a panic while it loads":   {devices: func() (otp.Snapshot, error) { panic("store") }},
+		"an error of another kind": {devices: func() (otp.Snapshot, error) { return otp.Snapshot{}, errors.New("broken") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Store = w.store
+			v, err := otp.New(otp.Options{Store: s, Keys: w.keys, Window: 1, Now: w.clock.now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := v.Verify(context.Background(), w.attempt("alice", code))
+			if r.OK || r.Reason != otp.ReasonStoreUnavailable || !errors.Is(r.Err, otp.ErrUnavailable) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	claimed := &wayward{Store: w.store, claims: answer(otp.Receipt{Answer: otp.Claimed})}
+	v, err := otp.New(otp.Options{Store: claimed, Keys: w.keys, Window: 1, Now: w.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := v.Verify(context.Background(), w.attempt("alice", "000000")); r.OK || r.Reason != otp.ReasonStoreUnavailable {
+		t.Errorf("a wrong code was claimed: %+v", r)
+	}
+	walked, err := v.Walk(context.Background(), w.attempt("alice", code))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := v.WrongPassword(context.Background(), walked); r.OK || r.Reason != otp.ReasonStoreUnavailable {
+		t.Errorf("a wrong password was claimed: %+v", r)
+	}
+}
+
+func TestDevicesHaveIDsThatWeMake(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"short", "UPPERCASEUPPERCA", "q6fvmcixcvwnr3r1", "q6fvmcixcvwnr3rlq6fvmcixcvwnr3rl", "../../etc/passwd"} {
+		if _, _, err := w.devices.Add(context.Background(), otp.NewDevice{Account: "alice", ID: id}); !errors.Is(err, otp.ErrIDInvalid) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	if _, _, err := w.devices.Add(context.Background(), otp.NewDevice{Account: "alice", ID: otp.NewDeviceID()}); err != nil {
+		t.Error(err)
+	}
+}

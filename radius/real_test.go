@@ -79,7 +79,9 @@ func newSite(t testing.TB, accounts int) *site {
 	s.store, err = boltstore.Open(boltstore.Options{Path: filepath.Join(dir, "store.db"), Now: s.now})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.store.Close()) })
-	s.trail, err = audit.Open(audit.Options{Dir: dir, Now: s.now})
+	_, benchmark := t.(*testing.B)
+	// Required: a test reads the trail as soon as it has its reply.
+	s.trail, err = audit.Open(audit.Options{Dir: dir, Required: !benchmark, Now: s.now})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.trail.Close(context.Background())) })
 	s.verifier, err = otp.New(otp.Options{Store: s.store, Keys: keys, Window: 1, MaxDrift: 2, Now: s.now})

@@ -55,6 +55,9 @@ func TestDiskThatCannotBeWritten(t *testing.T) {
 		for _, limit := range []uint64{0, 4096, 8192} {
 			t.Run(fmt.Sprint("limit ", limit), func(t *testing.T) { testDisk(t, limit) })
 		}
+		for _, limit := range []uint64{12 << 10, 16 << 10, 20 << 10, 24 << 10, 32 << 10, 48 << 10} {
+			t.Run(fmt.Sprint("some writes below ", limit), func(t *testing.T) { testHalfADisk(t, limit) })
+		}
 		return
 	}
 	child := exec.Command(os.Args[0], "-test.run=^TestDiskThatCannotBeWritten$", "-test.v")
@@ -132,6 +135,50 @@ func testDisk(t *testing.T, limit uint64) {
 	again := openAt(t, path)
 	check(again, 101, 202, otp.Used)
 	check(again, 102, 203, otp.Claimed)
+}
+
+// testHalfADisk lets some transactions through, and some pages of others.
+func testHalfADisk(t *testing.T, limit uint64) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	undo := limitFiles(t, limit)
+	defer undo()
+	var mu sync.Mutex
+	var claimed []int64
+	for round := range 5 {
+		var waiting sync.WaitGroup
+		for n := range 32 {
+			waiting.Go(func() {
+				step := int64(100 + 32*round + n)
+				if r := claimOne(s, useStep("a", step, byte(step))); r.Answer == otp.Claimed {
+					mu.Lock()
+					claimed = append(claimed, step)
+					mu.Unlock()
+				}
+			})
+		}
+		waiting.Wait()
+	}
+	undo()
+	if _, err := s.Ping(context.Background()); err != nil {
+		t.Fatalf("the store does not recover: %v", err)
+	}
+	usedUp := func(s otp.Store) {
+		t.Helper()
+		for _, step := range claimed {
+			c := useStep("a", step, 0)
+			c.Token[1] = 1 // of nobody who has claimed
+			if r := claimOne(s, c); r.Answer != otp.Used {
+				t.Errorf("step %d: %+v", step, r)
+			}
+		}
+	}
+	usedUp(s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	usedUp(openAt(t, path))
 }
 
 // hang blocks the writer as a disk that does not answer would.
