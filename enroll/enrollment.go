@@ -113,7 +113,7 @@ func (s *Server) background(do func(context.Context)) bool {
 		defer func() { <-s.jobs }()
 		ctx, cancel := context.WithTimeout(s.ctx, requestTimeout)
 		defer cancel()
-		defer s.recovered("enrollment")
+		defer func() { s.recovered(recover(), "enrollment") }()
 		do(ctx)
 	})
 	return true

@@ -141,7 +141,7 @@ func (o Options) complete() (Options, error) {
 		"Keys": o.Keys == nil, "Mailer": o.Mailer == nil, "Audit": o.Audit == nil, "Now": o.Now == nil, "Issuer": o.Issuer == "",
 	} {
 		if missing {
-			return o, fmt.Errorf("Options.%s is missing", name)
+			return o, fmt.Errorf("the option %s is missing", name)
 		}
 	}
 	if o.Policy < FirstDevice || o.Policy > Invited {

@@ -76,7 +76,7 @@ func (s *Server) serve(rt route) http.Handler {
 		c := &call{arrival: s.o.Now()}
 		recorder := &statusRecorder{ResponseWriter: w}
 		defer func() {
-			if s.recovered(rt.name) && recorder.status == 0 {
+			if s.recovered(recover(), rt.name) && recorder.status == 0 {
 				web.Internal.Write(recorder)
 			}
 			s.metrics.requests.WithLabelValues(rt.name, strconv.Itoa(recorder.status)).Inc()

@@ -162,9 +162,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// recovered keeps a panic from ending the process.
-func (s *Server) recovered(where string) (panicked bool) {
-	v := recover()
+// recovered keeps a panic from ending the process. Its argument is what the deferred function
+// itself got from recover, which is nil for everything that it calls.
+func (s *Server) recovered(v any, where string) (panicked bool) {
 	if v == nil {
 		return false
 	}
