@@ -10,6 +10,7 @@ import (
 	"net"
 	netmail "net/mail"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -265,6 +266,46 @@ func TestDripFeedingServerIsGivenUp(t *testing.T) {
 	defer cancel()
 	if err := m.Close(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRudeGreetingLeavesNoConnection: a server that turns everybody away at the door does not
+// collect connections that this end forgot.
+func TestRudeGreetingLeavesNoConnection(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ended := make(chan error, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "554 go away\r\n")
+		_, err = io.Copy(io.Discard, conn) // until the other end closes
+		ended <- err
+	}()
+	m, err := mail.New(mail.Options{
+		From: "otp@corp.example", SMTP: "smtp://" + l.Addr().String(), Timeout: time.Hour, Now: stopped,
+		RetryAfter: func(int) time.Duration { return 2 * time.Hour }, // never again
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Send(message("bob@corp.example")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatal(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the connection is still open")
 	}
 }
 

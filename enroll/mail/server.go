@@ -58,7 +58,7 @@ func parseServer(raw, username, password string, roots *x509.CertPool) (*server,
 func (s *server) deliver(ctx context.Context, msg *gomail.Msg, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, err := s.client(timeout)
+	client, err := s.client(ctx, timeout)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *server) deliver(ctx context.Context, msg *gomail.Msg, timeout time.Dura
 func (s *server) greet(ctx context.Context, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, err := s.client(timeout)
+	client, err := s.client(ctx, timeout)
 	if err != nil {
 		return err
 	}
@@ -83,10 +83,11 @@ func (s *server) greet(ctx context.Context, timeout time.Duration) error {
 	return client.Close()
 }
 
-func (s *server) client(timeout time.Duration) (*gomail.Client, error) {
+// client is one for a single try, which ends with the context.
+func (s *server) client(ctx context.Context, timeout time.Duration) (*gomail.Client, error) {
 	options := []gomail.Option{
 		gomail.WithPort(s.port), gomail.WithTimeout(timeout), gomail.WithTLSConfig(s.tls),
-		gomail.WithDialContextFunc(s.dial), gomail.WithoutNoop(), gomail.WithTLSPolicy(gomail.NoTLS),
+		gomail.WithDialContextFunc(s.dialer(ctx)), gomail.WithoutNoop(), gomail.WithTLSPolicy(gomail.NoTLS),
 	}
 	if s.scheme == startTLS {
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
@@ -102,24 +103,28 @@ func (s *server) client(timeout time.Duration) (*gomail.Client, error) {
 	return gomail.NewClient(s.host, options...)
 }
 
-// dial connects, with TLS for smtps, so that no read or write outlives the context.
-func (s *server) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
+// dialer connects, with TLS for smtps. Whatever happens, the connection is closed when try ends:
+// go-mail hears about the context while it connects only, and leaves a connection open whose
+// greeting it did not like.
+func (s *server) dialer(try context.Context) gomail.DialContextFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(try, func() { _ = conn.Close() })
+		bound := &boundConn{Conn: conn}
+		bound.latest, _ = try.Deadline()
+		if s.scheme != directTLS {
+			return bound, nil
+		}
+		secured := tls.Client(bound, s.tls)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			return nil, err
+		}
+		return secured, nil
 	}
-	bound := &boundConn{Conn: conn}
-	bound.latest, _ = ctx.Deadline()
-	if s.scheme != directTLS {
-		return bound, nil
-	}
-	secured := tls.Client(bound, s.tls)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return secured, nil
 }
 
 // boundConn is a connection whose deadline can be brought forward, but not put off: go-mail
