@@ -1,8 +1,9 @@
 package otp
 
-// learnedDrift is the drift of a device after a claim. A device's drift is how many steps its clock was ahead of the node's at the last login
-// (RFC 6238 section 6). The window is as wide as ever, and lies around the drift: with a window of
-// one and a drift of two, the codes of the steps one, two and three from now are accepted.
+// learnedDrift is the drift of a device after a claim. Drift is how many steps the device's clock
+// was ahead of the node's at its last login (RFC 6238 section 6). The window is as wide as ever, and
+// lies around the drift: with a window of one and a drift of two, the codes of the steps one, two
+// and three from now are accepted.
 //
 // The rule: after a claim the drift is the matched offset, but never more than MaxDrift either way.
 //

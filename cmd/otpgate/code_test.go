@@ -80,6 +80,16 @@ func cmdRadclient(ts *testscript.TestScript, neg bool, args []string) {
 		got = "something else"
 	}
 	if got != args[0] {
-		ts.Fatalf("radclient: %s, want %s\n%s", got, args[0], out)
+		ts.Fatalf("radclient: %s, want %s\n%s\n%s", got, args[0], out, lastLines(ts, 6))
 	}
+}
+
+// lastLines is the end of what the nodes said, for a test that failed.
+func lastLines(ts *testscript.TestScript, n int) string {
+	var out strings.Builder
+	for _, p := range benchOf(ts).nodes {
+		lines := strings.Split(strings.TrimSpace(ts.ReadFile(p.log)), "\n")
+		fmt.Fprintf(&out, "%s:\n%s\n", p.log, strings.Join(lines[max(0, len(lines)-n):], "\n"))
+	}
+	return out.String()
 }

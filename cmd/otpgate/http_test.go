@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +16,23 @@ import (
 
 // cmdHTTP asks the enrollment server and writes the body to response.json.
 //
-//	http METHOD STATUS PATH [JSON]
+//	http [soon] METHOD STATUS PATH [JSON]
+//
+// With soon it asks again while the server says that something it needs is away (503).
 func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, 3, "http METHOD STATUS PATH [JSON]")
-	body := strings.Join(args[3:], "")
-	status, answer, err := ask(args[0], "http://127.0.0.1:"+ts.Getenv("ENROLL")+args[2], body)
-	ts.Check(err)
+	usage(ts, neg, args, 3, "http [soon] METHOD STATUS PATH [JSON]")
+	soon := args[0] == "soon"
+	if soon {
+		args = args[1:]
+	}
+	var status int
+	var answer []byte
+	eventually(func() bool {
+		var err error
+		status, answer, err = ask(args[0], "http://127.0.0.1:"+ts.Getenv("ENROLL")+args[2], strings.Join(args[3:], ""))
+		ts.Check(err)
+		return !soon || status != http.StatusServiceUnavailable
+	})
 	ts.Check(os.WriteFile(ts.MkAbs("response.json"), answer, 0o600))
 	if want, err := strconv.Atoi(args[1]); err != nil || status != want {
 		ts.Fatalf("%s %s: status %d, want %s\n%s", args[0], args[2], status, args[1], answer)
@@ -63,4 +75,18 @@ func ask(method, url, body string) (status int, answer []byte, err error) {
 	defer res.Body.Close()
 	answer, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	return res.StatusCode, answer, err
+}
+
+// cmdReadySays waits until the words of /readyz match a pattern.
+func cmdReadySays(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "ready-says PATTERN")
+	re, err := regexp.Compile(args[0])
+	ts.Check(err)
+	var last []byte
+	if !eventually(func() bool {
+		_, last, _ = ask("GET", "http://127.0.0.1:"+ts.Getenv("METRICS")+"/readyz", "")
+		return re.Match(last)
+	}) {
+		ts.Fatalf("/readyz does not come to say %q:\n%s", args[0], last)
+	}
 }

@@ -18,7 +18,8 @@ const silenceTime = 1500 * time.Millisecond
 
 // sentPacket is a packet with a name, so that the very same octets can be sent again.
 type sentPacket struct {
-	client *radiustest.Client
+	secret string
+	client *radiustest.Client // the last one it went through
 	octets []byte
 	reply  []byte // the first one
 }
@@ -26,7 +27,10 @@ type sentPacket struct {
 // cmdPacket builds packets that no well-meaning client sends, and sends any of them again.
 //
 //	packet new NAME user=U password=P [secret=S] [message-authenticator=none] [flip=message-authenticator|BIT]
-//	packet send NAME accept|reject|silence|same
+//	packet send NAME accept|reject|silence|same [VARIABLE]
+//
+// It goes to the port in $RADIUS unless another variable is named: a gateway that gets no answer
+// sends the same packet to its second server.
 func cmdPacket(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 3, "packet new NAME key=value... | packet send NAME accept|reject|silence|same")
 	b := benchOf(ts)
@@ -37,6 +41,13 @@ func cmdPacket(ts *testscript.TestScript, neg bool, args []string) {
 		p := b.packets[args[1]]
 		if p == nil {
 			ts.Fatalf("packet: no packet %q", args[1])
+		}
+		port := "RADIUS"
+		if len(args) > 3 {
+			port = args[3]
+		}
+		if p.client == nil || len(args) > 3 { // else from the same port, as a retransmission is
+			p.client = radiustest.Dial(b.tb(ts), "127.0.0.1:"+ts.Getenv(port), p.secret)
 		}
 		p.send(ts, args[2])
 	default:
@@ -64,10 +75,7 @@ func (b *bench) newPacket(ts *testscript.TestScript, args []string) *sentPacket 
 		ts.Check(err)
 		octets = probe.Flip(octets, bit)
 	}
-	return &sentPacket{
-		client: radiustest.Dial(b.tb(ts), "127.0.0.1:"+ts.Getenv("RADIUS"), o["secret"]),
-		octets: octets,
-	}
+	return &sentPacket{secret: o["secret"], octets: octets}
 }
 
 func (p *sentPacket) send(ts *testscript.TestScript, want string) {

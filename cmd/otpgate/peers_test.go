@@ -119,7 +119,7 @@ func cmdMail(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	found := eventually(func() bool {
-		for _, m := range b.peers.smtp.Mails() {
+		for _, m := range b.peers.smtp.Mails()[b.read:] {
 			text := "Subject: " + m.Subject + "\n\n" + m.Text
 			if strings.EqualFold(m.To, args[0]) && strings.Contains(text, args[1]) {
 				ts.Check(os.WriteFile(ts.MkAbs("mail.txt"), []byte(text), 0o600))
@@ -131,4 +131,10 @@ func cmdMail(ts *testscript.TestScript, neg bool, args []string) {
 	if !found || ctx.Err() != nil {
 		ts.Fatalf("no mail to %s with %q", args[0], args[1])
 	}
+}
+
+// cmdForgetMails makes mail look at mails only that come from now on.
+func cmdForgetMails(ts *testscript.TestScript, neg bool, args []string) {
+	b := benchOf(ts)
+	b.read = len(b.peers.smtp.Mails())
 }

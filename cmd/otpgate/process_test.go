@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -168,5 +169,21 @@ func eventually(is func() bool) bool {
 			return false
 		case <-tick.C:
 		}
+	}
+}
+
+// cmdExits runs a program and checks its exit status; stdout and stderr are for what follows.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, "exits STATUS program [arguments...]")
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	got := 0
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("%s exits with %d, want %s", strings.Join(args[1:], " "), got, args[0])
 	}
 }

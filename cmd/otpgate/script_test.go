@@ -52,23 +52,26 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"slapd":     cmdSlapd,
-			"redis":     cmdRedis,
-			"smtp":      cmdSMTP,
-			"mail":      cmdMail,
-			"ports":     cmdPorts,
-			"expand":    cmdExpand,
-			"node":      cmdNode,
-			"ready":     cmdReady,
-			"http":      cmdHTTP,
-			"capture":   cmdCapture,
-			"secret":    cmdSecret,
-			"nosecrets": cmdNoSecrets,
-			"packet":    cmdPacket,
-			"await":     cmdAwait,
-			"store":     cmdStore,
-			"code":      cmdCode,
-			"radclient": cmdRadclient,
+			"slapd":        cmdSlapd,
+			"redis":        cmdRedis,
+			"smtp":         cmdSMTP,
+			"mail":         cmdMail,
+			"ports":        cmdPorts,
+			"expand":       cmdExpand,
+			"node":         cmdNode,
+			"ready":        cmdReady,
+			"http":         cmdHTTP,
+			"capture":      cmdCapture,
+			"secret":       cmdSecret,
+			"nosecrets":    cmdNoSecrets,
+			"packet":       cmdPacket,
+			"await":        cmdAwait,
+			"store":        cmdStore,
+			"exits":        cmdExits,
+			"ready-says":   cmdReadySays,
+			"forget-mails": cmdForgetMails,
+			"code":         cmdCode,
+			"radclient":    cmdRadclient,
 		},
 	})
 }
@@ -84,6 +87,7 @@ type bench struct {
 	nodes   map[string]*process
 	packets map[string]*sentPacket
 	secrets []string
+	read    int // mails that the script has done with
 }
 
 func newBench(env *testscript.Env) *bench {
