@@ -1,0 +1,105 @@
+package archtest
+
+import (
+	"go/ast"
+	"slices"
+	"strings"
+)
+
+// layer is a row: which of our own packages a package may know.
+type layer struct {
+	pkg string
+	may []string
+	why string
+}
+
+// layers is the house; see also the diagram in each package's doc.go. Tests are free, but for what
+// is cmd's and for loops, which the compiler refuses.
+func layers() []layer {
+	return []layer{
+		{"otp", nil, "decides about codes, for whoever asks"},
+		{"otp/keyset", nil, "satisfies otp.Keys without knowing it"},
+		{"otp/audit", []string{"otp"}, "an event carries a decision and its reason"},
+		{"otp/boltstore", []string{"otp"}, "a store satisfies otp.Store"},
+		{"otp/redisstore", []string{"otp"}, "a store satisfies otp.Store"},
+		{"otp/redisstore/redistest", nil, "starts a server and knows nothing of what is kept there"},
+		{"otp/storetest", []string{"otp"}, "holds any store to the contract, and none by name"},
+		{"directory", nil, "knows who, not with which code"},
+		{"directory/directorytest", []string{"directory", "directory/slapdtest"}, "holds servers and files to one contract"},
+		{"directory/slapdtest", nil, "starts a server and knows nothing of who looks there"},
+		{"radius", []string{"directory", "otp", "otp/audit"}, "asks who and with which code, and says what it decided"},
+		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
+		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
+		{"enroll", []string{
+			"directory", "otp", "otp/audit",
+			"enroll/agreement", "enroll/app", "enroll/catalogue", "enroll/mail", "enroll/web",
+		}, "gives an account that exists a device, and records it"},
+		{"enroll/agreement", nil, "arithmetic"},
+		{"enroll/app", nil, "files"},
+		{"enroll/catalogue", nil, "texts"},
+		{"enroll/mail", []string{"enroll/catalogue"}, "mails have texts; who gets them, others decide"},
+		{"enroll/operator", []string{"directory", "otp", "otp/audit", "enroll"}, "the help desk's hand on devices, invitations and the trail"},
+		{"enroll/outbox", nil, "a mail server knows nothing of what passes through it"},
+		{"enroll/smtptest", []string{"enroll/outbox"}, "the outbox, with faults"},
+		{"enroll/web", nil, "HTTP manners without a purpose"},
+		{"configs", nil, "a file format; cmd translates it into options"},
+		{"metrics", nil, "cmd hands it the checks, so that it need not know what it watches"},
+		{"cmd/otpgate", []string{
+			"configs", "metrics", "directory", "radius", "radius/probe", "otp", "otp/audit", "otp/boltstore",
+			"otp/keyset", "otp/redisstore", "enroll", "enroll/mail", "enroll/operator", "enroll/outbox",
+		}, "the only place that wires"},
+		{"cmd/internal/archtest", nil, "reads the tree as text"},
+	}
+}
+
+// layersHold says which imports of our own packages the table does not allow.
+func layersHold(s source) []string {
+	rows := layers()
+	i := slices.IndexFunc(rows, func(l layer) bool { return l.pkg == s.pkg() })
+	if i < 0 {
+		return []string{s.at(s.file, "package %s has no row in cmd/internal/archtest/layers.go", s.pkg())}
+	}
+	var found []string
+	s.imports(func(spec *ast.ImportSpec, p string) {
+		ours, ok := strings.CutPrefix(p, module+"/")
+		if !ok || s.test() && ours == s.pkg() {
+			return
+		}
+		inCmd := within(s.pkg(), []string{"cmd/..."})
+		switch {
+		case (ours == "configs" || ours == "metrics" || strings.HasPrefix(ours, "cmd/")) && !inCmd:
+			found = append(found, s.at(spec, "only cmd imports %s", ours))
+		case support(ours) && !s.forTests():
+			found = append(found, s.at(spec, "%s is for tests", ours))
+		case !s.test() && !slices.Contains(rows[i].may, ours):
+			found = append(found, s.at(spec, "%s may not know %s: it %s", s.pkg(), ours, rows[i].why))
+		}
+	})
+	return found
+}
+
+// everyLayerIsUsed says which rows name a package that is not there, or allow what nobody does.
+func everyLayerIsUsed(all []source) []string {
+	there, known := map[string]bool{}, map[[2]string]bool{}
+	for _, s := range all {
+		there[s.pkg()] = true
+		s.imports(func(_ *ast.ImportSpec, p string) {
+			if !s.test() {
+				known[[2]string{s.pkg(), strings.TrimPrefix(p, module+"/")}] = true
+			}
+		})
+	}
+	var found []string
+	for _, l := range layers() {
+		if !there[l.pkg] {
+			found = append(found, "layers.go: there is no package "+l.pkg)
+			continue
+		}
+		for _, may := range l.may {
+			if !known[[2]string{l.pkg, may}] {
+				found = append(found, "layers.go: "+l.pkg+" does not import "+may)
+			}
+		}
+	}
+	return found
+}
