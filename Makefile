@@ -35,8 +35,8 @@ demo: ## watch a login pass and its replay fail
 fuzz: ## every fuzz target for FUZZTIME (default 10m each), one after the other
 	@GO="$(GO)" sh .ci/fuzz $(FUZZTIME)
 
-soak: ## the crash and load tests, over and over for SOAKTIME (default 10m)
-	OTPGATE_SOAK=$(SOAKTIME) $(GO) test -race -count=1 -timeout 0 -run 'Soak|Crash|Concurrent' ./...
+soak: ## logins while nodes are killed, for SOAKTIME (default 10m) with each store
+	OTPGATE_SOAK=$(SOAKTIME) $(GO) test -race -count=1 -timeout 0 -v -run 'TestScripts.*/storm' ./cmd/otpgate
 
 build: ## the static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o otpgate ./cmd/otpgate
