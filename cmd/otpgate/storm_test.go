@@ -75,7 +75,7 @@ func cmdStorm(ts *testscript.TestScript, neg bool, args []string) {
 	for ctx.Err() == nil {
 		pause(ctx, 200*time.Millisecond+rand.N(1500*time.Millisecond))
 		p := b.nodes[args[0]]
-		if rand.N(3) == 0 {
+		if kills > 0 && rand.N(3) == 0 {
 			ts.Check(p.cmd.Process.Signal(syscall.SIGHUP))
 			continue
 		}
