@@ -127,7 +127,7 @@ func TestTheQuickstartLoads(t *testing.T) {
 
 func TestSecretsComeFromTheEnvironmentAndFromFiles(t *testing.T) {
 	path := write(t, "otpgate.yaml", strings.ReplaceAll(small, "secret: long-enough-1", `secret_file: vpn.secret`)+
-		"store: {redis: {addresses: ['r:1'], password: '${REDIS_PASSWORD}'}}\n")
+		"store: {redis: {addresses: ['127.0.0.1:1'], password: '${REDIS_PASSWORD}'}}\n")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "vpn.secret"), []byte("from the file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
