@@ -121,6 +121,9 @@ func (s *Server) Wait(ctx context.Context, to string, after int) (Mail, error) {
 // Close ends the server and its connections.
 func (s *Server) Close() error {
 	err := s.smtp.Close()
+	// go-smtp closes the listeners that it serves: one that it has not come to yet would be
+	// served for ever.
+	_ = s.listener.Close()
 	<-s.done
 	return err
 }
