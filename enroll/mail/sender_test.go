@@ -269,43 +269,44 @@ func TestDripFeedingServerIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestRudeGreetingLeavesNoConnection: a server that turns everybody away at the door does not
-// collect connections that this end forgot.
+// TestRudeGreetingLeavesNoConnection: a server that turns everybody away at the door, or says
+// nothing, does not collect connections that this end forgot.
 func TestRudeGreetingLeavesNoConnection(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	ended := make(chan error, 1)
-	go func() {
-		conn, err := l.Accept()
-		if err != nil {
-			ended <- err
-			return
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "554 go away\r\n")
-		_, err = io.Copy(io.Discard, conn) // until the other end closes
-		ended <- err
-	}()
-	m, err := mail.New(mail.Options{
-		From: "otp@corp.example", SMTP: "smtp://" + l.Addr().String(), Timeout: time.Hour, Now: stopped,
-		RetryAfter: func(int) time.Duration { return 2 * time.Hour }, // never again
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Send(message("bob@corp.example")); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-ended:
-		if err != nil && !errors.Is(err, syscall.ECONNRESET) {
-			t.Fatal(err)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the connection is still open")
+	for name, c := range map[string]struct {
+		greeting string
+		timeout  time.Duration
+	}{
+		"refused": {"554 go away\r\n", time.Hour},
+		"garbage": {"\x15\x03\x01\x00\x02\x02\x46\r\n", time.Hour},
+		"silence": {"", 200 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			m, err := mail.New(mail.Options{
+				From: "otp@corp.example", SMTP: "smtp://" + l.Addr().String(), Timeout: c.timeout, Now: stopped,
+				RetryAfter: func(int) time.Duration { return 2 * time.Hour }, // never again
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Send(message("bob@corp.example")); err != nil {
+				t.Fatal(err)
+			}
+			conn, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, c.greeting)
+			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the connection is still open: %v", err)
+			}
+		})
 	}
 }
 
@@ -425,6 +426,12 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := m.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	// What was under way then has ended, and holds no connection until its own time is up.
+	ctx, cancel = context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := m.Close(ctx); err != nil {
 		t.Error(err)
 	}
 }
