@@ -9,6 +9,8 @@ const $ = (id) => document.getElementById(id);
 let texts = {};
 let email = "";
 let account = null;
+let shown = null; // the step whose code is on the screen
+let timer = 0;
 
 // text returns a text with its {name}s replaced.
 function text(name, values = {}) {
@@ -80,7 +82,7 @@ submit("code", async (fields) => {
   const answer = await post("/v1/devices", request);
   account = {
     device: answer.device, account: answer.account, name: answer.name, label: answer.label, issuer: answer.issuer,
-    digits: answer.digits, period: answer.period, key: await key.agree(mine, answer, code),
+    digits: answer.digits, period: answer.period, since: answer.unix_ms, key: await key.agree(mine, answer, code),
   };
   await vault.save(account);
   fields.code.value = fields.confirmation.value = "";
@@ -98,6 +100,9 @@ $("again").addEventListener("click", async () => {
 });
 $("back").addEventListener("click", () => { say("code", ""); go("email"); });
 $("show").addEventListener("click", home);
+// A device that was removed, here or by the help desk, does not know it: its person does.
+$("anew").addEventListener("click", () => { $("return").hidden = false; go("email"); });
+$("return").addEventListener("click", () => { say("email", ""); home(); });
 
 // home shows the code, and goes on doing so.
 function home() {
@@ -105,12 +110,10 @@ function home() {
   $("home-for").textContent = text("home.for", { name: account.name });
   $("home-device").textContent = text("home.device", { device: account.label });
   hint("");
+  shown = null; // another account has another code
   go("home");
   tick();
 }
-
-let shown = null; // the step whose code is on the screen
-let timer = 0;
 
 async function tick() {
   clearTimeout(timer);
@@ -168,7 +171,7 @@ async function start() {
   const measured = clock.measure().catch(() => {});
   const accounts = await vault.load();
   if (accounts.length === 0) return go("email");
-  account = accounts[accounts.length - 1];
+  account = accounts.reduce((newest, a) => ((a.since ?? 0) >= (newest.since ?? 0) ? a : newest));
   await Promise.race([measured, new Promise((resolve) => setTimeout(resolve, 1500))]);
   home();
 }

@@ -19,11 +19,16 @@ function settle(request) {
   });
 }
 
-// save keeps an account: what the server answered, and the key.
+// save keeps an account: what the server answered, and the key. The phone shows one device of an
+// account, so the one before makes room, in the same transaction.
 export async function save(account) {
   const db = await open();
   try {
-    await settle(db.transaction(store, "readwrite").objectStore(store).put(account));
+    const accounts = db.transaction(store, "readwrite").objectStore(store);
+    for (const a of await settle(accounts.getAll())) {
+      if (a.account === account.account) accounts.delete(a.device);
+    }
+    await settle(accounts.put(account));
   } finally {
     db.close();
   }
