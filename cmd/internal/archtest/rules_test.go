@@ -69,6 +69,8 @@ func fileExamples() []example {
 		{"time.Now", text{"directory/set.go", `package directory; import "time"; var _ = time.Until(x)`}, text{"directory/pool.go", `package directory; import "time"; var _ = time.Until(x)`}},
 		{"time.Sleep", text{"otp/a_test.go", `package otp; import "time"; func f() { time.Sleep(1) }`}, text{"otp/a_test.go", `package otp; import "time"; func f() { time.After(1) }`}},
 		{"os.Exit", text{"cmd/otpgate/a.go", `package main; import "os"; func f() { os.Exit(1) }`}, text{"cmd/otpgate/main.go", `package main; import "os"; func f() { os.Exit(1) }`}},
+		{"os.Exit", text{"otp/a_test.go", `package otp; import "os"; func f() { os.Exit(1) }`}, text{"otp/a_test.go", `package otp; import "os"; func TestMain() { os.Exit(1) }`}},
+		{"os.Exit", text{"otp/a.go", `package otp; import "os"; func TestMain() { os.Exit(1) }`}, text{"otp/a.go", `package otp; import "io"; var _ = io.EOF`}},
 		{"log.*", text{"otp/a.go", `package otp; import "log"; func f() { log.Fatalf("") }`}, text{"otp/a.go", `package otp; import log "log/slog"; func f() { log.New(h) }`}},
 		{"log/slog.Default", text{"cmd/otpgate/a.go", `package main; import "log/slog"; func f() { slog.InfoContext(c, "") }`}, text{"cmd/otpgate/a.go", `package main; import "log/slog"; var l slog.Logger`}},
 		{"os.Getenv", text{"otp/a.go", `package otp; import "os"; var _ = os.Getenv("A")`}, text{"cmd/otpgate/a.go", `package main; import "os"; var _ = os.Getenv("A")`}},
