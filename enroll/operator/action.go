@@ -74,6 +74,10 @@ func device(a *directory.Account, d otp.Device) Device {
 	return v
 }
 
+// maxPeriod is the longest period that is worth looking at, in seconds: beyond it the number would
+// run over as a duration, and be another one.
+const maxPeriod = 24 * 60 * 60
+
 func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	var q NewDevice
 	if err := decode(r, &q); err != nil {
@@ -83,6 +87,10 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	a, err := s.find(r.Context(), q.Name)
 	if err != nil {
 		s.fail(w, err, q.Name)
+		return
+	}
+	if q.Period < 0 || q.Period > maxPeriod {
+		s.fail(w, &Error{"the period is not one that a device can have", "give it in seconds, or leave it out for the configured default"}, q.Name)
 		return
 	}
 	n := otp.NewDevice{Account: a.ID, Label: q.Label, Algorithm: otp.Algorithm(q.Algorithm), Digits: q.Digits, Period: time.Duration(q.Period) * time.Second}
@@ -123,6 +131,10 @@ func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {
 
 // pick returns the device with an id, else the only one with a label.
 func pick(devices []otp.Device, name, which string) (otp.Device, error) {
+	hint := "see otpgate device list " + name
+	if which == "" { // a script's empty variable, and not the device without a label
+		return otp.Device{}, &Error{"no device was named", "give its id; " + hint}
+	}
 	var found []otp.Device
 	for _, d := range devices {
 		if d.ID == which {
@@ -132,7 +144,6 @@ func pick(devices []otp.Device, name, which string) (otp.Device, error) {
 			found = append(found, d)
 		}
 	}
-	hint := "see otpgate device list " + name
 	switch len(found) {
 	case 0:
 		return otp.Device{}, &Error{fmt.Sprintf("%s has no device %q", name, which), hint}

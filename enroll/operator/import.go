@@ -147,21 +147,28 @@ func (im *importing) run(ctx context.Context, body io.Reader) error {
 	}
 	work, ctx := errgroup.WithContext(ctx)
 	read, ready := make(chan row, importLookups), make(chan found, importBatch)
-	work.Go(func() error {
+	start := func(do func() error) {
+		work.Go(func() (err error) {
+			// errgroup would let a panic end the process, and all logins with it.
+			defer func() { err = errors.Join(err, im.server.panicked(recover())) }()
+			return do()
+		})
+	}
+	start(func() error {
 		defer close(read)
 		return im.read(ctx, rows, read)
 	})
 	var finding sync.WaitGroup
 	for range importLookups {
 		finding.Add(1)
-		work.Go(func() error {
+		start(func() error {
 			defer finding.Done()
 			return im.find(ctx, read, ready)
 		})
 	}
-	work.Go(func() error { finding.Wait(); close(ready); return nil })
+	start(func() error { finding.Wait(); close(ready); return nil })
 	for range importStores {
-		work.Go(func() error { return im.store(ctx, ready) })
+		start(func() error { return im.store(ctx, ready) })
 	}
 	return work.Wait()
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os/user"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -106,12 +107,18 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown lets commands finish as long as the context allows, and removes the socket.
+// lastWords is how long commands get to finish when the node stops.
+const lastWords = time.Second
+
+// Shutdown lets commands finish for a second, cuts off those that do not, and removes the socket.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.cancel()
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, s.http.Close())
+	patience, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	err := s.http.Shutdown(patience)
+	if errors.Is(err, context.DeadlineExceeded) { // somebody does not read, or does not send
+		s.logger.Warn("commands were cut off, because the node stops")
+		err = s.http.Close()
 	}
 	_ = s.listener.Close() // also when it was never served
 	if err != nil {
@@ -129,7 +136,25 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("DELETE /devices", s.revokeDevice)
 	mux.HandleFunc("POST /devices/import", s.importDevices)
 	mux.HandleFunc("GET /audit", s.audit)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if err := s.panicked(recover()); err != nil {
+				s.fail(w, err, "")
+			}
+		}()
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// panicked puts a panic into the log, and returns what to tell about it. Its argument is what the
+// deferred function itself got from recover.
+func (s *Server) panicked(v any) error {
+	if v == nil {
+		return nil
+	}
+	// Not the value: it might hold a seed.
+	s.logger.Error("panic", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+	return &Error{"this command ran into a mistake in otpgate", "see the node's log, and report it"}
 }
 
 // find returns who is meant by a login name or a mail address.
@@ -173,9 +198,12 @@ func (s *Server) fail(w http.ResponseWriter, err error, name string) {
 	_ = json.NewEncoder(w).Encode(e)
 }
 
+// maxBody is how many octets a request other than an import may have.
+const maxBody = 64 << 10
+
 // decode reads the body of a request by our own client.
 func decode(r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 64<<10))
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return &Error{"the request is not one that this node knows", "use the otpgate command of the same version as the node"}

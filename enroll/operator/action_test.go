@@ -1,0 +1,298 @@
+package operator_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"otpgate/directory"
+	"otpgate/enroll/operator"
+	"otpgate/otp"
+	"otpgate/otp/audit"
+)
+
+func TestDevicesComeAndGo(t *testing.T) {
+	w, ctx := start(t, 0, nil), context.Background()
+	added, err := w.client.AddDevice(ctx, operator.NewDevice{Name: "alice@corp.example", Label: "token", Algorithm: "SHA256", Digits: 8, Period: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if added.Account != alice || added.Name != "alice" || added.Digits != 8 || added.Period != 30 || added.Algorithm != "SHA256" ||
+		!added.Created.Equal(noon()) || added.LastUsed != nil || !strings.HasPrefix(added.URI, "otpauth://totp/Example:alice?") {
+		t.Errorf("%+v", added)
+	}
+	list, err := w.client.ListDevices(ctx, "alice")
+	if err != nil || len(list) != 1 || list[0] != added.Device {
+		t.Errorf("%+v, %v", list, err)
+	}
+	gone, err := w.client.RevokeDevice(ctx, "alice", "token")
+	if err != nil || gone != added.Device || w.count(alice) != 0 {
+		t.Errorf("%+v, %v", gone, err)
+	}
+	var actions []string
+	for _, e := range w.events() {
+		actions = append(actions, e.Action)
+		if e.Kind != audit.Operator || e.Account != alice || e.Name != "alice" || !strings.HasPrefix(e.Actor, "uid ") || !e.Time.Equal(noon()) {
+			t.Errorf("on record: %+v", e)
+		}
+	}
+	if got := strings.Join(actions, " "); got != "device_added devices_listed device_revoked" {
+		t.Errorf("on record: %s", got)
+	}
+	_, seed, _ := strings.Cut(added.URI, "secret=")
+	seed, _, _ = strings.Cut(seed, "&")
+	if on := fmt.Sprint(w.events()) + w.logged.String(); seed == "" || strings.Contains(on, seed) {
+		t.Error("the seed is on record, or in the log")
+	}
+}
+
+func TestWhichDeviceIsMeant(t *testing.T) {
+	w, ctx := start(t, 0, nil), context.Background()
+	var ids []string
+	for _, label := range []string{"phone", "phone", ""} {
+		a, err := w.client.AddDevice(ctx, operator.NewDevice{Name: "alice", Label: label})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, a.ID)
+	}
+	_, err := w.client.RevokeDevice(ctx, "alice", "phone")
+	wants(t, "two of that name", err, "2 devices")
+	_, err = w.client.RevokeDevice(ctx, "alice", "tablet")
+	wants(t, "none of that name", err, `no device "tablet"`)
+	_, err = w.client.RevokeDevice(ctx, "alice", "")
+	wants(t, "no name", err, "device")
+	if n := w.count(alice); n != 3 {
+		t.Fatalf("%d devices", n)
+	}
+	_, err = w.client.AddDevice(ctx, operator.NewDevice{Name: "alice"})
+	wants(t, "a fourth", err, "as many devices")
+	if d, err := w.client.RevokeDevice(ctx, "alice", ids[1]); err != nil || d.ID != ids[1] || w.count(alice) != 2 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestWhatCannotBeAdded(t *testing.T) {
+	w, ctx := start(t, 0, nil), context.Background()
+	for what, n := range map[string]operator.NewDevice{
+		"algorithm": {Name: "alice", Algorithm: "MD5"}, "digits": {Name: "alice", Digits: 5}, "many digits": {Name: "alice", Digits: 11},
+		"period": {Name: "alice", Period: -1}, "long period": {Name: "alice", Period: 1 << 62},
+		"label": {Name: "alice", Label: strings.Repeat("x", 65)}, "control": {Name: "alice", Label: "a\nb"}, "right to left": {Name: "alice", Label: "a\u202eb"},
+		"nobody": {Name: "nobody"}, "empty": {}, "name": {Name: "a\x00b"}, "twins": {Name: "twin"},
+	} {
+		if _, err := w.client.AddDevice(ctx, n); err == nil {
+			t.Errorf("%s: added", what)
+		} else {
+			wants(t, what, err, "")
+		}
+	}
+	if n := w.count(alice); n != 0 || len(w.events()) != 0 {
+		t.Errorf("%d devices, on record %v", n, w.events())
+	}
+}
+
+func TestNamesThatFindNobody(t *testing.T) {
+	w, ctx := start(t, 0, nil), context.Background()
+	_, err := w.client.ListDevices(ctx, "nobody")
+	wants(t, "nobody", err, "no such account: nobody")
+	_, err = w.client.ListDevices(ctx, "twin")
+	wants(t, "twins", err, "more than one account is called twin")
+	_, err = w.client.ListDevices(ctx, "")
+	wants(t, "empty", err, "not a name")
+	_, err = w.client.Invite(ctx, "nobody")
+	wants(t, "invite", err, "no such account: nobody")
+	_, err = w.client.RevokeDevice(ctx, "nobody", "x")
+	wants(t, "revoke", err, "no such account: nobody")
+}
+
+func TestInvite(t *testing.T) {
+	w := start(t, 0, nil)
+	i, err := w.client.Invite(context.Background(), "alice")
+	if err != nil || i.Code != "ABCDE-FGHJK" || i.Name != "alice" {
+		t.Errorf("%+v, %v", i, err)
+	}
+	if on := fmt.Sprint(w.events()) + w.logged.String(); strings.Contains(on, i.Code) || !strings.Contains(on, "invited") {
+		t.Errorf("on record: %s", on)
+	}
+	w = start(t, 0, func(o *operator.Options) { o.Invite = nil })
+	_, err = w.client.Invite(context.Background(), "alice")
+	wants(t, "no enrollment", err, "no enrollment")
+}
+
+// TestRequestsThatOurClientNeverSends: another version, or somebody with curl.
+func TestRequestsThatOurClientNeverSends(t *testing.T) {
+	w := start(t, 0, nil)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", "/unknown", "", 404}, {"GET", "/", "", 404}, {"POST", "/unlock", "{}", 404}, {"PUT", "/devices", "{}", 405}, {"POST", "/status", "{}", 405},
+		{"POST", "/devices", "", 400}, {"POST", "/devices", "[]", 400}, {"POST", "/devices", "{", 400}, {"POST", "/devices", `{"name":1}`, 400},
+		{"POST", "/devices", `{"name":"alice","seed":"x"}`, 400}, {"POST", "/devices", `{"name":"` + strings.Repeat("x", 200<<10) + `"}`, 400},
+		{"POST", "/invitations", strings.Repeat("[", 200<<10), 400}, {"POST", "/invitations", "\xff", 400},
+		{"GET", "/audit?last=x", "", 400}, {"GET", "/audit?since=yesterday", "", 400}, {"GET", "/audit?until=1", "", 400},
+	} {
+		res := w.raw(c.method, c.path, c.body)
+		if res.StatusCode != c.status {
+			t.Errorf("%s %s %.20q: %d, want %d", c.method, c.path, c.body, res.StatusCode, c.status)
+		}
+		var e operator.Error
+		if err := json.NewDecoder(res.Body).Decode(&e); c.status == 400 && (err != nil || e.Fact == "" || e.Hint == "") {
+			t.Errorf("%s %s: %+v, %v", c.method, c.path, e, err)
+		}
+	}
+	if w.count(alice) != 0 || len(w.events()) != 0 {
+		t.Errorf("something was done: %v", w.events())
+	}
+}
+
+func TestStatus(t *testing.T) {
+	w := start(t, 0, nil)
+	s, err := w.client.Status(context.Background())
+	if err != nil || s.Version != "v1" || len(s.Checks) != 1 || !s.Started.Equal(noon()) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestAuditTrail(t *testing.T) {
+	w, ctx := start(t, 0, nil), context.Background()
+	for _, name := range []string{"alice", "bob"} {
+		if err := w.log.Record(ctx, audit.Event{Time: noon(), Kind: audit.Login, Action: "access", Name: name, Decision: "reject", Reason: otp.ReasonCodeWrong}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(f audit.Filter) (names []string) {
+		t.Helper()
+		if err := w.client.Audit(ctx, f, false, func(e audit.Event) error { names = append(names, e.Name); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	filter := audit.Filter{Kind: audit.Login, Name: "alice", Decision: "reject", Reason: otp.ReasonCodeWrong, Since: noon().Add(-time.Second), Until: noon().Add(time.Second)}
+	if got := read(filter); len(got) != 1 || got[0] != "alice" {
+		t.Errorf("alice: %v", got)
+	}
+	if got := read(audit.Filter{Client: "another"}); len(got) != 0 {
+		t.Errorf("another client: %v", got)
+	}
+	if got := read(audit.Filter{Kind: audit.Login, Last: 1}); len(got) != 1 || got[0] != "bob" {
+		t.Errorf("the last one: %v", got)
+	}
+	stop := errors.New("enough")
+	if err := w.client.Audit(ctx, audit.Filter{}, false, func(audit.Event) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+	reads := 0
+	for _, e := range w.events() {
+		if e.Action == "audit_read" {
+			reads++
+		}
+	}
+	if reads != 4 {
+		t.Errorf("%d readings on record", reads)
+	}
+}
+
+func TestAuditTrailIsFollowed(t *testing.T) {
+	w := start(t, 0, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	seen, ended := make(chan audit.Event, 10), make(chan error, 1)
+	go func() {
+		ended <- w.client.Audit(ctx, audit.Filter{}, true, func(e audit.Event) error { seen <- e; return nil })
+	}()
+	if e := <-seen; e.Action != "audit_read" {
+		t.Errorf("%+v", e)
+	}
+	if _, err := w.client.AddDevice(ctx, operator.NewDevice{Name: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-seen; e.Action != "device_added" {
+		t.Errorf("%+v", e)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// brokenTrail keeps nothing.
+type brokenTrail struct{}
+
+func (brokenTrail) Record(context.Context, ...audit.Event) error { return errors.New("disk full") }
+func (brokenTrail) Read(context.Context, audit.Filter, bool, func(audit.Event) error) error {
+	return errors.New("disk broken")
+}
+
+func TestWhatIsNotOnRecordIsSaid(t *testing.T) {
+	w, ctx := start(t, 0, func(o *operator.Options) { o.Trail = brokenTrail{} }), context.Background()
+	_, err := w.client.AddDevice(ctx, operator.NewDevice{Name: "alice"})
+	wants(t, "add", err, "done, but not on record")
+	_, err = w.client.Invite(ctx, "alice")
+	wants(t, "invite", err, "not on record")
+	_, err = w.client.ListDevices(ctx, "alice")
+	wants(t, "list", err, "not on record")
+	err = w.client.Audit(ctx, audit.Filter{}, false, func(audit.Event) error { return nil })
+	wants(t, "audit", err, "cannot be read")
+}
+
+// brokenAccounts is a directory that cannot be asked, or panics.
+type brokenAccounts struct{ panics bool }
+
+func (b brokenAccounts) Find(context.Context, string, []string) (*directory.Account, error) {
+	if b.panics {
+		panic("out of order")
+	}
+	return nil, directory.ErrUnavailable
+}
+func (b brokenAccounts) FindMail(context.Context, string) (*directory.Account, error) {
+	return nil, directory.ErrUnavailable
+}
+
+func TestDirectoryGone(t *testing.T) {
+	w, ctx := start(t, 0, func(o *operator.Options) { o.Accounts = brokenAccounts{} }), context.Background()
+	_, err := w.client.ListDevices(ctx, "alice@corp.example")
+	wants(t, "list", err, "directory cannot be asked")
+	_, err = w.client.ImportDevices(ctx, strings.NewReader(header+"alice,"+seedOf(1)+",,,,\n"), nil, nil)
+	wants(t, "import", err, "directory cannot be asked")
+}
+
+func TestStoreGone(t *testing.T) {
+	w, ctx := start(t, 0, nil), context.Background()
+	_ = w.store.Close()
+	_, err := w.client.ListDevices(ctx, "alice")
+	wants(t, "list", err, "store cannot be asked")
+	_, err = w.client.AddDevice(ctx, operator.NewDevice{Name: "alice"})
+	wants(t, "add", err, "store cannot be asked")
+	_, err = w.client.ImportDevices(ctx, strings.NewReader(header+"alice,"+seedOf(1)+",,,,\n"), nil, nil)
+	wants(t, "import", err, "store cannot be asked")
+}
+
+// TestAPanicIsOneRequestsProblem: the node goes on.
+func TestAPanicIsOneRequestsProblem(t *testing.T) {
+	w, ctx := start(t, 0, func(o *operator.Options) { o.Accounts = brokenAccounts{panics: true} }), context.Background()
+	_, err := w.client.ListDevices(ctx, "alice")
+	wants(t, "list", err, "a mistake in otpgate")
+	_, err = w.client.ImportDevices(ctx, strings.NewReader(header+"alice,"+seedOf(1)+",,,,\n"), nil, nil)
+	wants(t, "import", err, "a mistake in otpgate")
+	if log := w.logged.String(); strings.Count(log, `"msg":"panic"`) != 2 || strings.Contains(log, "out of order") {
+		t.Errorf("log: %s", log)
+	}
+	if _, err := w.client.Status(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnotherVersionsAnswer(t *testing.T) {
+	w := start(t, 0, nil)
+	res := w.raw("GET", "/unknown", "")
+	if body, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusNotFound || strings.Contains(string(body), "{") {
+		t.Errorf("%d %s", res.StatusCode, body)
+	}
+}
