@@ -12,13 +12,14 @@ const (
 	resultSent    result = "sent"
 	resultRefused result = "refused" // by the server, for good, or not a mail that can be sent
 	resultExpired result = "expired" // of no use to anybody before it was out
-	resultDropped result = "dropped" // the queue was full
+	resultDropped result = "dropped" // the queue was full, or it made us panic
 )
 
 // metrics are the instruments of a [Sender].
 type metrics struct {
 	mails   map[result]prometheus.Counter
 	retries prometheus.Counter
+	panics  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -28,6 +29,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}, []string{"result"})
 	m := &metrics{mails: map[result]prometheus.Counter{}, retries: f.NewCounter(prometheus.CounterOpts{
 		Name: "otpgate_enroll_mail_retries_total", Help: "Tries to send a mail that failed and were put off.",
+	}), panics: f.NewCounter(prometheus.CounterOpts{
+		Name: "otpgate_panics_total", Help: "Panics that were recovered.", ConstLabels: prometheus.Labels{"component": "mail"},
 	})}
 	for _, r := range []result{resultSent, resultRefused, resultExpired, resultDropped} {
 		m.mails[r] = mails.WithLabelValues(string(r))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	netmail "net/mail"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -130,7 +131,16 @@ func (s *Sender) Send(m Message) error {
 	go func() {
 		defer s.waiting.Done()
 		defer func() { <-s.queue }()
-		s.metrics.mails[s.see(msg, m.Expires)].Inc()
+		became := resultDropped
+		defer func() {
+			// The value may hold what a mail does.
+			if v := recover(); v != nil {
+				s.metrics.panics.Inc()
+				s.logger.Error("panic", "message_id", msg.GetMessageID(), "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			}
+			s.metrics.mails[became].Inc()
+		}()
+		became = s.see(msg, m.Expires)
 	}()
 	return nil
 }

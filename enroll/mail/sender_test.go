@@ -397,6 +397,26 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
+// TestAPanicIsOneMailsProblem: the process and the mails after it go on.
+func TestAPanicIsOneMailsProblem(t *testing.T) {
+	s := smtptest.Start(t, smtptest.Options{})
+	var log bytes.Buffer
+	m, reg, done := sender(t, s, func(o *mail.Options) {
+		o.RetryAfter = func(int) time.Duration { panic("ABCD-EFGH") }
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	s.Fail("bob@corp.example", smtptest.Defer, 1)
+	for _, to := range []string{"bob@corp.example", "alice@corp.example"} {
+		if err := m.Send(message(to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done()
+	if counted(t, reg, "dropped") != 1 || counted(t, reg, "sent") != 1 || !strings.Contains(log.String(), "stack=") || strings.Contains(log.String(), "ABCD-EFGH") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
 func TestCloseTriesOnceMoreAndTakesNoMore(t *testing.T) {
 	s := smtptest.Start(t, smtptest.Options{})
 	m, reg, done := sender(t, s, func(o *mail.Options) { o.RetryAfter = func(int) time.Duration { return 59 * time.Minute } })
