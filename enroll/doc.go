@@ -4,7 +4,7 @@
 //	POST /v1/devices ──► FindMail ──► code? ──► more needed? ──► take ──► Devices.Add ──► mail
 //	                                            (policy)          │ one winner
 //	POST /v1/revocations ──► sealed token ──► Devices.Remove      └──► audit
-//	GET  /v1/time, /, /app/, /revoke
+//	GET  /v1/time, /openapi.yaml, /, /app/, /revoke
 //
 // # Invariants
 //
@@ -38,6 +38,8 @@
 //     times to the same effect, and says nothing to who finds it.
 //   - The phone's key is agreed on by [otpgate/enroll/agreement]; with it come SHA1, the configured
 //     digits and period. Whoever brings another authenticator gets an otpauth URI, once.
+//   - openapi.yaml, the description of the calls, is served as it is; a test holds it against the
+//     routes, the members and the statuses.
 //   - GET /revoke and GET / are rendered here, in the browser's language; the app is static
 //     ([otpgate/enroll/app]) and gets its texts from /app/texts.json.
 package enroll

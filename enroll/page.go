@@ -23,6 +23,11 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
+// openAPI describes the calls, for whoever writes another app.
+//
+//go:embed openapi.yaml
+var openAPI []byte
+
 // pages are what people look at in a browser.
 type pages struct {
 	issuer, appURL string
@@ -99,6 +104,11 @@ func (s *Server) showQR(w http.ResponseWriter, r *http.Request, _ *call) *web.Pr
 	return nil
 }
 
+func (s *Server) showOpenAPI(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
+	file(w, r, ".yaml", openAPI)
+	return nil
+}
+
 func (s *Server) showAsset(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
 	return showFile(w, r, s.pages.assets, strings.TrimPrefix(r.URL.Path, "/assets/"))
 }
@@ -157,6 +167,8 @@ func contentType(ext string) string {
 		return "image/svg+xml"
 	case ".json":
 		return "application/json"
+	case ".yaml":
+		return "application/yaml" // RFC 9512
 	case ".webmanifest":
 		return "application/manifest+json"
 	}

@@ -38,6 +38,7 @@ func (s *Server) routes() []route {
 		{method: http.MethodPost, path: "/v1/devices", name: "v1_devices", required: []string{"email", "code", "label"},
 			optional: []string{"public_key", "confirmation"}, handle: s.registerDevice},
 		{method: http.MethodPost, path: "/v1/revocations", name: "v1_revocations", required: []string{"token"}, handle: s.revokeDevice},
+		{method: http.MethodGet, path: "/openapi.yaml", name: "openapi", handle: s.showOpenAPI},
 		{method: http.MethodGet, path: "/{$}", name: "home", handle: s.showHome},
 		{method: http.MethodGet, path: "/qr.svg", name: "qr", handle: s.showQR},
 		{method: http.MethodGet, path: "/revoke", name: "revoke", handle: s.showRevoke},
