@@ -67,6 +67,14 @@ func newCache(c Config, size int, logger *slog.Logger, now func() time.Time) (*c
 	}, nil
 }
 
+// copy learns what another cache knows of the same directory, and whether it answers.
+func (c *cache) copy(from *cache) {
+	for key, r := range from.accounts.All() {
+		c.accounts.Set(key, r)
+	}
+	c.probeAt.Store(from.probeAt.Load())
+}
+
 // known returns an account that is remembered and fresh.
 func (c *cache) known(key string) (*Account, bool) {
 	if c.fresh == 0 {

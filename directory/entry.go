@@ -23,10 +23,8 @@ const (
 func (s *servers) find(ctx context.Context, l lookup) (*Account, error) {
 	entries, more, err := s.search(ctx, s.request(anyOf(l.terms()...), 2, accountAttributes(s.config)...))
 	switch {
-	case ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject):
-		return nil, fmt.Errorf("base %q does not exist, or may not be read: %w", s.config.BaseDN, err)
 	case err != nil:
-		return nil, err
+		return nil, s.aboutBase(err)
 	case more || len(entries) > 1:
 		return nil, ErrAmbiguous
 	case len(entries) == 0:
@@ -50,12 +48,23 @@ func (s *servers) find(ctx context.Context, l lookup) (*Account, error) {
 	return a, nil
 }
 
-// health implements [source]: it reads the root DSE (RFC 4512 section 5.1), which every server has.
+// health implements [source]: it looks whether the base is there, as every find needs it.
 func (s *servers) health(ctx context.Context) error {
 	request := s.request("(objectClass=*)", 1, "1.1") // RFC 4511 section 4.5.1.8: no attributes
-	request.BaseDN, request.Scope = "", ldap.ScopeBaseObject
-	_, _, err := s.search(ctx, request)
-	return err
+	request.Scope = ldap.ScopeBaseObject
+	entries, _, err := s.search(ctx, request)
+	if err == nil && len(entries) == 0 {
+		return fmt.Errorf("%w: base %q may not be read", ErrUnavailable, s.config.BaseDN)
+	}
+	return s.aboutBase(err)
+}
+
+// aboutBase says of a search's error that the base is not there, if that is what it means.
+func (s *servers) aboutBase(err error) error {
+	if !ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		return err
+	}
+	return fmt.Errorf("base %q does not exist, or may not be read: %w", s.config.BaseDN, err)
 }
 
 // request returns a search below the base. The server stops by itself when nobody waits any more.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,10 @@ type Options struct {
 	// Directories, in order of preference: a name without a known realm belongs to the first one
 	// that the client may use.
 	Directories []Config
+	// Before is the set whose place the new one will take; nil: none. What it remembers is copied
+	// for every directory that is asked in the same way, so that a reload while a directory is
+	// unavailable forgets nobody.
+	Before *Set
 	// CacheSize is how many accounts are remembered per directory; 0: 100,000.
 	CacheSize  int
 	Logger     *slog.Logger          // nil: nothing is logged
@@ -66,6 +71,14 @@ type Config struct {
 	LDIF string
 	// Timeout bounds one look-up, and one password check; 0: [DefaultTimeout].
 	Timeout time.Duration
+}
+
+// sameAnswers reports whether two configurations ask the same servers the same questions, so that
+// what one of them learned is true for the other as well. A file is read anew instead.
+func (c Config) sameAnswers(d Config) bool {
+	return c.LDIF == "" && d.LDIF == "" && c.Name == d.Name && slices.Equal(c.URLs, d.URLs) && c.StartTLS == d.StartTLS &&
+		c.BindDN == d.BindDN && c.BaseDN == d.BaseDN && c.Groups == d.Groups &&
+		slices.Equal(c.LoginAttributes, d.LoginAttributes) && slices.Equal(c.MailAttributes, d.MailAttributes)
 }
 
 // check returns the configuration with its defaults filled in, or all that is wrong with it.

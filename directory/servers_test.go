@@ -294,8 +294,10 @@ func TestWrongSearcherAndWrongBaseAreSaid(t *testing.T) {
 	}
 	c = over(server)
 	c.BaseDN = "dc=elsewhere"
-	_, err = open(t, newClock(), c).Find(soon(t, patience), "alice", nil)
+	s := open(t, newClock(), c)
+	_, err = s.Find(soon(t, patience), "alice", nil)
 	wantError(t, err, directory.ErrUnavailable, `base "dc=elsewhere" does not exist`)
+	wantError(t, s.Health(soon(t, patience))[c.Name], directory.ErrUnavailable, `base "dc=elsewhere" does not exist`)
 }
 
 func TestServerThatSendsNonsenseIsUnavailable(t *testing.T) {

@@ -31,8 +31,9 @@ func (l lookup) terms() []term {
 
 // A source is one directory that can be asked: LDAP servers, or a file.
 type source interface {
-	// find returns the one account that the lookup describes. It MUST return an error wrapping ErrNotFound when there is none, ErrAmbiguous when there are
-	// several, and ErrUnavailable when it cannot tell, the last before the context's deadline.
+	// find returns the one account that the lookup describes. It MUST return an error wrapping
+	// ErrNotFound when there is none, ErrAmbiguous when there are several, and ErrUnavailable when
+	// it cannot tell, the last before the context's deadline.
 	find(ctx context.Context, l lookup) (*Account, error)
 	// authenticate returns nil only if the directory took the password; the others are
 	// ErrPasswordWrong and ErrUnavailable.
@@ -105,8 +106,17 @@ func newHome(c Config, o Options, m *metrics, logger *slog.Logger) (*home, error
 		h.source, h.close = servers, servers.close
 	}
 	h.source = &observed{source: h.source, metrics: m}
-	h.cache, err = newCache(c, o.CacheSize, logger, o.Now)
-	return h, err
+	if h.cache, err = newCache(c, o.CacheSize, logger, o.Now); err != nil {
+		return nil, err
+	}
+	if o.Before != nil {
+		for _, old := range o.Before.homes {
+			if old.sameAnswers(c) {
+				h.cache.copy(old.cache)
+			}
+		}
+	}
+	return h, nil
 }
 
 // FindKnown is [Set.Find] for an account that was asked for within Fresh. It never blocks; false
