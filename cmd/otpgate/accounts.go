@@ -47,9 +47,11 @@ func (a *accounts) build(cfg *configs.Config) (*generation, error) {
 		return nil, err
 	}
 	g := &generation{metrics: prometheus.NewRegistry()}
-	g.Set, err = directory.New(directory.Options{
-		Directories: directories, Logger: a.log, Registerer: g.metrics, Now: a.now,
-	})
+	o := directory.Options{Directories: directories, Logger: a.log, Registerer: g.metrics, Now: a.now}
+	if present := a.current.Load(); present != nil {
+		o.Before = present.Set
+	}
+	g.Set, err = directory.New(o)
 	return g, withHint(err, "see %s", cfg.Where("directories"))
 }
 

@@ -140,7 +140,7 @@ func freeLoopbackPort() (int, error) {
 
 func (d *demo) stop(ctx context.Context) (err error) {
 	if d.node != nil {
-		err = d.node.stop(ctx)
+		err = d.node.stop()
 	}
 	if d.box != nil {
 		err = errors.Join(err, d.box.Close())

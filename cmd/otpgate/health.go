@@ -46,7 +46,13 @@ func (n *node) checkStore(now func() time.Time) func(context.Context) (metrics.S
 	}
 }
 
+// directoryPatience is shorter than what a check may take: a directory that hangs is degraded, as
+// one that is gone is, and not a check without an answer.
+const directoryPatience = 1500 * time.Millisecond
+
 func (n *node) checkDirectories(ctx context.Context) (metrics.State, string) {
+	ctx, cancel := context.WithTimeout(ctx, directoryPatience)
+	defer cancel()
 	var words []string
 	for name, err := range n.accounts.Health(ctx) {
 		if err != nil {
@@ -98,14 +104,12 @@ func (n *node) recordSystem(at time.Time, action, detail string) {
 }
 
 // stop takes the node down: first it tells load balancers, then what is in flight gets its answer.
-func (n *node) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
+func (n *node) stop() error {
 	if n.metrics != nil {
 		n.metrics.SetDraining()
-		n.log.Info("draining", "at_most", drainTime.String())
+		n.log.Info("draining", "each_part_at_most", partTime.String())
 	}
-	return n.life.stop(ctx)
+	return n.life.stop()
 }
 
 // addresses lists addresses in one word for the log.

@@ -6,7 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 )
+
+// partTime is how long each part gets to end. It is each part's own, so that one that hangs takes
+// nothing from the others.
+const partTime = 5 * time.Second
 
 // lifecycle starts what serves and takes it down again in the reverse order.
 //
@@ -75,7 +80,7 @@ func (l *lifecycle) fail(err error) {
 }
 
 // stop takes everything down, the newest first, and reports all that went wrong.
-func (l *lifecycle) stop(ctx context.Context) error {
+func (l *lifecycle) stop() error {
 	l.mu.Lock()
 	stops := l.stops
 	l.stops = nil
@@ -83,7 +88,7 @@ func (l *lifecycle) stop(ctx context.Context) error {
 	var errs []error
 	for i := len(stops) - 1; i >= 0; i-- {
 		l.log.Debug("stopping", "part", stops[i].name)
-		if err := stops[i].run(ctx); err != nil {
+		if err := within(partTime, stops[i].run); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", stops[i].name, err))
 		}
 	}
@@ -94,8 +99,14 @@ func (l *lifecycle) stop(ctx context.Context) error {
 	}()
 	select {
 	case <-ended:
-	case <-ctx.Done():
-		errs = append(errs, fmt.Errorf("stop: something does not end: %w", ctx.Err()))
+	case <-time.After(partTime):
+		errs = append(errs, errors.New("stop: something does not end"))
 	}
 	return errors.Join(errs...)
+}
+
+func within(d time.Duration, run func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return run(ctx)
 }

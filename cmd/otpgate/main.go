@@ -6,6 +6,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"otpgate/otp/redisstore"
 )
 
 func main() { os.Exit(run()) }
@@ -15,6 +17,8 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal does not wait
+	redisstore.SilenceLibrary()  // it has one logger for the whole process, which writes to stderr
 	rt := &runtime{
 		in:        os.Stdin,
 		out:       os.Stdout,

@@ -129,7 +129,7 @@ metrics: {listen: "127.0.0.1:0"}
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := n.stop(t.Context()); err != nil {
+		if err := n.stop(); err != nil {
 			t.Error(err)
 		}
 	}()

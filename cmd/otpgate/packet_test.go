@@ -28,30 +28,53 @@ type sentPacket struct {
 //
 //	packet new NAME user=U password=P [secret=S] [message-authenticator=none] [flip=message-authenticator|BIT]
 //	packet send NAME accept|reject|silence|same [VARIABLE]
+//	packet post NAME             without waiting
+//	packet got NAME accept|reject
 //
 // It goes to the port in $RADIUS unless another variable is named: a gateway that gets no answer
 // sends the same packet to its second server.
 func cmdPacket(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, 3, "packet new NAME key=value... | packet send NAME accept|reject|silence|same")
+	usage(ts, neg, args, 2, "packet new NAME key=value... | packet send|got NAME accept|reject|silence|same | packet post NAME")
 	b := benchOf(ts)
 	switch args[0] {
 	case "new":
 		b.packets[args[1]] = b.newPacket(ts, args[2:])
-	case "send":
-		p := b.packets[args[1]]
-		if p == nil {
-			ts.Fatalf("packet: no packet %q", args[1])
-		}
-		port := "RADIUS"
-		if len(args) > 3 {
-			port = args[3]
-		}
-		if p.client == nil || len(args) > 3 { // else from the same port, as a retransmission is
-			p.client = radiustest.Dial(b.tb(ts), "127.0.0.1:"+ts.Getenv(port), p.secret)
-		}
+		return
+	case "send", "post", "got":
+	default:
+		ts.Fatalf("packet: new, send, post or got")
+	}
+	p := b.packets[args[1]]
+	if p == nil {
+		ts.Fatalf("packet: no packet %q", args[1])
+	}
+	port := "RADIUS"
+	if len(args) > 3 {
+		port = args[3]
+	}
+	if p.client == nil || len(args) > 3 { // else from the same port, as a retransmission is
+		p.client = radiustest.Dial(b.tb(ts), "127.0.0.1:"+ts.Getenv(port), p.secret)
+	}
+	switch {
+	case args[0] == "post":
+		p.client.Send(p.octets)
+	case len(args) < 3:
+		ts.Fatalf("packet %s: what is expected?", args[0])
+	case args[0] == "send":
 		p.send(ts, args[2])
 	default:
-		ts.Fatalf("packet: new or send")
+		p.got(ts, args[2])
+	}
+}
+
+// got checks the reply to a packet that was posted before.
+func (p *sentPacket) got(ts *testscript.TestScript, want string) {
+	octets, err := p.client.Receive(radiustest.Patience)
+	ts.Check(err)
+	r, err := probe.Check(p.octets, octets, p.secret)
+	ts.Check(err)
+	if !(want == "accept" && r.Is(probe.AccessAccept) || want == "reject" && r.Is(probe.AccessReject)) {
+		ts.Fatalf("packet: got code %d, want %s", r.Code, want)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,7 +48,15 @@ func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(p.cmd.Process.Signal(syscall.SIGHUP))
 	case "stop":
 		ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
+		began := time.Now()
 		p.wait(ts, name)
+		if len(args) == 4 && args[2] == "within" {
+			most, err := time.ParseDuration(args[3])
+			ts.Check(err)
+			if took := time.Since(began); took > most {
+				ts.Fatalf("node %s took %s to stop, want %s at most", name, took, most)
+			}
+		}
 		if p.err != nil {
 			ts.Fatalf("node %s did not stop cleanly: %v\n%s", name, p.err, ts.ReadFile(p.log))
 		}
@@ -62,19 +71,11 @@ func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func (b *bench) start(ts *testscript.TestScript, name string, args []string) {
-	path, err := exec.LookPath(filepath.Join(strings.SplitN(ts.Getenv("PATH"), string(os.PathListSeparator), 2)[0], "otpgate"))
-	ts.Check(err)
 	out, err := os.OpenFile(ts.MkAbs(name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
 	defer out.Close()
-	cmd := exec.Command(path, args...)
-	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{
-		"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.Getenv("TMPDIR"),
-		"GORACE=halt_on_error=1", "LDAP_PASSWORD=" + ts.Getenv("LDAP_PASSWORD"),
-	}
+	cmd := otpgateCommand(ts, args)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	ts.Check(cmd.Start())
 	p := &process{cmd: cmd, log: name + ".log", exited: make(chan struct{})}
 	go func() {
@@ -86,6 +87,48 @@ func (b *bench) start(ts *testscript.TestScript, name string, args []string) {
 		_ = cmd.Process.Kill()
 		<-p.exited
 	})
+}
+
+// otpgateCommand is the program under test in a process of its own, which ends with the test.
+func otpgateCommand(ts *testscript.TestScript, args []string) *exec.Cmd {
+	path, err := exec.LookPath(filepath.Join(strings.SplitN(ts.Getenv("PATH"), string(os.PathListSeparator), 2)[0], "otpgate"))
+	ts.Check(err)
+	cmd := exec.Command(path, args...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = []string{
+		"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.Getenv("TMPDIR"),
+		"GORACE=halt_on_error=1", "LDAP_PASSWORD=" + ts.Getenv("LDAP_PASSWORD"),
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// cmdStuck runs otpgate in the background, with a standard input that neither ends nor brings
+// anything, and a standard output that nobody reads.
+func cmdStuck(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "stuck otpgate arguments...")
+	cmd := otpgateCommand(ts, args)
+	in, err := cmd.StdinPipe()
+	ts.Check(err)
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_, _ = in.Close(), out.Close()
+	})
+}
+
+// cmdTrail writes an audit trail of so many events, before the node starts.
+func cmdTrail(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 2, "trail FILE NUMBER")
+	number, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+	line := `{"time":"2026-01-02T03:04:05Z","kind":"system","action":"started","detail":"` + strings.Repeat("x", 150) + `"}` + "\n"
+	ts.Check(os.WriteFile(path, []byte(strings.Repeat(line, number)), 0o600))
 }
 
 func (p *process) wait(ts *testscript.TestScript, name string) {

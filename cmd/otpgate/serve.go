@@ -6,15 +6,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"otpgate/configs"
 )
-
-// drainTime is how long answers in flight, mails and the audit trail get at the end.
-const drainTime = 10 * time.Second
 
 func (rt *runtime) serveCommand() *cobra.Command {
 	return &cobra.Command{
@@ -61,7 +57,7 @@ func (rt *runtime) serve(ctx context.Context, cfg *configs.Config, hup <-chan os
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.stop(ctx)) }()
+	defer func() { err = errors.Join(err, n.stop()) }()
 	n.log.Info("ready to serve", "version", version(), "config", rt.configPath)
 	for {
 		select {

@@ -54,7 +54,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	n.life = newLifecycle(n.log)
 	defer func() {
 		if err != nil {
-			_ = n.stop(ctx)
+			_ = n.stop()
 		}
 	}()
 
@@ -112,13 +112,6 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	}
 	n.metrics.Reloaded(true)
 	n.life.serve("metrics", n.metrics.Serve, n.metrics.Shutdown)
-	if n.radius, err = radius.New(radius.Options{
-		Listen: cfg.Radius.Listen, Clients: clientsOf(cfg), RejectDelay: cfg.Radius.RejectDelay,
-		Accounts: n.accounts, Codes: n.codes, Audit: n.audit, Logger: n.log, Registerer: n.registry, Now: rt.now,
-	}); err != nil {
-		return n, withHint(err, "is another RADIUS server running here? %s", cfg.Where("radius.listen"))
-	}
-	n.life.onStop("radius", n.radius.Shutdown)
 	if cfg.Enroll != nil {
 		if err := n.wireEnroll(rt, cfg.Enroll); err != nil {
 			return n, err
@@ -132,12 +125,25 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 		return n, withHint(err, "is another node running with the same data_dir? %s", cfg.Where("data_dir"))
 	}
 	n.life.serve("operator socket", op.Serve, op.Shutdown)
+	// Gateways come last, because they are the first to be let go: answers in flight leave before
+	// anything else ends.
+	if n.radius, err = radius.New(radius.Options{
+		Listen: cfg.Radius.Listen, Clients: clientsOf(cfg), RejectDelay: cfg.Radius.RejectDelay,
+		Accounts: n.accounts, Codes: n.codes, Audit: n.audit, Logger: n.log, Registerer: n.registry, Now: rt.now,
+	}); err != nil {
+		return n, withHint(err, "is another RADIUS server running here? %s", cfg.Where("radius.listen"))
+	}
+	n.life.onStop("radius", n.radius.Shutdown)
 
 	// Nobody is let in before the store is known to be ours.
 	if err := n.bind(ctx, rt); err != nil {
 		return n, err
 	}
 	n.recordSystem(rt.now(), "started", "version "+version())
+	n.life.onStop("running", func(context.Context) error {
+		n.recordSystem(rt.now(), "stopping", "")
+		return nil
+	})
 	return n, nil
 }
 
