@@ -42,8 +42,8 @@ func (l *Limit[K]) Take(key K) (wait time.Duration, ok bool) {
 	now := l.now()
 	if passed := now.Sub(b.at); passed > 0 {
 		b.tokens = min(l.burst, b.tokens+float64(passed)/float64(l.every))
-		b.at = now
 	}
+	b.at = now // also when the clock was set back: it is what the next ones count from
 	if b.tokens < 1 {
 		return time.Duration((1 - b.tokens) * float64(l.every)), false
 	}

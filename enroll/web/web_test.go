@@ -196,6 +196,9 @@ func TestLimit(t *testing.T) {
 	take("a", false)
 	now = now.Add(-time.Hour) // a clock that goes back gives nothing
 	take("a", false)
+	now = now.Add(time.Minute) // and takes nothing
+	take("a", true)
+	take("a", false)
 	// Two keys fit: a was used last, so b makes room for c, and the table does not grow.
 	take("c", true)
 	take("a", false)
