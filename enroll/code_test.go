@@ -68,12 +68,14 @@ func FuzzNormalise(f *testing.F) {
 	f.Add("abcd-efgh")
 	f.Add("ABCDEFG\u017f")
 	f.Fuzz(func(t *testing.T, typed string) {
-		code, ok := enroll.Normalise(typed, 8)
-		if !ok {
-			return
-		}
-		if again, ok := enroll.Normalise(code, 8); !ok || again != code || len(code) != 8 {
-			t.Fatalf("%q: %q, then %q", typed, code, again)
+		for _, length := range []int{8, 10} { // enrollment codes, invitations
+			code, ok := enroll.Normalise(typed, length)
+			if !ok {
+				continue
+			}
+			if again, ok := enroll.Normalise(code, length); !ok || again != code || len(code) != length || strings.Trim(code, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != "" {
+				t.Fatalf("%q: %q, then %q", typed, code, again)
+			}
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"otpgate/enroll/web"
 )
@@ -174,7 +175,7 @@ func newID() string { return strings.ToLower(rand.Text()[:12]) }
 func clip(email string) string {
 	const most = 100
 	email = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) { // it is shown on terminals
 			return '?'
 		}
 		return r

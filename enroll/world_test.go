@@ -74,6 +74,7 @@ func (a *trail) fail(err error) {
 // world is an enrollment server with a real directory, store, keyset and mail server.
 type world struct {
 	t        testing.TB
+	dir      string // where the node keeps what it keeps
 	clock    *clock
 	server   *enroll.Server
 	store    *boltstore.Store
@@ -118,6 +119,7 @@ func start(t testing.TB, change func(*world, *enroll.Options)) *world {
 	w := &world{t: t, clock: &clock{t: time.Unix(1_800_000_030, 0)}, trail: &trail{}, registry: prometheus.NewRegistry(), logged: &syncBuffer{}}
 	logger := slog.New(slog.NewJSONHandler(w.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	dir := t.TempDir()
+	w.dir = dir
 	var err error
 	w.keys, _, err = keyset.Open(filepath.Join(dir, "keys"))
 	must(err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode"
 
 	"otpgate/enroll/catalogue"
 )
@@ -140,10 +141,12 @@ func (w *Writer) render(l letter) (Message, error) {
 }
 
 // oneLine keeps what comes from elsewhere (names, labels) from shaping the mail: no control
-// characters, and not longer than a line.
+// characters, nothing that changes the direction of what follows, and not longer than a line.
 func oneLine(s string) string {
 	const most = 100
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 || r == 0x85 }), " ")
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) || r == 0x2028 || r == 0x2029 || unicode.Is(unicode.Bidi_Control, r)
+	}), " ")
 	if runes := []rune(s); len(runes) > most {
 		s = string(runes[:most-1]) + "…"
 	}

@@ -76,7 +76,7 @@ submit("code", async (fields) => {
   const code = key.normalise(fields.code.value);
   if (!code) throw new Error(text("error.malformed"));
   const mine = await key.begin();
-  const request = { email, code, label: fields.label.value.trim() || text("code.device.default"), public_key: mine.text };
+  const request = { email, code, label: printable(fields.label.value) || text("code.device.default"), public_key: mine.text };
   const confirmation = fields.confirmation.value.trim();
   if (confirmation) request.confirmation = confirmation;
   const answer = await post("/v1/devices", request);
@@ -89,6 +89,14 @@ submit("code", async (fields) => {
   $("done-lead").textContent = text("done.lead", { name: account.name });
   go("done");
 });
+
+// printable is what the server takes as a label: nothing invisible, at most 64 octets.
+function printable(label) {
+  const octets = new TextEncoder();
+  let kept = [...label.replace(/\p{C}/gu, "").trim()];
+  while (octets.encode(kept.join("")).length > 64) kept = kept.slice(0, -1);
+  return kept.join("");
+}
 
 $("again").addEventListener("click", async () => {
   try {
