@@ -57,6 +57,20 @@ func cmdReady(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cmdMetric waits until /metrics of the node matches a pattern, whose ^ and $ are those of a line.
+func cmdMetric(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 1, "metric PATTERN")
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	var last []byte
+	if !eventually(func() bool {
+		_, last, _ = ask("GET", "http://127.0.0.1:"+ts.Getenv("METRICS")+"/metrics", "")
+		return re.Match(last)
+	}) {
+		ts.Fatalf("/metrics does not come to match %q:\n%s", args[0], last)
+	}
+}
+
 func ask(method, url, body string) (status int, answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -57,7 +57,7 @@ func TestMetrics(t *testing.T) {
 	all, other := metricsIn(embedded), metricsIn(redis)
 	for name, m := range other {
 		if all[name] == "" {
-			all[name] = m + "    Only with Redis.\n"
+			all[name] = m + "    Not in the demonstration: with Redis, or with TLS.\n"
 		}
 	}
 	for name := range all {
@@ -105,7 +105,7 @@ func scrapeDemo(t *testing.T) string {
 	return scrape(t, d.node)
 }
 
-// scrapeRedis asks a node that keeps its devices in Redis.
+// scrapeRedis asks a node that keeps its devices in Redis, and has a certificate.
 func scrapeRedis(t *testing.T) string {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "otpgate.yaml")
@@ -113,10 +113,14 @@ func scrapeRedis(t *testing.T) string {
 radius: {listen: ["127.0.0.1:0"], clients: [{name: gateway, networks: [127.0.0.1/32], secret: %s}]}
 directories: [{name: nobody, urls: ["ldaps://127.0.0.1:1"], base_dn: "dc=demo,dc=example"}]
 store: {redis: {addresses: [%q]}}
-enroll: {listen: "127.0.0.1:0", public_url: "http://127.0.0.1", mail: {from: otp@demo.example, smtp: "smtp://127.0.0.1:1"}}
+enroll: {listen: "127.0.0.1:0", public_url: "https://127.0.0.1", certificate_file: web.crt, key_file: web.key, mail: {from: otp@demo.example, smtp: "smtp://127.0.0.1:1"}}
 metrics: {listen: "127.0.0.1:0"}
 `, demoSecret, redistest.Start(t).Addr)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(config)
+	if err := writeCertificate(filepath.Join(dir, "web.crt"), filepath.Join(dir, "web.key"), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	rt := &runtime{out: io.Discard, err: t.Output(), lookupEnv: os.LookupEnv, now: time.Now, configPath: config}

@@ -69,6 +69,8 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			"store":        cmdStore,
 			"exits":        cmdExits,
 			"people":       cmdPeople,
+			"certificate":  cmdCertificate,
+			"metric":       cmdMetric,
 			"stuck":        cmdStuck,
 			"trail":        cmdTrail,
 			"storm":        cmdStorm,

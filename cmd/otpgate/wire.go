@@ -167,6 +167,7 @@ func (n *node) wireEnroll(rt *runtime, cfg *configs.Enroll) error {
 		if _, err := files.get(); err != nil {
 			return withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("enroll.certificate_file"))
 		}
+		watchCertificate(n.registry, "enroll", files)
 		certificate = files.get
 	}
 	n.enroll, err = enroll.New(enroll.Options{
