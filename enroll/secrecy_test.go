@@ -3,6 +3,7 @@ package enroll_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -86,7 +87,7 @@ func takes(t *testing.T, what string, want, slack time.Duration, do func()) {
 func TestNothingOfACodeIsKept(t *testing.T) {
 	w := start(t, func(_ *world, o *enroll.Options) { o.Policy = enroll.Invited })
 	code, _ := w.request("alice@corp.example")
-	i, err := w.server.Invite(context.Background(), "alice")
+	i, err := w.invite("alice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,4 +239,30 @@ func TestClockJumps(t *testing.T) {
 	if n := w.count(alice); n != 0 {
 		t.Errorf("%d devices", n)
 	}
+}
+
+// FuzzRevocationToken: whatever is sent as a token, no device goes by it, and the answer is a problem.
+func FuzzRevocationToken(f *testing.F) {
+	w := start(f, nil)
+	w.enroll("alice@corp.example")
+	token, err := w.server.RevocationToken(alice, "alice", "aaaaaaaaaaaaaaaa") // of a device that is not there
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(token[:len(token)-1])
+	f.Add(token + "\n")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, typed string) {
+		body, err := json.Marshal(map[string]string{"token": typed})
+		if err != nil || typed == token {
+			return
+		}
+		res := w.do(http.MethodPost, "/v1/revocations", string(body), "Content-Type", "application/json")
+		if res.StatusCode != http.StatusForbidden && res.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Fatalf("%q: %d", typed, res.StatusCode)
+		}
+		if list, err := w.devices.List(context.Background(), alice); err != nil || len(list) != 1 {
+			t.Fatalf("%q: %d devices, %v", typed, len(list), err)
+		}
+	})
 }

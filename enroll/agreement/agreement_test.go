@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -178,4 +179,30 @@ func TestVectors(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzParsePublicKey: what is taken is one point, written in one way, and can be agreed with.
+func FuzzParsePublicKey(f *testing.F) {
+	own, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(FormatPublicKey(own.PublicKey()))
+	f.Add("BAAA")
+	f.Add(FormatPublicKey(own.PublicKey()) + "\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		key, err := ParsePublicKey(text)
+		if err != nil {
+			if !errors.Is(err, ErrPublicKey) || (len(text) > 8 && strings.Contains(err.Error(), text)) {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		if FormatPublicKey(key) != text {
+			t.Fatalf("%q is written %q", text, FormatPublicKey(key))
+		}
+		if seed, _, err := Serve(key, Context{}, rand.Reader); err != nil || len(seed) != 20 {
+			t.Fatalf("%q: %d octets, %v", text, len(seed), err)
+		}
+	})
 }
