@@ -26,25 +26,15 @@ type Invitation struct {
 	Expires time.Time `json:"expires"`
 }
 
-// Invite makes an invitation for an account, by its login name or mail address, and ends the one
-// before. The caller puts it on record. The error wraps directory.ErrNotFound and the like, or
-// [otp.ErrUnavailable].
-func (s *Server) Invite(ctx context.Context, nameOrMail string) (Invitation, error) {
-	a, err := s.o.Accounts.Find(ctx, nameOrMail, nil)
-	if err != nil && strings.Contains(nameOrMail, "@") {
-		if byMail, mailErr := s.o.Accounts.FindMail(ctx, nameOrMail); mailErr == nil {
-			a, err = byMail, nil
-		}
-	}
-	if err != nil {
-		return Invitation{}, fmt.Errorf("enroll: %w", err)
-	}
+// Invite makes an invitation for an account, and ends the one before. The caller puts it on record.
+// The error wraps directory.ErrNotFound when the account is disabled, or [otp.ErrUnavailable].
+func (s *Server) Invite(ctx context.Context, a *directory.Account) (Invitation, error) {
 	if a.Disabled {
 		return Invitation{}, fmt.Errorf("enroll: %w: the account is disabled", directory.ErrNotFound)
 	}
 	code := randomCode(invitationLength)
 	i := Invitation{Account: a.ID, Name: a.Name, Mail: a.Mail, Code: display(code), Expires: s.o.Now().Add(invitationLifetime)}
-	err = s.o.Tickets.PutTicket(ctx, otp.Ticket{
+	err := s.o.Tickets.PutTicket(ctx, otp.Ticket{
 		Kind: otp.InvitationTicket, Account: a.ID, Digest: s.digest(invitationPurpose, a.ID, code), Tries: invitationTries, Expires: i.Expires,
 	})
 	if err != nil {

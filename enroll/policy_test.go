@@ -96,7 +96,7 @@ func TestInvitation(t *testing.T) {
 	w := start(t, func(_ *world, o *enroll.Options) { o.Policy = enroll.Invited })
 	invite := func(name string) enroll.Invitation {
 		t.Helper()
-		i, err := w.server.Invite(context.Background(), name)
+		i, err := w.invite(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,17 +134,17 @@ func TestInvitation(t *testing.T) {
 	if status := try(code, i.Code); status != http.StatusForbidden {
 		t.Errorf("a week later: %d", status)
 	}
-	if _, err := w.server.Invite(context.Background(), "gone"); err == nil {
+	if _, err := w.invite("gone"); err == nil {
 		t.Error("an invitation for a disabled account")
 	}
-	if _, err := w.server.Invite(context.Background(), "nobody"); err == nil {
+	if _, err := w.invite("nobody"); err == nil {
 		t.Error("an invitation for nobody")
 	}
 }
 
 func TestInvitationHasTenTries(t *testing.T) {
 	w := start(t, func(_ *world, o *enroll.Options) { o.Policy = enroll.Invited })
-	i, err := w.server.Invite(context.Background(), "alice")
+	i, err := w.invite("alice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestInvitationHasTenTries(t *testing.T) {
 
 func TestAnInvitationAloneIsNothing(t *testing.T) {
 	w := start(t, func(_ *world, o *enroll.Options) { o.Policy = enroll.Invited })
-	i, err := w.server.Invite(context.Background(), "alice")
+	i, err := w.invite("alice")
 	if err != nil {
 		t.Fatal(err)
 	}

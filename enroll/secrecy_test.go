@@ -87,7 +87,7 @@ func takes(t *testing.T, what string, want, slack time.Duration, do func()) {
 func TestNothingOfACodeIsKept(t *testing.T) {
 	w := start(t, func(_ *world, o *enroll.Options) { o.Policy = enroll.Invited })
 	code, _ := w.request("alice@corp.example")
-	i, err := w.server.Invite(context.Background(), "alice")
+	i, err := w.invite("alice")
 	if err != nil {
 		t.Fatal(err)
 	}

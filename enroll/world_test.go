@@ -77,6 +77,7 @@ type world struct {
 	dir      string // where the node keeps what it keeps
 	clock    *clock
 	server   *enroll.Server
+	accounts *directory.Set
 	store    *boltstore.Store
 	keys     *keyset.Keys
 	devices  *otp.Devices
@@ -104,6 +105,18 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// invite invites who has a login name or a mail address.
+func (w *world) invite(name string) (enroll.Invitation, error) {
+	a, err := w.accounts.Find(context.Background(), name, nil)
+	if strings.Contains(name, "@") {
+		a, err = w.accounts.FindMail(context.Background(), name)
+	}
+	if err != nil {
+		return enroll.Invitation{}, err
+	}
+	return w.server.Invite(context.Background(), a)
 }
 
 // start makes a world; change may alter the options.
@@ -139,6 +152,7 @@ func start(t testing.TB, change func(*world, *enroll.Options)) *world {
 	}}})
 	must(err)
 	t.Cleanup(func() { _ = accounts.Close() })
+	w.accounts = accounts
 	w.smtp = smtptest.Start(t, smtptest.Options{Username: "otp", Password: "smtp-secret"})
 	w.sender, err = mail.New(mail.Options{
 		From: "OTP <otp@corp.example>", SMTP: "smtp://" + w.smtp.Addr, Username: "otp", Password: "smtp-secret",

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"otpgate/directory"
 	"otpgate/enroll"
 	"otpgate/enroll/operator"
 	"otpgate/metrics"
@@ -87,7 +88,7 @@ func (n *node) status(ctx context.Context) operator.Status {
 }
 
 // inviter makes invitations, where there is enrollment.
-func (n *node) inviter() func(context.Context, string) (enroll.Invitation, error) {
+func (n *node) inviter() func(context.Context, *directory.Account) (enroll.Invitation, error) {
 	if n.enroll == nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"otpgate/directory"
+	"otpgate/enroll"
 	"otpgate/otp"
 	"otpgate/otp/audit"
 )
@@ -25,10 +26,16 @@ func (s *Server) invite(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, &Error{"this node does no enrollment", "add the section enroll to its configuration"}, q.Name)
 		return
 	}
-	i, err := s.o.Invite(r.Context(), q.Name)
-	if err == nil {
-		err = s.record(r, audit.Event{Action: "invited", Account: i.Account, Name: i.Name})
+	a, err := s.find(r.Context(), q.Name)
+	if err != nil {
+		s.fail(w, err, q.Name)
+		return
 	}
+	var i enroll.Invitation
+	err = s.onRecord(r, audit.Event{Action: "invited", Account: a.ID, Name: a.Name}, func() (err error) {
+		i, err = s.o.Invite(r.Context(), a)
+		return err
+	})
 	if err != nil {
 		s.fail(w, err, q.Name)
 		return
@@ -40,7 +47,7 @@ func (s *Server) listDevices(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("name")
 	a, devices, err := s.devicesOf(r, name)
 	if err == nil {
-		err = s.record(r, audit.Event{Action: "devices_listed", Account: a.ID, Name: a.Name})
+		err = s.onRecord(r, audit.Event{Action: "devices_listed", Account: a.ID, Name: a.Name}, func() error { return nil })
 	}
 	if err != nil {
 		s.fail(w, err, name)
@@ -93,19 +100,24 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, &Error{"the period is not one that a device can have", "give it in seconds, or leave it out for the configured default"}, q.Name)
 		return
 	}
-	n := otp.NewDevice{Account: a.ID, Label: q.Label, Algorithm: otp.Algorithm(q.Algorithm), Digits: q.Digits, Period: time.Duration(q.Period) * time.Second}
-	d, seed, err := s.o.Devices.Add(r.Context(), n)
-	if err != nil && !known(err) {
-		err = &Error{err.Error(), "leave it out for the configured default"}
+	n := otp.NewDevice{
+		Account: a.ID, ID: otp.NewDeviceID(), Label: q.Label, Algorithm: otp.Algorithm(q.Algorithm), Digits: q.Digits,
+		Period: time.Duration(q.Period) * time.Second,
 	}
-	if err == nil {
-		err = s.record(r, audit.Event{Action: "device_added", Account: a.ID, Name: a.Name, Device: d.ID})
-	}
+	var added Added
+	err = s.onRecord(r, audit.Event{Action: "device_added", Account: a.ID, Name: a.Name, Device: n.ID}, func() error {
+		d, seed, err := s.o.Devices.Add(r.Context(), n)
+		if err != nil && !known(err) {
+			err = &Error{err.Error(), "leave it out for the configured default"}
+		}
+		added = Added{device(a, d), s.o.Devices.URI(d, seed, a.Name)}
+		return err
+	})
 	if err != nil {
 		s.fail(w, err, q.Name)
 		return
 	}
-	s.answer(w, Added{device(a, d), s.o.Devices.URI(d, seed, a.Name)})
+	s.answer(w, added)
 }
 
 func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {
@@ -119,13 +131,12 @@ func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = s.o.Devices.Remove(r.Context(), a.ID, d.ID)
 	}
-	if err == nil {
-		err = s.record(r, audit.Event{Action: "device_revoked", Account: a.ID, Name: a.Name, Device: d.ID})
-	}
 	if err != nil {
 		s.fail(w, err, name)
 		return
 	}
+	// A device less needs no trail to be safe: a lost phone must not wait for a disk.
+	_ = s.record(r, audit.Event{Action: "device_revoked", Account: a.ID, Name: a.Name, Device: d.ID})
 	s.answer(w, device(a, d))
 }
 

@@ -56,10 +56,17 @@ func (s *Server) importDevices(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
 	w.WriteHeader(http.StatusOK)
+	im := &importing{server: s, encoder: json.NewEncoder(w), flush: control.Flush}
+	if err := s.record(r, audit.Event{Action: "import_started"}); err != nil {
+		_, _ = io.Copy(io.Discard, r.Body)
+		im.tell(event{Error: notOnRecord(err)})
+		return
+	}
+	_ = im.flush() // the client starts to read
 	ctx, cancel := either(r.Context(), s.ctx)
 	defer cancel()
-	im := &importing{server: s, encoder: json.NewEncoder(w), flush: control.Flush}
-	_ = im.flush() // the client starts to read
+	// A client that sends nothing does not keep the node from stopping.
+	defer context.AfterFunc(s.ctx, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })()
 	ended := make(chan struct{})
 	var ticking sync.WaitGroup
 	ticking.Go(func() { im.tick(ended) })
@@ -70,11 +77,13 @@ func (s *Server) importDevices(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	result := im.result()
 	detail := fmt.Sprintf("%d added, %d there already, %d left out", result.Added, result.Existing, result.Failed)
-	if err == nil {
-		err = s.record(r, audit.Event{Action: "devices_imported", Detail: detail})
-	} else {
-		_ = s.record(r, audit.Event{Action: "devices_imported", Detail: detail + "; broken off"})
+	if err != nil {
+		detail += "; broken off"
 	}
+	if s.ctx.Err() != nil {
+		err = &Error{"the node stops; " + detail, "import the file again when it runs: what is there already is not added twice"}
+	}
+	_ = s.record(r, audit.Event{Action: "devices_imported", Detail: detail})
 	im.tell(event{Progress: im.progress()})
 	if err != nil {
 		_, e := asError(err, "")

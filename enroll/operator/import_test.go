@@ -73,7 +73,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
-	if e := w.events()[0]; e.Action != "devices_imported" || e.Detail != "5 added, 0 there already, 0 left out" {
+	if e := w.events()[1]; e.Action != "devices_imported" || e.Detail != "5 added, 0 there already, 0 left out" {
 		t.Errorf("on record: %+v", e)
 	}
 }

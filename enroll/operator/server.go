@@ -43,7 +43,7 @@ type Options struct {
 	Devices  *otp.Devices
 	Keys     MAC
 	// Invite makes an invitation; enroll.Server.Invite does. nil: there is no enrollment.
-	Invite func(ctx context.Context, nameOrMail string) (enroll.Invitation, error)
+	Invite func(ctx context.Context, a *directory.Account) (enroll.Invitation, error)
 	Trail  Trail
 	Status func(ctx context.Context) Status
 	Logger *slog.Logger // nil: none
@@ -168,16 +168,40 @@ func (s *Server) find(ctx context.Context, name string) (*directory.Account, err
 	return a, err
 }
 
-// record puts on record what an operator did. What has been done stays done if it cannot be
-// recorded, but the operator is told.
+// onRecord puts on record what an operator is about to do, and does it. Where the trail is required
+// and cannot be written, nothing is done. What was not done after all is on record as well.
+func (s *Server) onRecord(r *http.Request, e audit.Event, do func() error) error {
+	if err := s.record(r, e); err != nil {
+		return notOnRecord(err)
+	}
+	err := do()
+	if err != nil {
+		_, said := asError(err, e.Name)
+		e.Detail = "not done: " + said.Fact
+		_ = s.record(r, e)
+	}
+	return err
+}
+
+func notOnRecord(err error) *Error {
+	return &Error{"nothing was done, because it cannot be put on record: " + err.Error(), "see the node's log about the audit trail"}
+}
+
+// recordTime is how long the trail may take.
+const recordTime = 5 * time.Second
+
+// record puts on record what an operator does or did.
 func (s *Server) record(r *http.Request, e audit.Event) error {
 	e.Time, e.Kind = s.o.Now(), audit.Operator
 	e.Actor, _ = r.Context().Value(actorKey{}).(string)
 	s.logger.Info("operator action", "action", e.Action, "actor", e.Actor, "account", e.Account, "device", e.Device)
-	if err := s.o.Trail.Record(r.Context(), e); err != nil {
-		return &Error{"it is done, but not on record: " + err.Error(), "see the node's log about the audit trail"}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), recordTime) // who hangs up did it all the same
+	defer cancel()
+	err := s.o.Trail.Record(ctx, e)
+	if err != nil {
+		s.logger.Error("operator action is not on record", "action", e.Action, "error", err)
 	}
-	return nil
+	return err
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {

@@ -114,8 +114,8 @@ func start(t testing.TB, accounts int, change func(*operator.Options)) *world {
 		Status: func(context.Context) operator.Status {
 			return operator.Status{Version: "v1", Started: noon(), Checks: []operator.Check{{Name: "store", State: "ok"}}}
 		},
-		Invite: func(_ context.Context, name string) (enroll.Invitation, error) {
-			if name != "alice" {
+		Invite: func(_ context.Context, a *directory.Account) (enroll.Invitation, error) {
+			if a.ID != alice {
 				return enroll.Invitation{}, fmt.Errorf("enroll: %w", directory.ErrNotFound)
 			}
 			return enroll.Invitation{Account: alice, Name: "alice", Code: "ABCDE-FGHJK", Expires: noon()}, nil
