@@ -46,8 +46,10 @@ func DecodeName(octets []byte) (string, error) {
 // A wanted is a name that was routed: where to look, and for what.
 type wanted struct {
 	directory int      // index into Set.directories
-	key       string   // the whole name, normalised: what the cache files it under
 	values    []string // what a login attribute must be equal to, any of them
+	// key is what the cache files the answer under: all values, and so the whole question. A key of
+	// the name alone would be the same for the realm's account and for somebody who is called so.
+	key string
 }
 
 // names takes login names apart and puts them into the form in which they are compared.
@@ -92,6 +94,9 @@ func (n *names) route(name string, allowed []string) (w wanted, ok bool, err err
 	if !isASCII(name) {
 		name = width.Fold.String(name) // before the separators are looked for: a wide @ is one too
 	}
+	if strings.IndexByte(name, ' ') >= 0 { // so that a space at the end does not hide the realm
+		name = strings.Join(strings.FieldsFunc(name, isSpace), " ")
+	}
 	prefix, local, suffix, home := n.split(name)
 	value, err := n.enforce(local)
 	if err != nil {
@@ -105,8 +110,8 @@ func (n *names) route(name string, allowed []string) (w wanted, ok bool, err err
 	}
 	w = wanted{directory: home, key: value, values: []string{value}}
 	if prefix != "" || suffix != "" { // the directory may hold the name with its realm
-		w.key = foldRealm(prefix) + value + foldRealm(suffix)
-		w.values = append(w.values, w.key)
+		w.key = value + "\x00" + foldRealm(prefix) + value + foldRealm(suffix) // no name holds a NUL
+		w.values = append(w.values, w.key[len(value)+1:])
 	}
 	return w, true, nil
 }
@@ -146,7 +151,7 @@ func (n *names) enforce(name string) (string, error) {
 	if isPlain(name) {
 		return strings.ToLower(name), nil
 	}
-	parts := strings.FieldsFunc(name, func(r rune) bool { return r == ' ' })
+	parts := strings.FieldsFunc(name, isSpace)
 	for i, part := range parts {
 		enforced, err := n.profile.String(part)
 		if err != nil {
@@ -162,6 +167,8 @@ func (n *names) enforce(name string) (string, error) {
 	}
 	return strings.Join(parts, " "), nil
 }
+
+func isSpace(r rune) bool { return r == ' ' }
 
 // isPlain reports whether RFC 8265 would only lower the case of a name: printable ASCII, no space.
 func isPlain(name string) bool {

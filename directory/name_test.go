@@ -65,6 +65,10 @@ func TestNamesAreRoutedByRealm(t *testing.T) {
 		{"אבג@corp.example", nil, "corp: אבג אבג@corp.example"},
 		{"7müller", nil, "corp: 7müller"},
 		{"  Alice   Archer ", nil, "corp: alice archer"},
+		{" Alice@Lab.Example ", nil, "lab: alice alice@lab.example"},
+		{" corp\\alice", []string{"lab", "corp"}, `corp: alice corp\alice`},
+		{"alice@lab.example\u3000", nil, "lab: alice alice@lab.example"},
+		{"alice @lab.example", nil, "lab: alice alice@lab.example"},
 	} {
 		w, ok, err := n.route(c.name, c.allowed)
 		got := "nowhere"
@@ -113,7 +117,7 @@ func FuzzName(f *testing.F) {
 		if onlyLab && n.directories[w.directory] != "lab" {
 			t.Fatalf("%q goes to %q", name, n.directories[w.directory])
 		}
-		if w.key != w.values[len(w.values)-1] || w.values[0] == "" {
+		if w.key != strings.Join(w.values, "\x00") || w.values[0] == "" {
 			t.Fatalf("%q: key %q, values %q", name, w.key, w.values)
 		}
 		for _, v := range w.values {
@@ -157,5 +161,31 @@ func BenchmarkRoute(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_, _, _ = n.route("alice.archer@corp.example", nil)
+	}
+}
+
+// TestDifferentQuestionsHaveDifferentKeys: the cache must not give the answer to one name to
+// another, even when both look the same when they are written out.
+func TestDifferentQuestionsHaveDifferentKeys(t *testing.T) {
+	n := testRealms(t)
+	questions := map[string]string{} // by key
+	for _, name := range []string{
+		"alice", "alice@corp.example", `CORP\alice`, "alice@corp.example@corp.example", `CORP\alice@corp.example`,
+		"alice @corp.example", "alice@ corp.example", "alice@corp.example ", ` CORP\alice`, `CORP \alice`, "alice@corp .example",
+		"alice@corp.example@other.example", "ａｌｉｃｅ＠corp.example",
+	} {
+		w, ok, err := n.route(name, nil)
+		if err != nil || !ok {
+			continue
+		}
+		question := n.directories[w.directory] + ": " + strings.Join(w.values, " or ")
+		key := n.directories[w.directory] + ": " + w.key
+		if other, taken := questions[key]; taken && other != question {
+			t.Errorf("%q asks for %q under the key of %q", name, question, other)
+		}
+		questions[key] = question
+	}
+	if len(questions) < 6 {
+		t.Errorf("%d questions: nothing was proved", len(questions))
 	}
 }
