@@ -90,7 +90,7 @@ Try it:  otpgate demo`,
 	root.PersistentFlags().StringVarP(&rt.configPath, "config", "c", defaultConfigPath, "configuration `file`")
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	root.AddCommand(
-		rt.serveCommand(), rt.checkCommand(), rt.demoCommand(),
+		rt.serveCommand(), rt.checkCommand(), rt.exampleCommand(), rt.demoCommand(),
 		rt.inviteCommand(), rt.deviceCommand(), rt.auditCommand(), rt.statusCommand(),
 	)
 	return root
