@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -28,21 +29,28 @@ const defaultDataDir = "/var/lib/otpgate"
 // Load reads a configuration file. Its error is a [*Problems] with everything that is wrong.
 // lookupEnv is os.LookupEnv, for values such as ${NAME}.
 func Load(path string, lookupEnv func(string) (string, bool)) (*Config, error) {
+	c, problems := Read(path, lookupEnv)
+	if len(problems.List) > 0 {
+		return nil, problems
+	}
+	return c, nil
+}
+
+// Read is Load for whoever has more to check: it returns what could be read, together with all that
+// is wrong with it. Such a configuration must not be used.
+func Read(path string, lookupEnv func(string) (string, bool)) (*Config, *Problems) {
 	r := &reader{file: path, dir: filepath.Dir(path), lookupEnv: lookupEnv, where: map[string]position{}}
 	c := &Config{file: path, where: r.where}
 	if top := r.parse(path); top != nil {
 		c.read(top)
 		c.relate(r)
 	}
-	if len(r.problems.List) > 0 {
-		r.problems.sort()
-		return nil, &r.problems
-	}
-	return c, nil
+	r.problems.sort()
+	return c, &r.problems
 }
 
 func (c *Config) read(top *object) {
-	c.DataDir = top.r.path(top.text("data_dir", defaultDataDir))
+	c.DataDir = top.dataDir()
 	c.Radius = readRadius(top.section("radius"))
 	top.each("directories", func(o *object) { c.Directories = append(c.Directories, readDirectory(o)) })
 	c.Store = readStore(top.section("store"))
@@ -69,9 +77,10 @@ func (c *Config) relate(r *reader) {
 			r.problem(r.at(key+".name"), key+".name", "give each a name of its own", "another directory is called %q", d.Name)
 		}
 		names[d.Name] = true
-		for _, realm := range d.Realms {
+		for j, realm := range d.Realms {
 			if other, taken := realms[fold(realm)]; taken {
-				r.problem(r.at(key+".realms"), key+".realms", "a realm leads to one directory", "%q is a realm of %q already", realm, other)
+				item := fmt.Sprintf("%s.realms[%d]", key, j)
+				r.problem(r.at(item), item, "a realm leads to one directory", "%q is a realm of %q already", realm, other)
 			}
 			realms[fold(realm)] = d.Name
 		}
@@ -105,6 +114,13 @@ func (c *Config) Where(key string) string {
 	return fmt.Sprintf("%s:%d:%d", c.file, p.line, p.column)
 }
 
+// Problem is one with the value of a key, for what is found out later.
+func (c *Config) Problem(key, message, hint string) Problem {
+	r := reader{where: c.where}
+	p := r.at(key)
+	return Problem{File: c.file, Line: p.line, Column: p.column, Key: key, Message: message, Hint: hint}
+}
+
 // RestartNeeded names what differs between two configurations and is not taken over by a reload.
 func RestartNeeded(running, next *Config) []string {
 	var names []string
@@ -132,12 +148,22 @@ const (
 )
 
 // DataDir reads data_dir alone, so that an operator's command finds the running node even while
-// the rest of the file has problems.
+// the rest of the file has problems. It does not guess: when data_dir itself has a problem, that is
+// the error, because the default may be the folder of another node.
 func DataDir(path string) (string, error) {
 	r := &reader{file: path, dir: filepath.Dir(path), where: map[string]position{}}
 	top := r.parse(path)
 	if top == nil {
 		return "", &r.problems
 	}
-	return r.path(top.text("data_dir", defaultDataDir)), nil
+	dir := top.dataDir()
+	r.problems.List = slices.DeleteFunc(r.problems.List, func(p Problem) bool { return p.Key != "" && p.Key != "data_dir" })
+	if len(r.problems.List) > 0 {
+		return "", &r.problems
+	}
+	return dir, nil
+}
+
+func (o *object) dataDir() string {
+	return o.r.path(o.filled("data_dir", defaultDataDir, "the folder that is the node's own, such as "+defaultDataDir))
 }

@@ -1,10 +1,17 @@
 package configs_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,22 +29,30 @@ func noEnv(string) (string, bool) { return "", false }
 
 // Each file in testdata/bad breaks one rule; the whole of what is said about it is beside it.
 func TestBadFilesAreExplained(t *testing.T) {
-	files, err := filepath.Glob("testdata/bad/*.yaml")
-	if err != nil || len(files) < 50 {
-		t.Fatalf("%d bad files, %v", len(files), err)
-	}
-	if err := os.Chmod("testdata/bad/world.secret", 0o644); err != nil { // whatever the umask was
+	shipped, err := filepath.Abs("testdata/bad")
+	if err != nil {
 		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	files := privately(t, shipped, "testdata/bad")
+	if len(files) < 50 {
+		t.Fatalf("%d bad files", len(files))
+	}
+	for _, open := range []string{"world.secret", "world-readable.yaml"} {
+		if err := os.Chmod("testdata/bad/"+open, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	place := regexp.MustCompile(`^testdata/bad/[a-z-]+\.yaml(:\d+:\d+)?: `)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(name, func(t *testing.T) {
 			c, err := configs.Load(file, noEnv)
 			if err == nil || c != nil {
 				t.Fatal("it was let through")
 			}
 			got := err.Error() + "\n"
-			golden := strings.TrimSuffix(file, ".yaml") + ".golden"
+			golden := filepath.Join(shipped, name+".golden")
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -57,6 +72,33 @@ func TestBadFilesAreExplained(t *testing.T) {
 			}
 		})
 	}
+}
+
+// privately copies a folder, whatever the umask was when it was checked out, and returns the
+// configurations in it.
+func privately(t *testing.T, from, to string) (configurations []string) {
+	t.Helper()
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(from, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := filepath.Join(to, e.Name())
+		if err := os.WriteFile(copied, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Ext(copied) == ".yaml" {
+			configurations = append(configurations, copied)
+		}
+	}
+	return configurations
 }
 
 func write(t *testing.T, name, text string) string {
@@ -105,8 +147,13 @@ func TestTheExampleWithEverythingUncommentedLoads(t *testing.T) {
 	text = strings.ReplaceAll(text, `bind_dn: ""`, "bind_dn: cn=otpgate")
 	text = strings.ReplaceAll(text, `username: ""`, "username: me")
 	path := write(t, "otpgate.yaml", text)
+	certificate, private := selfSigned(t)
 	for _, name := range regexp.MustCompile(`[a-z-]+\.(secret|pem|crt|key)`).FindAllString(text, -1) {
-		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte("secret of "+name+"\n"), 0o600); err != nil {
+		content := map[string]string{".secret": "secret of " + name + "\n", ".key": private}[filepath.Ext(name)]
+		if content == "" {
+			content = certificate
+		}
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -119,9 +166,120 @@ func TestTheExampleWithEverythingUncommentedLoads(t *testing.T) {
 	}
 }
 
-func TestTheQuickstartLoads(t *testing.T) {
-	if c := load(t, string(configs.Quickstart)); c.Radius.Clients[0].Login != "code" {
+func selfSigned(t *testing.T) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+}
+
+// The quickstart does not run with the secret that everybody can read, and with nothing else to mend.
+func TestTheQuickstartLoadsWithASecretOfItsOwn(t *testing.T) {
+	_, err := configs.Load(write(t, "quickstart.yaml", string(configs.Quickstart)), noEnv)
+	var problems *configs.Problems
+	if !errors.As(err, &problems) || len(problems.List) != 1 || problems.List[0].Key != "radius.clients[0].secret" {
+		t.Errorf("as shipped: %v", err)
+	}
+	own := strings.ReplaceAll(string(configs.Quickstart), "change-me-to-16-random-octets", "kGk3BvTq6gQy2mWd")
+	if c := load(t, own); c.Radius.Clients[0].Login != "code" {
 		t.Errorf("%+v", c.Radius)
+	}
+}
+
+// Whoever installs as root gives the service's group its files to read: root:otpgate 0640.
+func TestTheGroupMayReadSecrets(t *testing.T) {
+	path := write(t, "otpgate.yaml", strings.ReplaceAll(small, "secret: long-enough-1", "secret_file: vpn.secret")+
+		"store: {redis: {addresses: ['127.0.0.1:1'], password: inline}}\n")
+	secret := filepath.Join(filepath.Dir(path), "vpn.secret")
+	if err := os.WriteFile(secret, []byte("from the file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, refused := range map[os.FileMode]bool{
+		0o600: false, 0o400: false, 0o640: false, 0o440: false,
+		0o660: true, 0o620: true, 0o644: true, 0o604: true, 0o602: true, 0o601: true,
+	} {
+		for _, name := range []string{path, secret} {
+			for _, restore := range []string{path, secret} {
+				if err := os.Chmod(restore, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(name, mode); err != nil {
+				t.Fatal(err)
+			}
+			_, err := configs.Load(path, noEnv)
+			if (err != nil) != refused || refused && !strings.Contains(err.Error(), "others can read or change "+filepath.Base(name)) {
+				t.Errorf("%s %04o: %v", filepath.Base(name), mode, err)
+			}
+		}
+	}
+}
+
+// Without a secret in it, a configuration may be read by everybody.
+func TestAConfigurationWithoutSecretsMayBeOpen(t *testing.T) {
+	path := write(t, "otpgate.yaml", strings.ReplaceAll(small, "long-enough-1", `"${SECRET}"`))
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := configs.Load(path, func(string) (string, bool) { return "long-enough-1", true }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNamesOfEntriesAreToldFromOtherText(t *testing.T) {
+	for base, good := range map[string]bool{
+		"dc=corp,dc=example": true, "DC=corp, DC=example": true, "o=Acme\\, Inc.,c=PT": true, "2.5.4.10=x": true,
+		"ou=a+cn=b,dc=c": true, "ou=M\\C3\\BCnchen,dc=x": true, "ou=小 組,dc=x": true, "ou=x\\ ,dc=y": true, "cn=a=b": true,
+		"corp.example": false, "dc=corp,": false, "dc=corp,,dc=x": false, "dc:corp": false, "=x": false, "d c=x": false,
+		"ou=a;dc=b": false, "ou=<a>": false, "ou=a\\": false, "ou=a\\zz": false, "-dc=x": false,
+	} {
+		_, err := configs.Load(write(t, "otpgate.yaml", strings.Replace(small, `"dc=corp"`, "'"+base+"'", 1)), noEnv)
+		if (err == nil) != good {
+			t.Errorf("%s: %v", base, err)
+		}
+	}
+}
+
+// What is known of a file with problems is there for those who look for more of them.
+func TestAFileWithProblemsCanBeReadOn(t *testing.T) {
+	c, problems := configs.Read(write(t, "otpgate.yaml", small+"otp: {digits: 9}\n"), noEnv)
+	if len(problems.List) != 1 || len(c.Directories) != 1 {
+		t.Fatalf("%+v, %v", c, problems)
+	}
+	problems.Add(c.Problem("directories[0].base_dn", "it is elsewhere", "here"))
+	if got := problems.List[0]; got.Line != 3 || got.Column != 51 || got.Key != "directories[0].base_dn" || got.Hint != "here" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// An operator's command must not go to the node of another folder.
+func TestTheFolderOfTheNodeIsNotGuessed(t *testing.T) {
+	for text, want := range map[string]string{
+		"{}":                            "/var/lib/otpgate",
+		"data_dir: /srv/x\notp: [1]":    "/srv/x",
+		"data_dir: /srv/x\notp: 1\notp:": "/srv/x",
+		"data_dir: [x]":                 "",
+		"data_dir: ''":                  "",
+		"data_dir:":                     "",
+		"data_dir: a\ndata_dir: b":      "",
+		"[x]":                           "",
+	} {
+		dir, err := configs.DataDir(write(t, "otpgate.yaml", text))
+		if dir != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", text, dir, err)
+		}
 	}
 }
 
@@ -157,10 +315,14 @@ func TestSecretsPrintAsNothing(t *testing.T) {
 	}
 	for _, s := range []string{
 		logged.String(), string(asJSON), string(asYAML), fmt.Sprint(c.Radius), fmt.Sprintf("%+v", c.Radius), fmt.Sprintf("%#v", c.Radius),
-		fmt.Sprintf("%s %q %x", c.Radius.Clients[0].Secret, c.Radius.Clients[0].Secret, c.Radius.Clients[0].Secret),
 	} {
-		if strings.Contains(s, "long-enough") || strings.Contains(s, fmt.Sprintf("%x", "long-enough-1")) {
+		if strings.Contains(s, "long-enough") {
 			t.Errorf("a secret is printed: %s", s)
+		}
+	}
+	for _, verb := range []string{"%s", "%v", "%+v", "%#v", "%q", "%x", "% X", "%d", "%c", "%t", "%U", "%08b", "%20s"} {
+		if s := fmt.Sprintf(verb, c.Radius.Clients[0].Secret); s != "[redacted]" {
+			t.Errorf("%s: %s", verb, s)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -28,18 +27,19 @@ type Directory struct {
 func fold(realm string) string { return strings.ToLower(realm) }
 
 func readDirectory(o *object) Directory {
+	urls := o.items("urls")
 	d := Directory{
 		Name:              o.required("name", "a word for logs and for clients' directories, such as corp"),
-		Realms:            o.texts("realms"),
-		URLs:              o.texts("urls"),
+		Realms:            o.realms("realms"),
+		URLs:              values(urls),
 		StartTLS:          o.yes("start_tls", false),
 		InsecurePlaintext: o.yes("insecure_plaintext", false),
-		CAFile:            o.existing("ca_file"),
+		CAFile:            o.authorities("ca_file"),
 		BindDN:            o.text("bind_dn", ""),
 		BindPassword:      o.secret("bind_password"),
 		BaseDN:            o.text("base_dn", ""),
-		LoginAttributes:   o.texts("login_attributes", "uid"),
-		MailAttributes:    o.texts("mail_attributes", "mail"),
+		LoginAttributes:   o.attributes("login_attributes", "uid"),
+		MailAttributes:    o.attributes("mail_attributes", "mail"),
 		LDIFFile:          o.existing("ldif_file"),
 	}
 	cache := o.section("cache")
@@ -49,15 +49,13 @@ func readDirectory(o *object) Directory {
 		cache.bad("stale", "stale is how long an account is trusted while the directory is gone", "it is shorter than fresh (%s)", short(d.Fresh))
 	}
 	cache.done()
-	for _, name := range []string{"login_attributes", "mail_attributes"} {
-		if o.has(name) && len(o.texts(name)) == 0 {
-			o.bad(name, "name one at least, or leave the key out", "it is empty")
-		}
+	if d.BaseDN != "" && !distinguished(d.BaseDN) {
+		o.bad("base_dn", "such as dc=corp,dc=example (RFC 4514)", "%q is not a distinguished name", d.BaseDN)
 	}
-	if d.LDIFFile != "" {
+	if o.has("ldif_file") {
 		d.checkFile(o)
 	} else {
-		d.checkServers(o)
+		d.checkServers(o, urls)
 	}
 	o.done()
 	return d
@@ -72,12 +70,12 @@ func (d Directory) checkFile(o *object) {
 	}
 }
 
-func (d Directory) checkServers(o *object) {
-	if len(d.URLs) == 0 {
-		o.bad("urls", "such as [ldaps://dc1.corp.example], or ldif_file for a directory from a file", "it is missing")
+func (d Directory) checkServers(o *object, urls []item) {
+	if len(urls) == 0 && o.sound("urls") {
+		o.lacks("urls", "such as [ldaps://dc1.corp.example], or ldif_file for a directory from a file")
 	}
-	if d.BaseDN == "" {
-		o.bad("base_dn", "what everything is below, such as dc=corp,dc=example", "it is missing")
+	if d.BaseDN == "" && o.sound("base_dn") {
+		o.lacks("base_dn", "what everything is below, such as dc=corp,dc=example")
 	}
 	switch {
 	case d.BindDN != "" && !o.has("bind_password") && !o.has("bind_password_file"):
@@ -85,18 +83,19 @@ func (d Directory) checkServers(o *object) {
 	case d.BindDN == "" && (o.has("bind_password") || o.has("bind_password_file")):
 		o.bad("bind_password", "say whose password it is", "there is no bind_dn")
 	}
-	for _, raw := range d.URLs {
-		d.checkURL(o, raw)
+	for _, u := range urls {
+		d.checkURL(o, u)
 	}
 }
 
-func (d Directory) checkURL(o *object, raw string) {
+func (d Directory) checkURL(o *object, it item) {
+	raw := it.text
 	u, err := url.Parse(raw)
 	if err == nil && u.User != nil {
 		raw = "…@" + u.Host // whoever wrote a password into it need not see it in a log
 	}
 	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		o.bad("urls", "such as ldaps://dc1.corp.example or ldap://dc1.corp.example:389; base_dn is a key of its own", "%q is not the URL of a server", raw)
+		it.bad("such as ldaps://dc1.corp.example or ldap://dc1.corp.example:389; base_dn is a key of its own", "%q is not the URL of a server", raw)
 		return
 	}
 	switch u.Scheme {
@@ -106,11 +105,11 @@ func (d Directory) checkURL(o *object, raw string) {
 		}
 	case "ldap":
 		if !d.StartTLS && !d.InsecurePlaintext && !loopback(u.Hostname()) {
-			o.bad("urls", "use ldaps://, or start_tls: true; insecure_plaintext: true if this network may read passwords",
+			it.bad("use ldaps://, or start_tls: true; insecure_plaintext: true if this network may read passwords",
 				"passwords would travel to %s in clear text", u.Hostname())
 		}
 	default:
-		o.bad("urls", "ldaps:// or ldap://", "%q is not a scheme of directories", u.Scheme)
+		it.bad("ldaps:// or ldap://", "%q is not a scheme of directories", u.Scheme)
 	}
 }
 
@@ -120,5 +119,5 @@ func loopback(host string) bool {
 		return true
 	}
 	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && net.IP(a.AsSlice()).IsLoopback()
+	return err == nil && a.Unmap().IsLoopback()
 }

@@ -10,6 +10,8 @@
 //   - Every key has a working default, except names, addresses and secrets, which nobody can guess.
 //   - A key that this version cannot honour does not exist: it is unknown, and says so.
 //   - Secrets print as [redacted], whatever prints them.
+//   - What a file names is read with it: authorities, certificates, keys. LDIF files are read by whoever
+//     knows what they mean; see [Read].
 //
 // Each section is a plain function that asks a reader for its keys, so that the order of the
 // problems is the order of the file, and adding a key is one line.
@@ -18,5 +20,7 @@
 //   - YAML anchors, aliases, tags and merge keys are refused: they hide what applies where, and can
 //     make a small file very large.
 //   - An ldap:// URL without start_tls to another machine is refused, because passwords would
-//     travel in clear text; insecure_plaintext: true says that this is wanted.
+//     travel in clear text; insecure_plaintext: true says that this is wanted. Enrollment without a
+//     certificate needs a proxy that is named, or on this machine: codes and seeds go through it.
+//   - A secret's group may read it, because files that root installs for a service are root:otpgate 0640.
 package configs

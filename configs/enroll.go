@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net"
 	"net/mail"
 	"net/netip"
 	"net/url"
@@ -31,25 +32,31 @@ type Mail struct {
 
 func readEnroll(o *object) *Enroll {
 	e := &Enroll{
-		Listen:          o.text("listen", ":8443"),
-		CertificateFile: o.existing("certificate_file"),
-		KeyFile:         o.private("key_file"),
-		TrustedProxies:  o.networks("trusted_proxies"),
-		PublicURL:       strings.TrimRight(o.required("public_url", "the address that people open: https://otp.example.org"), "/"),
-		CodeLifetime:    o.duration("code_lifetime", time.Hour, 5*time.Minute, aDay),
-		Policy:          o.choice("policy", "first_device", "anyone", "invited"),
+		Listen:         o.address("listen", ":8443"),
+		TrustedProxies: o.networks("trusted_proxies", o.items("trusted_proxies")),
+		PublicURL:      o.required("public_url", "the address that people open: https://otp.example.org"),
+		CodeLifetime:   o.duration("code_lifetime", time.Hour, 5*time.Minute, aDay),
+		Policy:         o.choice("policy", "first_device", "anyone", "invited"),
 	}
-	o.address("listen", e.Listen)
-	switch {
-	case e.CertificateFile != "" && e.KeyFile == "":
-		o.bad("certificate_file", "give key_file too", "it has no key")
-	case e.KeyFile != "" && e.CertificateFile == "":
-		o.bad("key_file", "give certificate_file too", "it has no certificate")
-	}
+	e.CertificateFile, e.KeyFile = o.identity("certificate_file", "key_file")
+	e.checkEncryption(o)
 	e.checkURL(o)
+	e.PublicURL = strings.TrimRight(e.PublicURL, "/")
 	e.Mail = readMail(o.section("mail"))
 	o.done()
 	return e
+}
+
+// checkEncryption refuses codes and seeds in clear text: without a certificate somebody else must do
+// TLS, on this machine or as a proxy that is named. Its name is needed in any case, or everybody
+// behind it is one source to the rate limits.
+func (e *Enroll) checkEncryption(o *object) {
+	host, _, err := net.SplitHostPort(e.Listen)
+	if o.has("certificate_file") || o.has("key_file") || len(e.TrustedProxies) > 0 || err != nil || loopback(host) {
+		return
+	}
+	o.bad("listen", `give certificate_file and key_file; behind a TLS proxy, name it in trusted_proxies, or listen on "127.0.0.1:8443" for one on this machine`,
+		"codes and seeds would travel to %q in clear text", e.Listen)
 }
 
 func (e *Enroll) checkURL(o *object) {
@@ -58,7 +65,7 @@ func (e *Enroll) checkURL(o *object) {
 	}
 	u, err := url.Parse(e.PublicURL)
 	switch {
-	case err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+	case err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		o.bad("public_url", "such as https://otp.example.org, without a path", "%q is not the address of a site", e.PublicURL)
 	case u.Scheme == "https":
 	case u.Scheme == "http" && loopback(u.Hostname()):
@@ -73,7 +80,7 @@ func readMail(o *object) Mail {
 		SMTP:     o.required("smtp", "the server that takes mails: smtp://mail.example.org:587"),
 		Username: o.text("username", ""),
 		Password: o.secret("password"),
-		CAFile:   o.existing("ca_file"),
+		CAFile:   o.authorities("ca_file"),
 	}
 	if m.From != "" {
 		if _, err := mail.ParseAddress(m.From); err != nil {

@@ -8,11 +8,12 @@ import (
 
 // A Problem is one thing that is wrong in a configuration file.
 type Problem struct {
-	File         string
-	Line, Column int    // from 1; 0: the file as a whole
-	Key          string // such as radius.clients[0].secret; may be empty
-	Message      string // what is wrong
-	Hint         string // what would be right
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"` // from 1; 0: the file as a whole
+	Column  int    `json:"column,omitempty"`
+	Key     string `json:"key,omitempty"`  // such as radius.clients[0].secret
+	Message string `json:"message"`        // what is wrong
+	Hint    string `json:"hint,omitempty"` // what would be right
 }
 
 // String is the problem as people read it: one line, and one for the hint.
@@ -43,6 +44,12 @@ func (p *Problems) Error() string {
 		lines[i] = problem.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Add puts more problems among them.
+func (p *Problems) Add(more ...Problem) {
+	p.List = append(p.List, more...)
+	p.sort()
 }
 
 func (p *Problems) sort() {

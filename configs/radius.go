@@ -30,10 +30,7 @@ type Client struct {
 const minRadiusSecret = 8
 
 func readRadius(o *object) Radius {
-	r := Radius{Listen: o.texts("listen", ":1812")}
-	for _, s := range r.Listen {
-		o.address("listen", s)
-	}
+	r := Radius{Listen: o.addresses("listen", ":1812")}
 	r.RejectDelay = o.duration("reject_delay", time.Second, 0, 5*time.Second)
 	o.each("clients", func(c *object) { r.Clients = append(r.Clients, readClient(c)) })
 	o.done()
@@ -43,10 +40,7 @@ func readRadius(o *object) Radius {
 func readClient(o *object) Client {
 	c := Client{
 		Name:     o.required("name", "a word for logs and metrics, such as vpn"),
-		Networks: o.networks("networks"),
-	}
-	if len(c.Networks) == 0 && !o.has("networks") {
-		o.bad("networks", "where its packets come from: [10.1.0.0/24]", "it is missing")
+		Networks: o.networks("networks", o.some("networks", "where its packets come from: [10.1.0.0/24]")),
 	}
 	c.Secret = o.secret("secret")
 	switch n := len(c.Secret); {
@@ -87,15 +81,17 @@ func (c *Config) relateClients(r *reader, directories map[string]bool) {
 			r.problem(r.at(where), where, "whoever knows one of two gateways must not be able to play the other", "client %q has the same secret", other)
 		}
 		secrets[client.Secret] = client.Name
-		for _, n := range client.Networks {
+		for j, n := range client.Networks {
 			if other, taken := networks[n]; taken {
-				r.problem(r.at(key+".networks"), key+".networks", "each network belongs to one client; a longer one wins over a shorter one", "%s belongs to client %q already", n, other)
+				item := fmt.Sprintf("%s.networks[%d]", key, j)
+				r.problem(r.at(item), item, "each network belongs to one client; a longer one wins over a shorter one", "%s belongs to client %q already", n, other)
 			}
 			networks[n] = client.Name
 		}
-		for _, d := range client.Directories {
+		for j, d := range client.Directories {
 			if !directories[d] {
-				r.problem(r.at(key+".directories"), key+".directories", known(c.Directories), "there is no directory %q", d)
+				item := fmt.Sprintf("%s.directories[%d]", key, j)
+				r.problem(r.at(item), item, known(c.Directories), "there is no directory %q", d)
 			}
 		}
 	}

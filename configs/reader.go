@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,6 +20,8 @@ type reader struct {
 	file      string
 	dir       string
 	lookupEnv func(string) (string, bool)
+	mode      os.FileMode // of the file
+	exposed   bool        // that others can read the secrets in it was said
 	problems  Problems
 	where     map[string]position // of every key that was read
 }
@@ -44,9 +45,10 @@ func (r *reader) problem(at position, key, hint, form string, args ...any) {
 
 // parse reads the file's syntax and returns its top; nil after a problem.
 func (r *reader) parse(path string) *object {
-	data, err := readBounded(path, maxFile)
+	data, mode, err := readBounded(path, maxFile)
+	r.mode = mode
 	if err != nil {
-		r.problem(position{}, "", "", "%v", withoutPath(err))
+		r.problem(position{}, "", "name the configuration with --config; otpgate example prints one to start from", "%v", withoutPath(err))
 		return nil
 	}
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // object tells about those
@@ -67,41 +69,10 @@ func (r *reader) parse(path string) *object {
 		return nil
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		r.problem(position{1, 1}, "", "start from otpgate.example.yaml", "the file is empty")
+		r.problem(position{1, 1}, "", "start from what otpgate example prints", "the file is empty")
 		return nil
 	}
 	return r.object("", file.Docs[0].Body)
-}
-
-// readBounded reads a file that must not be larger than limit.
-func readBounded(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a file")
-	case info.Size() > limit:
-		return nil, fmt.Errorf("it is larger than %d octets", limit)
-	}
-	return os.ReadFile(path)
-}
-
-// withoutPath is what an error of a file system call says beside the path.
-func withoutPath(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
-// path is a path of the file, which is relative to the file itself.
-func (r *reader) path(p string) string {
-	if p == "" || filepath.IsAbs(p) {
-		return p
-	}
-	return filepath.Join(r.dir, p)
 }
 
 // object is a mapping whose keys are being asked for.
@@ -184,6 +155,12 @@ func (o *object) bad(name, hint, form string, args ...any) {
 	o.r.problem(at, o.path(name), hint, form, args...)
 }
 
+// sound reports whether nothing is known to be wrong with a key.
+func (o *object) sound(name string) bool {
+	key := o.path(name)
+	return !slices.ContainsFunc(o.r.problems.List, func(p Problem) bool { return p.Key == key })
+}
+
 // take returns the value of a key and marks the key as known; nil when it is not there.
 func (o *object) take(name string) ast.Node {
 	o.known = append(o.known, name)
@@ -234,7 +211,7 @@ func (o *object) done() {
 		if slices.Contains(o.known, name) {
 			continue
 		}
-		hint := "known keys here: " + strings.Join(slices.Sorted(slices.Values(o.known)), ", ")
+		hint := "known keys here: " + strings.Join(slices.Compact(slices.Sorted(slices.Values(o.known))), ", ")
 		if near := nearest(name, o.known); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}

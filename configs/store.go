@@ -31,32 +31,30 @@ func readStore(o *object) Store {
 	if !o.has("redis") {
 		return Store{}
 	}
+	addresses := section.some("addresses", `one: ["redis-1:6379"]; several: a cluster; with master_name: its sentinels`)
 	r := &Redis{
-		Addresses:  section.texts("addresses"),
+		Addresses:  values(addresses),
 		MasterName: section.text("master_name", ""),
 		Username:   section.text("username", ""),
 		Password:   section.secret("password"),
-		KeyPrefix:  section.text("key_prefix", "otpgate:"),
+		KeyPrefix:  section.filled("key_prefix", "otpgate:", "what the names of all keys begin with, or leave the key out"),
 
 		InsecurePlaintext: section.yes("insecure_plaintext", false),
 	}
-	if len(r.Addresses) == 0 {
-		section.bad("addresses", `one: ["redis-1:6379"]; several: a cluster; with master_name: its sentinels`, "it is missing")
-	}
-	for _, a := range r.Addresses {
-		section.peer("addresses", a)
+	for _, a := range addresses {
+		a.peer()
 	}
 	if r.Username != "" && r.Password == "" {
 		section.bad("username", "give password_file too", "it has no password")
 	}
 	if tls := section.section("tls"); section.has("tls") {
-		r.TLS = &RedisTLS{CAFile: tls.existing("ca_file")}
+		r.TLS = &RedisTLS{CAFile: tls.authorities("ca_file")}
 		tls.done()
 	}
-	for _, a := range r.Addresses {
-		host, _, err := net.SplitHostPort(a)
+	for _, a := range addresses {
+		host, _, err := net.SplitHostPort(a.text)
 		if err == nil && r.TLS == nil && !r.InsecurePlaintext && !loopback(host) {
-			section.bad("addresses", "give tls: {} or tls: {ca_file: …}; insecure_plaintext: true if nobody else is on this network",
+			a.bad("give tls: {} or tls: {ca_file: …}; insecure_plaintext: true if nobody else is on this network",
 				"claims would travel to %s in clear text", host)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,30 +45,93 @@ func (o *object) text(name, otherwise string) string {
 func (o *object) required(name, hint string) string {
 	s := strings.TrimSpace(o.text(name, ""))
 	if s == "" {
-		o.bad(name, hint, "it is missing")
+		o.lacks(name, hint)
+	}
+	return s
+}
+
+// filled is text that must not be empty when the key is there, or otherwise.
+func (o *object) filled(name, otherwise, hint string) string {
+	s := strings.TrimSpace(o.text(name, otherwise))
+	if s == "" {
+		o.bad(name, hint, "it is empty")
+		return otherwise
 	}
 	return s
 }
 
 // texts returns a list of texts, or otherwise.
 func (o *object) texts(name string, otherwise ...string) []string {
+	return values(o.items(name, otherwise...))
+}
+
+// item is one text of a list, with its own place.
+type item struct {
+	r    *reader
+	key  string // such as radius.listen[0]
+	at   position
+	text string
+}
+
+// items returns a list of texts with their places, or otherwise.
+func (o *object) items(name string, otherwise ...string) []item {
 	v := o.take(name)
-	if v == nil {
-		return otherwise
-	}
 	list, ok := v.(*ast.SequenceNode)
 	if !ok {
-		o.bad(name, "write a list: [one, two]", "%s where a list is expected", describe(v))
-		return otherwise
-	}
-	out := make([]string, 0, len(list.Values))
-	for i, item := range list.Values {
-		s, ok := scalar(item)
-		if !ok || strings.TrimSpace(s) == "" {
-			o.r.problem(positionOf(item), fmt.Sprintf("%s[%d]", o.path(name), i), "", "%s where text is expected", describe(item))
-			continue
+		if v != nil {
+			o.bad(name, "write a list: [one, two]", "%s where a list is expected", describe(v))
 		}
-		out = append(out, strings.TrimSpace(s))
+		out := make([]item, len(otherwise))
+		for i, s := range otherwise {
+			out[i] = item{o.r, o.path(name), o.position(name), s}
+		}
+		return out
+	}
+	out := make([]item, 0, len(list.Values))
+	for i, n := range list.Values {
+		s, ok := scalar(n)
+		it := item{o.r, fmt.Sprintf("%s[%d]", o.path(name), i), positionOf(n), strings.TrimSpace(s)}
+		switch {
+		case !ok:
+			it.bad("", "%s where text is expected", describe(n))
+		case it.text == "":
+			it.bad("", "it is empty")
+		default:
+			o.r.where[fmt.Sprintf("%s[%d]", o.path(name), len(out))] = it.at
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// some is items with one at least: an empty list is a problem, and so is none without otherwise.
+func (o *object) some(name, hint string, otherwise ...string) []item {
+	had := len(o.r.problems.List)
+	list := o.items(name, otherwise...)
+	if len(list) == 0 && len(o.r.problems.List) == had {
+		o.lacks(name, hint)
+	}
+	return list
+}
+
+// lacks reports a key without which there is nothing to do.
+func (o *object) lacks(name, hint string) {
+	if o.has(name) {
+		o.bad(name, hint, "it is empty")
+		return
+	}
+	o.bad(name, hint, "it is missing")
+}
+
+func (i item) bad(hint, form string, args ...any) { i.r.problem(i.at, i.key, hint, form, args...) }
+
+func values(list []item) []string {
+	if list == nil {
+		return nil
+	}
+	out := make([]string, len(list))
+	for i, it := range list {
+		out[i] = it.text
 	}
 	return out
 }
@@ -170,8 +232,30 @@ func (o *object) size(name string, otherwise, least, most int64) int64 {
 	return n * factor
 }
 
-// address checks "host:port"; the host may be empty, for all addresses.
-func (o *object) address(name, s string) string {
+// address returns "host:port", to listen on.
+func (o *object) address(name, otherwise string) string {
+	s := o.text(name, otherwise)
+	if !listenable(s) {
+		o.bad(name, listenHint, "%q is not an address to listen on", s)
+	}
+	return s
+}
+
+// addresses returns a list of them, with one at least.
+func (o *object) addresses(name, otherwise string) []string {
+	list := o.some(name, listenHint, otherwise)
+	for _, it := range list {
+		if !listenable(it.text) {
+			it.bad(listenHint, "%q is not an address to listen on", it.text)
+		}
+	}
+	return values(list)
+}
+
+const listenHint = `":1812" for all addresses, "192.0.2.1:1812" or "[2001:db8::1]:1812" for one`
+
+// listenable checks "host:port"; the host may be empty, for all addresses.
+func listenable(s string) bool {
 	host, port, err := net.SplitHostPort(s)
 	if err == nil {
 		var n int
@@ -183,117 +267,36 @@ func (o *object) address(name, s string) string {
 	if err == nil && host != "" && host != "localhost" {
 		_, err = netip.ParseAddr(host)
 	}
-	if err != nil {
-		o.bad(name, `":1812" for all addresses, "192.0.2.1:1812" or "[2001:db8::1]:1812" for one`, "%q is not an address to listen on", s)
-	}
-	return s
+	return err == nil
 }
 
-// networks returns a list of networks in CIDR form.
-func (o *object) networks(name string) []netip.Prefix {
+// networks returns the networks of a list, in CIDR form.
+func (o *object) networks(name string, list []item) []netip.Prefix {
 	var out []netip.Prefix
-	for i, s := range o.texts(name) {
-		key := fmt.Sprintf("%s[%d]", o.path(name), i)
-		p, err := netip.ParsePrefix(s)
-		if a, addrErr := netip.ParseAddr(s); addrErr == nil {
-			o.r.problem(o.position(name), key, fmt.Sprintf("for one address: %s/%d", a, a.BitLen()), "%q has no length", s)
+	for _, it := range list {
+		p, err := netip.ParsePrefix(it.text)
+		if a, addrErr := netip.ParseAddr(it.text); addrErr == nil {
+			it.bad(fmt.Sprintf("for one address: %s/%d", a, a.BitLen()), "%q has no length", it.text)
 			continue
 		}
 		if err != nil {
-			o.r.problem(o.position(name), key, "such as 10.1.0.0/24 or 2001:db8:1::/64", "%q is not a network", s)
+			it.bad("such as 10.1.0.0/24 or 2001:db8:1::/64", "%q is not a network", it.text)
 			continue
 		}
 		if p != p.Masked() {
-			o.r.problem(o.position(name), key, fmt.Sprintf("write %s, or a longer length", p.Masked()), "%q has bits behind its length", s)
+			it.bad(fmt.Sprintf("write %s, or a longer length", p.Masked()), "%q has bits behind its length", it.text)
 			continue
 		}
+		o.r.where[fmt.Sprintf("%s[%d]", o.path(name), len(out))] = it.at
 		out = append(out, p)
 	}
 	return out
 }
 
-// existing returns the path of a file that must be there; "" when the key is not.
-func (o *object) existing(name string) string {
-	s := o.text(name, "")
-	if s == "" {
-		return ""
-	}
-	path := o.r.path(s)
-	if info, err := os.Stat(path); err != nil {
-		o.bad(name, "paths are relative to the configuration file", "%s: %v", s, withoutPath(err))
-	} else if info.IsDir() {
-		o.bad(name, "", "%s is a folder", s)
-	}
-	return path
-}
-
-// private is existing for a file that only its owner may read.
-func (o *object) private(name string) string {
-	path := o.existing(name)
-	if path == "" {
-		return ""
-	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
-		o.bad(name, "chmod 600 "+o.text(name, ""), "others can read %s (mode %04o)", o.text(name, ""), info.Mode().Perm())
-	}
-	return path
-}
-
-const maxSecret = 64 << 10
-
-// secret returns a secret that is written in the file, in the environment, or in a file of its
-// own; "" when it is nowhere.
-func (o *object) secret(name string) Secret {
-	fromFile := name + "_file"
-	if o.has(name) && o.has(fromFile) {
-		o.take(name)
-		o.take(fromFile)
-		o.bad(fromFile, "keep one of the two", "%s is there as well", name)
-		return ""
-	}
-	if o.has(fromFile) {
-		o.take(name)
-		return o.secretFile(fromFile)
-	}
-	o.take(fromFile)
-	s := o.text(name, "")
-	if o.has(name) && s == "" {
-		o.bad(name, "", "it is empty")
-	}
-	if !strings.HasPrefix(s, "${") || !strings.HasSuffix(s, "}") {
-		return Secret(s)
-	}
-	variable := s[2 : len(s)-1]
-	v, ok := o.r.lookupEnv(variable)
-	if !ok || v == "" {
-		o.bad(name, "set it where the service is started", "the environment variable %s is not set", variable)
-	}
-	return Secret(v)
-}
-
-func (o *object) secretFile(name string) Secret {
-	path := o.private(name)
-	if path == "" {
-		return ""
-	}
-	data, err := readBounded(path, maxSecret)
-	if err != nil {
-		if !os.IsNotExist(err) {
-			o.bad(name, "", "%s: %v", o.text(name, ""), withoutPath(err))
-		}
-		return ""
-	}
-	s := strings.TrimRight(string(data), "\r\n")
-	if s == "" {
-		o.bad(name, "", "%s is empty", o.text(name, ""))
-	}
-	return Secret(s)
-}
-
 // peer checks "host:port" of a server to ask.
-func (o *object) peer(name, s string) {
-	host, port, err := net.SplitHostPort(s)
+func (i item) peer() {
+	host, port, err := net.SplitHostPort(i.text)
 	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || host == "" || n < 1 || n > 65535 {
-		o.bad(name, "such as redis-1:6379", "%q is not host:port", s)
+		i.bad("such as redis-1:6379", "%q is not host:port", i.text)
 	}
 }

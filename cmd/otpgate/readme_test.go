@@ -85,7 +85,7 @@ func TestReadme(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"slapd": cmdSlapd, "smtp": cmdSMTP, "ports": cmdPorts, "node": cmdNode, "ready": cmdReady,
-			"await": cmdAwait, "capture": cmdCapture, "code": cmdCode,
+			"await": cmdAwait, "capture": cmdCapture, "code": cmdCode, "exits": cmdExits,
 			"type": cmdType, "block": cmdBlock, "instead": cmdInstead,
 		},
 	})

@@ -17,8 +17,7 @@ type Log struct {
 }
 
 func readMetrics(o *object) Metrics {
-	m := Metrics{Listen: o.text("listen", "127.0.0.1:9812")}
-	o.address("listen", m.Listen)
+	m := Metrics{Listen: o.address("listen", "127.0.0.1:9812")}
 	o.done()
 	return m
 }

@@ -1,0 +1,110 @@
+package configs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// readBounded reads a file that must not be larger than limit, and tells who may do so.
+func readBounded(path string, limit int64) ([]byte, os.FileMode, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case !info.Mode().IsRegular():
+		return nil, 0, errors.New("it is not a file")
+	case info.Size() > limit:
+		return nil, 0, fmt.Errorf("it is larger than %d octets", limit)
+	}
+	data, err := os.ReadFile(path)
+	return data, info.Mode(), err
+}
+
+// withoutPath is what an error of a file system call says beside the path.
+func withoutPath(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// path is a path of the file, which is relative to the file itself.
+func (r *reader) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(r.dir, p)
+}
+
+// existing returns the path of a file that must be there; "" when the key is not.
+func (o *object) existing(name string) string {
+	s := o.text(name, "")
+	if s == "" {
+		if o.has(name) && o.sound(name) {
+			o.bad(name, "name a file, or leave the key out", "it is empty")
+		}
+		return ""
+	}
+	path := o.r.path(s)
+	if info, err := os.Stat(path); err != nil {
+		o.bad(name, "paths are relative to the configuration file", "%s: %v", s, withoutPath(err))
+	} else if info.IsDir() {
+		o.bad(name, "", "%s is a folder", s)
+	}
+	return path
+}
+
+// authorities is existing for a file with certificates that vouch for others.
+func (o *object) authorities(name string) string {
+	path := o.existing(name)
+	if path == "" || !o.sound(name) {
+		return path
+	}
+	const form = "certificates in PEM: -----BEGIN CERTIFICATE-----"
+	data, _, err := readBounded(path, maxFile)
+	if err != nil {
+		o.bad(name, form, "%s: %v", o.text(name, ""), withoutPath(err))
+	} else if !x509.NewCertPool().AppendCertsFromPEM(data) {
+		o.bad(name, form, "%s holds no certificate", o.text(name, ""))
+	}
+	return path
+}
+
+// identity returns the paths of a certificate and of its key, which belong together; both "" when
+// neither key is there.
+func (o *object) identity(certificate, key string) (certificateFile, keyFile string) {
+	certificateFile, keyFile = o.existing(certificate), o.private(key)
+	switch {
+	case !o.sound(certificate) || !o.sound(key):
+	case certificateFile != "" && keyFile == "":
+		o.bad(certificate, "give "+key+" too", "it has no key")
+	case keyFile != "" && certificateFile == "":
+		o.bad(key, "give "+certificate+" too", "it has no certificate")
+	case keyFile != "":
+		if _, err := tls.LoadX509KeyPair(certificateFile, keyFile); err != nil {
+			o.bad(certificate, "a certificate and its key, both in PEM", "%s and %s: %v", o.text(certificate, ""), o.text(key, ""), withoutPath(err))
+		}
+	}
+	return certificateFile, keyFile
+}
+
+// private is existing for a file that nobody reads but its owner and group, as in root:otpgate 0640.
+func (o *object) private(name string) string {
+	path := o.existing(name)
+	if path == "" {
+		return ""
+	}
+	if info, err := os.Stat(path); err == nil && exposed(info.Mode()) {
+		o.bad(name, "chmod 600 "+o.text(name, ""), "others can read or change %s (mode %04o)", o.text(name, ""), info.Mode().Perm())
+	}
+	return path
+}
+
+// exposed reports whether more than owner and group can read a file, or more than its owner can
+// change it.
+func exposed(m os.FileMode) bool { return m.Perm()&0o027 != 0 }
