@@ -33,7 +33,7 @@ func (r *record) apply(c *otp.Claim) (receipt otp.Receipt, changed bool) {
 		return otp.Receipt{Answer: otp.Stale}, false
 	}
 	f := r.failures(c.Place)
-	if now < f.until {
+	if f.waiting(now) {
 		return otp.Receipt{Answer: otp.Throttled, Failures: f.count, Until: fromMillis(f.until)}, false
 	}
 	if c.Kind == otp.WrongCode {
@@ -144,6 +144,13 @@ func (r *record) lastClaimBy(d *device, t otp.Token, now int64) bool {
 	return false
 }
 
+// waiting reports whether the place has to wait. A wait that begins more than ClaimLifetime from now
+// was made by a clock that was ahead, and is over: nobody waits a year because a node was a year ahead
+// for a minute. Clocks that differ by less are those of nodes, and end no wait.
+func (f *failures) waiting(now int64) bool {
+	return now < f.until && f.last-now <= otp.ClaimLifetime.Milliseconds()
+}
+
 // count1 counts a wrong code, unless the place remembers it.
 func (f *failures) count1(c *otp.Claim, now int64) (otp.Receipt, bool) {
 	if c.Forget > 0 && f.count > 0 && now-f.last > c.Forget.Milliseconds() {
@@ -165,7 +172,7 @@ func (f *failures) count1(c *otp.Claim, now int64) (otp.Receipt, bool) {
 
 func (f *failures) counted(now int64) otp.Receipt {
 	receipt := otp.Receipt{Answer: otp.Counted, Failures: f.count}
-	if f.until > now {
+	if f.waiting(now) {
 		receipt.Until = fromMillis(f.until)
 	}
 	return receipt

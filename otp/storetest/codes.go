@@ -65,6 +65,15 @@ func runCodes(t *testing.T, open Open) {
 				x.Fatalf("wrong codes made %+v", s)
 			}
 		}},
+		{"a wait that a clock made which was ahead is over when the clock is right", testClockAhead},
+		{"a clock that goes back by ClaimLifetime ends no wait", func(x *exam) {
+			x.throttle(1)
+			until := start.Add(time.Minute)
+			x.wantReceipt(x.use(100, 1, 1, -otp.ClaimLifetime), otp.Throttled, 1, until)
+			x.wantReceipt(x.wrongCode(5, 1, -otp.ClaimLifetime), otp.Throttled, 1, until)
+			x.want(x.use(100, 1, 1, -otp.ClaimLifetime-time.Millisecond), otp.Claimed)
+		}},
+		{"nodes whose clocks differ give no more tries than one", testClocksDiffer},
 		{"many wrong codes", func(x *exam) {
 			for n := 1; n <= 300; n++ {
 				c := x.wrongCode(n, 1, time.Duration(n)*time.Second)
@@ -92,6 +101,49 @@ func testBackoff(x *exam) {
 			x.wantReceipt(c, otp.Throttled, n, until)
 		}
 		now += wait
+	}
+}
+
+// testClockAhead has wrong codes counted on a node whose clock is a year ahead: at a known place, and
+// at all others.
+func testClockAhead(x *exam) {
+	const year, month = 365 * 24 * time.Hour, 30 * 24 * time.Hour
+	known, others := 1, 2
+	x.want(x.use(100, 1, known, 0), otp.Claimed)
+	for _, from := range []int{known, others} {
+		for n := 1; n <= 3; n++ {
+			c := x.wrongCode(10*from+n, from, year)
+			c.Backoff = []time.Duration{0, 0, time.Hour}
+			x.want(c, otp.Counted)
+		}
+		x.want(x.wrongCode(99, from, year+time.Second), otp.Throttled)
+	}
+	// Counted anew by the clock that is right: the count stays, and a known code makes no wait.
+	x.wantReceipt(x.wrongCode(10*others+3, others, month), otp.Counted, 3, never)
+	x.wantReceipt(x.wrongCode(50, others, month), otp.Counted, 4, start.Add(month+backoff[2]))
+	x.want(x.use(101, 2, others, month+time.Second), otp.Throttled)
+	x.want(x.use(101, 2, known, month), otp.Claimed)
+	x.wantReceipt(x.wrongCode(51, known, month), otp.Counted, 1, never)
+}
+
+// testClocksDiffer has somebody guess at two nodes in turn, as fast as they answer.
+func testClocksDiffer(x *exam) {
+	for _, apart := range []time.Duration{100 * time.Millisecond, 2 * time.Second, otp.ClaimLifetime} {
+		account := "guessed at " + apart.String()
+		x.add(account, x.device)
+		counted, mark := 0, 0
+		for at := time.Duration(0); at < 10*time.Minute; at += time.Second {
+			for _, clock := range []time.Duration{at + apart, at} {
+				c := x.wrongCode(mark, 1, clock)
+				c.Account, c.Backoff = account, []time.Duration{time.Minute}
+				if mark++; x.claim(c).Answer == otp.Counted {
+					counted++
+				}
+			}
+		}
+		if counted > 10 {
+			x.Errorf("clocks %v apart: %d guesses in ten minutes, with a wait of one minute", apart, counted)
+		}
 	}
 }
 

@@ -72,7 +72,7 @@ func (m *model) claim(c otp.Claim) otp.Receipt {
 	if slices.Contains(m.known, c.Place) {
 		f = m.own[c.Place]
 	}
-	if c.Now.Before(f.until) {
+	if c.Now.Before(f.until) && f.last.Sub(c.Now) <= otp.ClaimLifetime {
 		return otp.Receipt{Answer: otp.Throttled, Failures: f.count, Until: f.until}
 	}
 	switch c.Kind {
@@ -136,7 +136,7 @@ func (f *modelFailures) wrongCode(c otp.Claim) otp.Receipt {
 		}
 	}
 	r := otp.Receipt{Answer: otp.Counted, Failures: f.count}
-	if f.until.After(c.Now) {
+	if f.until.After(c.Now) && f.last.Sub(c.Now) <= otp.ClaimLifetime {
 		r.Until = f.until
 	}
 	return r
@@ -211,6 +211,9 @@ func (x *trial) random(account string, m *model) otp.Claim {
 	}
 	if x.rnd.IntN(15) == 0 {
 		c.Drift = x.rnd.IntN(5) - 2
+	}
+	if kind == otp.WrongCode && x.rnd.IntN(6) == 0 { // of a node whose clock is wrong
+		c.Now = c.Now.Add(time.Duration(x.rnd.IntN(100_000)-50_000) * time.Millisecond)
 	}
 	if x.rnd.IntN(20) == 0 {
 		c.Version--

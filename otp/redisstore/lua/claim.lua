@@ -37,7 +37,8 @@ if fails then
   count, when, wait = struct.unpack('>I4I6I6', fails)
   misses = string.sub(fails, 17)
 end
-if now < wait then return {3, count, wait} end
+-- A wait that begins more than LIFETIME from now was made by a clock that was ahead, and is over.
+if now < wait and when - now <= LIFETIME then return {3, count, wait} end
 
 if kind == '2' then
   local miss, forget = ARGV[9], tonumber(ARGV[10])
