@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -89,6 +90,7 @@ func (m *model) use(d *modelDevice, f *modelFailures, c otp.Claim) otp.Receipt {
 		return otp.Receipt{Answer: otp.Used}
 	}
 	d.last, d.used = c.Step, c.Now
+	maps.DeleteFunc(d.wrong, func(step int64, _ map[otp.Token]bool) bool { return step <= c.Step })
 	d.claimed = append(d.claimed, modelClaim{c.Step, c.Token, c.Now})
 	if d.drift != c.Drift {
 		d.drift = c.Drift
