@@ -8,6 +8,10 @@ import "time"
 // tries per ten minutes would let somebody try 525,600 times a year: more hits than misses. One
 // try an hour, which is where this schedule ends, leaves 8,760 tries: 2.6 % a year for an account
 // that is attacked all year from somewhere it never logged in from, 0.026 % with eight digits.
+//
+// The same wrong code counts once, so that a phone or a gateway that sends a stale one again and
+// again locks nobody out. So that it is no free guess either, each time the window moves on, a code
+// that the place remembers as wrong stays wrong there until another one is accepted.
 const (
 	freeMisses  = 4
 	firstWait   = 15 * time.Second

@@ -53,16 +53,16 @@ func (v *Verifier) ask(ctx context.Context, claims []Claim) []Receipt {
 
 // claim is what the store is asked about the match of w, or about w having none.
 func (v *Verifier) claim(w *Walked) Claim {
+	mark := v.keys.MAC("miss", []byte(w.Account), w.Proof.Octets())
 	c := Claim{
-		Account: w.Account, Version: w.Version, Token: w.Token, Place: w.Place, Now: w.Now,
+		Account: w.Account, Version: w.Version, Token: w.Token, Place: w.Place, Now: w.Now, Miss: Miss(mark[:4]),
 	}
 	if len(w.Matches) > 0 {
 		m := w.Matches[0]
 		c.Kind, c.Device, c.Step, c.Drift = UseStep, m.Device, m.Step, m.Drift
 		return c
 	}
-	sum := v.keys.MAC("miss", []byte(w.Account), w.Proof.Octets())
-	c.Kind, c.Miss, c.Backoff, c.Forget = WrongCode, Miss(sum[:4]), v.backoff, forgetAfter
+	c.Kind, c.Backoff, c.Forget = WrongCode, v.backoff, forgetAfter
 	return c
 }
 
@@ -83,7 +83,9 @@ func (v *Verifier) result(w *Walked, r Receipt) Result {
 		return Result{OK: true, Reason: ReasonOK, Match: w.Matches[0]}
 	case r.Answer == Used && matched:
 		return Result{Reason: ReasonCodeUsed, Match: w.Matches[0]}
-	case r.Answer == Counted && !matched:
+	case r.Answer == Counted && matched: // it was wrong here before
+		return Result{Reason: ReasonCodeWrong, Until: r.Until}
+	case r.Answer == Counted:
 		v.metrics.counted(r)
 		return Result{Reason: ReasonCodeWrong, Until: r.Until}
 	}

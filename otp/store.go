@@ -129,8 +129,10 @@ type Claim struct {
 	Step   int64
 	Drift  int // what the device's drift is to be after UseStep; a change raises the version
 
+	// For WrongCode and UseStep.
+	Miss Miss // the code's mark: one that the place remembers as wrong stays wrong, and counts once
+
 	// For WrongCode.
-	Miss Miss // the wrong code's mark: one already remembered by the place is not counted again
 	// Backoff[n-1] is how long the place has to wait after its nth wrong code; the last entry
 	// is for all that follow. A place whose last wrong code is older than Forget starts anew.
 	Backoff []time.Duration
@@ -151,6 +153,8 @@ type Answer uint8
 //	Throttled  the place is backing off until Receipt.Until: nothing was changed (all kinds)
 //	Claimed    UseStep: the step is now used; the place is known (and used now); the count of
 //	           wrong codes that applied to the place is back to none; LastUsed and Drift are kept
+//	Counted    UseStep: the place remembers Miss as wrong: nothing was changed. What is tried again
+//	           for nothing must have no chance, although the window has moved on.
 //	Used       UseStep, WrongPassword: a step at or above this one was claimed before by
 //	           another token, or the step was used up by wrong passwords
 //	Counted    WrongCode, WrongPassword: counted, or counted before. The same token counts once

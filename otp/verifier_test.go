@@ -387,7 +387,6 @@ func TestAStoreThatBreaksItsContractLetsNobodyIn(t *testing.T) {
 		"no receipts":              {claims: answer()},
 		"too many receipts":        {claims: answer(otp.Receipt{Answer: otp.Claimed}, otp.Receipt{Answer: otp.Claimed})},
 		"no answer":                {claims: answer(otp.Receipt{})},
-		"counted, what fits":       {claims: answer(otp.Receipt{Answer: otp.Counted})},
 		"claimed, with an error":   {claims: answer(otp.Receipt{Answer: otp.Claimed, Err: errors.New("broken")})},
 		"stale for ever":           {claims: answer(otp.Receipt{Answer: otp.Stale})},
 		"a panic while it loads":   {devices: func() (otp.Snapshot, error) { panic("store") }},
@@ -432,4 +431,29 @@ func TestDevicesHaveIDsThatWeMake(t *testing.T) {
 	if _, _, err := w.devices.Add(context.Background(), otp.NewDevice{Account: "alice", ID: otp.NewDeviceID()}); err != nil {
 		t.Error(err)
 	}
+}
+
+// A wrong code counts once however often it is sent, and so it must not be a new guess each time
+// that the window moves on.
+func TestAWrongCodeSentAgainHasNoChance(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	soon := w.clock.now().Add(5 * time.Minute)
+	code := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, soon)
+	for range 6 { // its time comes, and passes
+		w.want(w.verifier, w.attempt("alice", code), otp.ReasonCodeWrong)
+		w.clock.add(time.Minute)
+	}
+	// Whoever typed it too early types the next one, and is not made to wait.
+	next := otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	w.want(w.verifier, w.attempt("alice", next), otp.ReasonOK)
+	// Elsewhere it was never wrong.
+	_, seed = w.add("bob")
+	code = otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now().Add(5*time.Minute))
+	w.want(w.verifier, w.attempt("bob", otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())), otp.ReasonOK)
+	w.want(w.verifier, w.attempt("bob", code), otp.ReasonCodeWrong)
+	w.clock.add(5 * time.Minute)
+	elsewhere := w.attempt("bob", code)
+	elsewhere.Place = w.verifier.Place("vpn", "203.0.113.66")
+	w.want(w.verifier, elsewhere, otp.ReasonOK)
 }

@@ -42,6 +42,9 @@ func (r *record) apply(c *otp.Claim) (receipt otp.Receipt, changed bool) {
 	if c.Kind == otp.WrongPassword {
 		return r.wrongPassword(d, c, now)
 	}
+	if slices.Contains(f.misses, c.Miss) { // what was wrong here stays wrong here
+		return otp.Receipt{Answer: otp.Counted, Failures: f.count}, false
+	}
 	if c.Step <= d.lastStep || d.usedUp(c.Step) {
 		return otp.Receipt{Answer: otp.Used}, false
 	}

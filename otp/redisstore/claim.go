@@ -73,11 +73,12 @@ func (s *Store) claimCall(c *otp.Claim, w *waits) call {
 	args[0], args[1], args[2], args[3], args[4] = int(c.Kind), c.Version, c.Token[:], c.Place[:], millis(c.Now)
 	if c.Kind == otp.WrongCode {
 		args[5], args[6], args[7] = "", 0, 0
-		args[8], args[9], args[10] = c.Miss[:], max(c.Forget.Milliseconds(), 0), w.of(c.Backoff)
+		args[9], args[10] = max(c.Forget.Milliseconds(), 0), w.of(c.Backoff)
 	} else {
 		args[5], args[6], args[7] = c.Device, c.Step, c.Drift
-		args[8], args[9], args[10] = "", 0, ""
+		args[9], args[10] = 0, ""
 	}
+	args[8] = c.Miss[:]
 	return call{script: s.scripts.claim, key: s.accountKey(c.Account), args: args}
 }
 

@@ -81,7 +81,7 @@ func TestTLSAndLeastPrivilege(t *testing.T) {
 	}
 	addDevice(t, s, "a")
 	code := useStep("a", 100, 5)
-	code.Kind, code.Backoff, code.Forget = otp.WrongCode, []time.Duration{0}, time.Hour
+	code.Kind, code.Miss, code.Backoff, code.Forget = otp.WrongCode, otp.Miss{1}, []time.Duration{0}, time.Hour
 	password := useStep("a", 100, 6)
 	password.Kind = otp.WrongPassword
 	for i, r := range s.Claim(background(t), []otp.Claim{code, password, useStep("a", 100, 1), useStep("a", 100, 2)}) {

@@ -56,6 +56,7 @@ func runCodes(t *testing.T, open Open) {
 			x.wantReceipt(x.wrongCode(2, 1, 71*time.Minute), otp.Counted, 2, start.Add(71*time.Minute+backoff[1]))
 		}},
 		{"MaxMisses wrong codes are remembered", testMisses},
+		{"a code that was wrong stays wrong at its place", testStaysWrong},
 		{"a wrong code changes neither version nor devices", func(x *exam) {
 			for n := range 10 {
 				x.claim(x.wrongCode(n, 1, time.Duration(n)*time.Minute))
@@ -82,6 +83,29 @@ func runCodes(t *testing.T, open Open) {
 			}
 		}},
 	}.run(t, open)
+}
+
+// testStaysWrong sends a wrong code again when it would be the right one.
+func testStaysWrong(x *exam) {
+	was := func(mark int, step int64, tok, from int, after time.Duration) otp.Claim {
+		c := x.use(step, tok, from, after)
+		c.Miss = miss(mark)
+		return c
+	}
+	x.wantReceipt(x.wrongCode(1, 1, 0), otp.Counted, 1, never)
+	for tok := range 3 {
+		x.wantReceipt(was(1, 100, tok, 1, time.Minute), otp.Counted, 1, never) // at any place that is not known
+		x.wantReceipt(was(1, 100, tok, 2, 2*time.Hour), otp.Counted, 1, never) // even if Forget has passed
+	}
+	if s := x.snapshot(x.account); s.Devices[0].LastStep != 0 {
+		x.Fatalf("it was claimed: %+v", s)
+	}
+	x.want(was(2, 100, 7, 1, time.Minute), otp.Claimed)
+	x.want(was(1, 101, 8, 1, 2*time.Minute), otp.Claimed) // another one was right here since
+	x.wantReceipt(x.wrongCode(3, 1, 3*time.Minute), otp.Counted, 1, never)
+	x.want(was(3, 102, 9, 2, 3*time.Minute), otp.Claimed) // was wrong elsewhere
+	x.wantReceipt(was(3, 103, 10, 1, 4*time.Minute), otp.Counted, 1, never)
+	x.want(was(4, 102, 11, 2, 4*time.Minute), otp.Used)
 }
 
 func testBackoff(x *exam) {

@@ -78,6 +78,9 @@ func (m *model) claim(c otp.Claim) otp.Receipt {
 	}
 	switch c.Kind {
 	case otp.UseStep:
+		if slices.Contains(f.misses, c.Miss) {
+			return otp.Receipt{Answer: otp.Counted, Failures: f.count}
+		}
 		return m.use(d, f, c)
 	case otp.WrongPassword:
 		return d.wrongPassword(c)
@@ -90,6 +93,7 @@ func (m *model) use(d *modelDevice, f *modelFailures, c otp.Claim) otp.Receipt {
 		return otp.Receipt{Answer: otp.Used}
 	}
 	d.last, d.used = c.Step, c.Now
+	maps.DeleteFunc(d.wrong, func(step int64, _ map[otp.Token]bool) bool { return step <= c.Step })
 	maps.DeleteFunc(d.wrong, func(step int64, _ map[otp.Token]bool) bool { return step <= c.Step })
 	d.claimed = append(d.claimed, modelClaim{c.Step, c.Token, c.Now})
 	if d.drift != c.Drift {
@@ -207,6 +211,9 @@ func (x *trial) random(account string, m *model) otp.Claim {
 		Now:   start.Add(x.now + time.Duration(x.rnd.IntN(500))*time.Millisecond), Device: deviceID(x.rnd.IntN(3)),
 		Step: 100 + int64(x.now/(15*time.Second)) + int64(x.rnd.IntN(4)),
 		Miss: miss(x.rnd.IntN(12)), Backoff: []time.Duration{0, 0, time.Second, 5 * time.Second}, Forget: time.Minute,
+	}
+	if kind == otp.UseStep && x.rnd.IntN(8) > 0 { // else a code that may have been wrong before
+		c.Miss = miss(100 + x.rnd.IntN(1000))
 	}
 	if d := m.devices[c.Device]; d != nil {
 		c.Drift = d.drift

@@ -121,7 +121,7 @@ func miss(n int) (m otp.Miss)   { binary.BigEndian.PutUint32(m[:], uint32(n)); r
 func (x *exam) use(step int64, tok, from int, after time.Duration) otp.Claim {
 	return otp.Claim{
 		Kind: otp.UseStep, Account: x.account, Version: x.version, Token: token(tok), Place: place(from),
-		Now: start.Add(after), Device: x.device, Step: step,
+		Now: start.Add(after), Device: x.device, Step: step, Miss: miss(1_000_000_000 + int(step)),
 	}
 }
 

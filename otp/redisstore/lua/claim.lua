@@ -40,12 +40,18 @@ end
 -- A wait that begins more than LIFETIME from now was made by a clock that was ahead, and is over.
 if now < wait and when - now <= LIFETIME then return {3, count, wait} end
 
-if kind == '2' then
-  local miss, forget = ARGV[9], tonumber(ARGV[10])
-  if forget > 0 and now - when > forget then count, wait, misses = 0, 0, '' end
+local miss = ARGV[9]
+local function remembered()
   for j = 1, #misses, 4 do
-    if string.sub(misses, j, j + 3) == miss then return {5, count, 0} end
+    if string.sub(misses, j, j + 3) == miss then return true end
   end
+end
+if kind == '1' and remembered() then return {5, count, 0} end -- what was wrong here stays wrong here
+
+if kind == '2' then
+  local forget = tonumber(ARGV[10])
+  if forget > 0 and now - when > forget then count, wait, misses = 0, 0, '' end
+  if remembered() then return {5, count, 0} end
   count, wait = count + 1, 0
   local n, pause = 0, 0
   for ms in string.gmatch(ARGV[11], '%-?%d+') do
