@@ -267,14 +267,14 @@ func TestAFileWithProblemsCanBeReadOn(t *testing.T) {
 // An operator's command must not go to the node of another folder.
 func TestTheFolderOfTheNodeIsNotGuessed(t *testing.T) {
 	for text, want := range map[string]string{
-		"{}":                            "/var/lib/otpgate",
-		"data_dir: /srv/x\notp: [1]":    "/srv/x",
+		"{}":                             "/var/lib/otpgate",
+		"data_dir: /srv/x\notp: [1]":     "/srv/x",
 		"data_dir: /srv/x\notp: 1\notp:": "/srv/x",
-		"data_dir: [x]":                 "",
-		"data_dir: ''":                  "",
-		"data_dir:":                     "",
-		"data_dir: a\ndata_dir: b":      "",
-		"[x]":                           "",
+		"data_dir: [x]":                  "",
+		"data_dir: ''":                   "",
+		"data_dir:":                      "",
+		"data_dir: a\ndata_dir: b":       "",
+		"[x]":                            "",
 	} {
 		dir, err := configs.DataDir(write(t, "otpgate.yaml", text))
 		if dir != want || (err == nil) != (want != "") {

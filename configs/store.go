@@ -1,6 +1,9 @@
 package configs
 
-import "net"
+import (
+	"net"
+	"strings"
+)
 
 // Store says where devices are kept.
 type Store struct {
@@ -40,6 +43,9 @@ func readStore(o *object) Store {
 		KeyPrefix:  section.filled("key_prefix", "otpgate:", "what the names of all keys begin with, or leave the key out"),
 
 		InsecurePlaintext: section.yes("insecure_plaintext", false),
+	}
+	if strings.ContainsAny(r.KeyPrefix, "{}") {
+		section.bad("key_prefix", "braces decide in which slot of a cluster a key is, and are the program's", "%q has a brace", r.KeyPrefix)
 	}
 	for _, a := range addresses {
 		a.peer()
