@@ -17,7 +17,7 @@ func lockedError(path string) error {
 	if pid := lockHolder(path); pid > 0 {
 		who = fmt.Sprintf(" (pid %d)", pid)
 	}
-	return fmt.Errorf("boltstore: %s: %w%s\nhint: stop the otpgate that is running on this data_dir, or give this one a data_dir of its own", path, otp.ErrLocked, who)
+	return fmt.Errorf("boltstore: %s: %w%s", path, otp.ErrLocked, who)
 }
 
 // lockHolder finds the process that holds the lock of the file in /proc/locks; 0 when it is not

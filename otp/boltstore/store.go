@@ -89,7 +89,7 @@ func (s *Store) openFile() error {
 		return lockedError(path)
 	}
 	if err != nil {
-		return fmt.Errorf("boltstore: open %s: %w", path, err)
+		return fmt.Errorf("boltstore: open %s: %w", path, damage(err))
 	}
 	if err := s.adopt(db); err != nil {
 		_ = db.Close()
@@ -97,21 +97,6 @@ func (s *Store) openFile() error {
 	}
 	s.db.Store(db)
 	return nil
-}
-
-// openBolt makes an error of the panic with which bbolt reports some kinds of damage.
-func openBolt(path string) (db *bbolt.DB, err error) {
-	defer func() {
-		if damage := recover(); damage != nil {
-			err = fmt.Errorf("damaged file: %v", damage)
-		}
-	}()
-	return bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:        time.Second,
-		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
-	})
 }
 
 func (s *Store) adopt(db *bbolt.DB) error {

@@ -62,10 +62,8 @@ func Open(dir string) (k *Keys, created bool, err error) {
 		k, err = newKeys(f)
 	}
 	switch {
-	case errors.Is(err, ErrExposed):
-		return nil, false, fmt.Errorf("keyset: %s: %w\nhint: chmod 600 %s, and find out who has read it", path, err, path)
-	case errors.Is(err, ErrDamaged):
-		return nil, false, fmt.Errorf("keyset: %s: %w\nhint: restore it from a backup, or copy it from another node of this store", path, err)
+	case errors.Is(err, ErrExposed), errors.Is(err, ErrDamaged):
+		return nil, false, fmt.Errorf("keyset: %s: %w", path, err)
 	case err != nil:
 		return nil, false, fmt.Errorf("keyset: %w", err) // names the path
 	}

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,6 +14,10 @@ import (
 	"otpgate/otp"
 )
 
+// ErrEvicts: Redis may forget an account that nobody asked for, and its used codes with it. Every
+// such error is an [otp.ErrUnavailable] too.
+var ErrEvicts = errors.New("redis may evict keys")
+
 // refusal is why a server must not be used.
 type refusal struct{ setting, value, address string }
 
@@ -21,11 +26,11 @@ func (r *refusal) Error() string {
 	if r.address != "" {
 		at = " of " + r.address
 	}
-	return fmt.Sprintf("%v: Redis may evict keys: %s%s is %q\nhint: set maxmemory-policy noeviction, because an evicted account would accept its used codes again", otp.ErrUnavailable, r.setting, at, r.value)
+	return fmt.Sprintf("%v: %v: %s%s is %q", otp.ErrUnavailable, ErrEvicts, r.setting, at, r.value)
 }
 
-// Unwrap makes a refusal an otp.ErrUnavailable.
-func (r *refusal) Unwrap() error { return otp.ErrUnavailable }
+// Unwrap makes a refusal an otp.ErrUnavailable and an ErrEvicts.
+func (r *refusal) Unwrap() []error { return []error{otp.ErrUnavailable, ErrEvicts} }
 
 // connected runs on every new connection, before anything else: what it returns is the error of the
 // call that wanted the connection.
@@ -160,5 +165,17 @@ func (s *Store) Ping(ctx context.Context) (time.Time, error) {
 		}
 		now := *clock.Load()
 		return now, s.client.Set(ctx, s.prefix+"ping", strconv.FormatInt(now.Unix(), 10), 0).Err()
+	})
+}
+
+// Bound returns the fingerprint of the keyset that the store belongs to, "" when it is nobody's yet.
+// Unlike [Store.Bind] it ties nothing.
+func (s *Store) Bound(ctx context.Context) (string, error) {
+	return do(ctx, s, "bound", func(ctx context.Context) (string, error) {
+		fingerprint, err := s.client.Get(ctx, s.prefix+"keyset").Result()
+		if errors.Is(err, redis.Nil) {
+			return "", nil
+		}
+		return fingerprint, err
 	})
 }

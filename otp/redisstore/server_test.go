@@ -76,8 +76,11 @@ func TestServerThatMayEvictIsRefused(t *testing.T) {
 	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
 	storetest.WantUnavailable(t, s, background(t), "evicting server", useStep("a", 100, 1))
 	_, err := s.Ping(background(t))
-	for _, want := range []string{"maxmemory-policy", "allkeys-lru", "hint:"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
+	if !errors.Is(err, redisstore.ErrEvicts) || !errors.Is(err, otp.ErrUnavailable) || strings.Contains(err.Error(), "hint") {
+		t.Fatalf("Ping: %v", err)
+	}
+	for _, want := range []string{"maxmemory-policy", "allkeys-lru"} {
+		if !strings.Contains(err.Error(), want) {
 			t.Errorf("Ping: %v does not tell %q", err, want)
 		}
 	}
@@ -89,6 +92,28 @@ func TestServerThatMayEvictIsRefused(t *testing.T) {
 	}
 	if _, err := s.Ping(background(t)); err != nil {
 		t.Fatalf("after the setting was put right: %v", err)
+	}
+}
+
+func TestWhoseTheStoreIsCanBeAskedWithoutTakingIt(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
+	ctx := background(t)
+	if whose, err := s.Bound(ctx); err != nil || whose != "" {
+		t.Fatalf("%q, %v", whose, err)
+	}
+	if n := admin(t, server).DBSize(ctx).Val(); n != 0 {
+		t.Errorf("%d keys were written", n)
+	}
+	if err := s.Bind(ctx, "first"); err != nil {
+		t.Fatal(err)
+	}
+	if whose, err := s.Bound(ctx); err != nil || whose != "first" {
+		t.Errorf("%q, %v", whose, err)
+	}
+	server.Stop()
+	if _, err := s.Bound(ctx); !errors.Is(err, otp.ErrUnavailable) {
+		t.Errorf("without a server: %v", err)
 	}
 }
 
