@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,10 +19,10 @@ import (
 	"otpgate/configs"
 	"otpgate/enroll/mail"
 	"otpgate/enroll/operator"
+	"otpgate/otp"
+	"otpgate/otp/boltstore"
+	"otpgate/otp/keyset"
 )
-
-// liveTimeout is how long each peer gets in a live check.
-const liveTimeout = 10 * time.Second
 
 func (rt *runtime) checkCommand() *cobra.Command {
 	var live bool
@@ -27,148 +30,252 @@ func (rt *runtime) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Report every problem of a configuration",
 		Long: `Reads the configuration and everything that it names, and reports all problems at once with
-line, column and what would be right. With --live it also asks the directories, the store, the
-mail server, and compares clocks. Status 2: the file has problems; status 1: a peer has.`,
+line, column and what would be right. With --live it also asks the directories, the store and the
+mail server, whether the store is sealed with this node's keyset, and, where the store is shared,
+compares its clock with the one here. It changes nothing. Status 2: the file has problems; status 1: a
+peer has.`,
 		Example: "  otpgate check --config otpgate.yaml --live",
 		Args:    exactArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := rt.load()
-			if err != nil {
-				return err
-			}
-			directories, err := rt.checkFiles(cfg)
-			if err != nil {
-				return usageError{err}
-			}
-			defer directories.Close()
-			if !live {
-				if !rt.json {
-					fmt.Fprintf(rt.out, "%s: no problems; %d clients, %d directories\n", rt.configPath, len(cfg.Radius.Clients), len(cfg.Directories))
-					return nil
-				}
-				return rt.printJSON(struct {
-					OK bool `json:"ok"`
-				}{true})
-			}
-			return rt.checkLive(cmd.Context(), cfg, directories)
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return rt.check(cmd.Context(), live) },
 	})
-	cmd.Flags().BoolVar(&live, "live", false, "also ask the directories, the store, the mail server and the clock")
+	cmd.Flags().BoolVar(&live, "live", false, "also ask the directories, the store with its clock, and the mail server")
 	return cmd
 }
 
-// checkFiles reads what the configuration names: LDIF files, authorities, certificates.
-func (rt *runtime) checkFiles(cfg *configs.Config) (*accounts, error) {
-	directories, err := newAccounts(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), rt.now)
-	if err != nil {
-		return nil, err
-	}
-	if e := cfg.Enroll; e != nil {
-		if e.CertificateFile != "" {
-			if _, err := (&certificateFiles{certificate: e.CertificateFile, key: e.KeyFile}).get(); err != nil {
-				return nil, withHint(err, "certificate and key in PEM, that belong together: %s", cfg.Where("enroll.certificate_file"))
-			}
-		}
-		if _, err := rootsFrom(e.Mail.CAFile); err != nil {
-			return nil, withHint(err, "a file with certificates in PEM: %s", cfg.Where("enroll.mail.ca_file"))
-		}
-	}
-	return directories, nil
+// checked is what the check command prints as JSON.
+type checked struct {
+	OK       bool              `json:"ok"`
+	Problems []configs.Problem `json:"problems"`
+	State    *state            `json:"state,omitempty"` // with --live: of all that was asked
+	Checks   []finding         `json:"checks,omitempty"`
 }
 
-// finding is what asking one peer gave.
-type finding struct {
-	Peer  string `json:"peer"`
-	OK    bool   `json:"ok"`
-	Words string `json:"words,omitempty"`
+func (rt *runtime) check(ctx context.Context, live bool) error {
+	cfg, problems := configs.Read(rt.configPath, rt.lookupEnv)
+	directories := rt.checkDirectories(cfg, problems)
+	if directories == nil {
+		if !rt.json {
+			return usageError{problems}
+		}
+		if err := rt.printJSON(checked{Problems: problems.List}); err != nil {
+			return err
+		}
+		return usageError{silent{problems}}
+	}
+	defer directories.Close()
+	if live {
+		return rt.reportLive(rt.checkLive(ctx, cfg, directories))
+	}
+	if rt.json {
+		return rt.printJSON(checked{OK: true, Problems: []configs.Problem{}})
+	}
+	fmt.Fprintf(rt.out, "%s: no problems; %d clients, %d directories\n", rt.configPath, len(cfg.Radius.Clients), len(cfg.Directories))
+	return nil
 }
 
-// checkLive asks all peers at once and reports them in a fixed order.
-func (rt *runtime) checkLive(ctx context.Context, cfg *configs.Config, directories *accounts) error {
+// checkDirectories adds what is wrong with LDIF files to the problems, and returns the directories
+// when there are none. Files are read even while there are others, so that all is said at once.
+func (rt *runtime) checkDirectories(cfg *configs.Config, problems *configs.Problems) *accounts {
+	open := func(c *configs.Config, key string) *accounts {
+		a, err := newAccounts(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), rt.now)
+		if err != nil {
+			problems.Add(cfg.Problem(key, oneLine(unnumbered(err)), "entries as slapcat writes them (RFC 2849); otpgate example people prints some"))
+			return nil
+		}
+		return a
+	}
+	for i, d := range cfg.Directories {
+		key := fmt.Sprintf("directories[%d]", i)
+		if d.LDIFFile == "" || said(problems, key) {
+			continue
+		}
+		one := *cfg
+		one.Directories = cfg.Directories[i : i+1]
+		if a := open(&one, key+".ldif_file"); a != nil {
+			_ = a.Close()
+		}
+	}
+	if len(problems.List) > 0 {
+		return nil
+	}
+	return open(cfg, "directories")
+}
+
+// unnumbered is the error about the only directory of a set, without saying that it is the first.
+func unnumbered(err error) error {
+	var all interface{ Unwrap() []error }
+	if !errors.As(err, &all) || len(all.Unwrap()) != 1 {
+		return err
+	}
+	if inner := errors.Unwrap(all.Unwrap()[0]); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// said reports whether something is known to be wrong below a key.
+func said(problems *configs.Problems, key string) bool {
+	for _, p := range problems.List {
+		if strings.HasPrefix(p.Key, key+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// oneLine is the text of an error that may have several.
+func oneLine(err error) string { return strings.Join(strings.Split(err.Error(), "\n"), "; ") }
+
+// reportLive prints what the peers are like.
+func (rt *runtime) reportLive(findings []finding) error {
+	bad := 0
+	for _, f := range findings {
+		if f.State != ready {
+			bad++
+		}
+	}
+	var err error
+	if all := worst(findings); rt.json {
+		err = rt.printJSON(checked{OK: bad == 0, Problems: []configs.Problem{}, State: &all, Checks: findings})
+	} else {
+		err = rt.printFindings(findings)
+	}
+	if err != nil || bad == 0 {
+		return err
+	}
+	return fmt.Errorf("%d of %d checks found a problem", bad, len(findings))
+}
+
+// liveTimeout is how long each peer gets in a live check.
+const liveTimeout = 10 * time.Second
+
+// checkLive asks all peers at once and returns what they are like in a fixed order.
+func (rt *runtime) checkLive(ctx context.Context, cfg *configs.Config, directories *accounts) []finding {
 	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	var findings []finding
-	add := func(peer string, err error, words string) {
-		if err != nil {
-			words = err.Error()
-		}
+	add := func(more ...finding) {
 		mu.Lock()
 		defer mu.Unlock()
-		findings = append(findings, finding{peer, err == nil, words})
+		findings = append(findings, more...)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for name, err := range directories.Health(ctx) {
-			add("directory "+name, err, "answers")
+			add(found("directory "+name, degraded, err, "answers"))
 		}
 	})
 	wg.Go(func() {
-		words, err := rt.checkLiveStore(ctx, cfg)
-		add("store", err, words)
+		if cfg.Store.Redis == nil {
+			add(rt.checkLiveEmbedded(ctx, cfg)...)
+			return
+		}
+		add(rt.checkLiveRedis(ctx, cfg)...)
 	})
 	if cfg.Enroll != nil {
-		wg.Go(func() { add("mail server", rt.checkLiveMail(ctx, cfg.Enroll.Mail), "answers, and lets us in") })
+		wg.Go(func() {
+			add(found("mail server", degraded, rt.checkLiveMail(ctx, cfg.Enroll.Mail), "answers, and lets us in"))
+		})
 	}
 	wg.Wait()
-	slices.SortFunc(findings, func(a, b finding) int {
-		if a.Peer < b.Peer {
-			return -1
-		}
-		return 1
-	})
-	return rt.reportFindings(findings)
+	slices.SortFunc(findings, func(a, b finding) int { return strings.Compare(a.Name, b.Name) })
+	return findings
 }
 
-func (rt *runtime) reportFindings(findings []finding) error {
-	bad := 0
-	for _, f := range findings {
-		mark := "ok   "
-		if !f.OK {
-			bad++
-			mark = "error"
-		}
-		if !rt.json {
-			fmt.Fprintf(rt.out, "%s  %s: %s\n", mark, f.Peer, f.Words)
-		}
+// found is what asking a peer gave: bad with the error and its hint, or words.
+func found(name string, bad state, err error, words string) finding {
+	if err != nil {
+		return finding{Name: name, State: bad, Detail: oneLine(err), Hint: hintFor(err)}
 	}
-	if rt.json {
-		if err := rt.printJSON(findings); err != nil {
-			return err
-		}
-	}
-	if bad > 0 {
-		return fmt.Errorf("%d of %d peers have a problem", bad, len(findings))
-	}
-	return nil
+	return finding{Name: name, State: ready, Detail: words}
 }
 
-// checkLiveStore asks the store, or the node that has it open.
-func (rt *runtime) checkLiveStore(ctx context.Context, cfg *configs.Config) (string, error) {
-	if cfg.Store.Redis == nil {
-		c := operator.Dial(filepath.Join(cfg.DataDir, operator.SocketName))
-		defer c.Close()
-		if s, err := c.Status(ctx); err == nil {
-			return "in use by the running node " + s.Version, nil
-		}
-		return "embedded in data_dir; no node is running", nil
-	}
+// checkLiveRedis asks Redis whether it may be used, whose it is, and what time it is.
+func (rt *runtime) checkLiveRedis(ctx context.Context, cfg *configs.Config) []finding {
 	store, err := openStore(cfg, slog.New(slog.DiscardHandler), nil, rt.now)
 	if err != nil {
-		return "", err
+		return []finding{found("store", notReady, err, "")}
 	}
 	defer store.Close()
+	before := rt.now()
 	at, err := store.Ping(ctx)
+	after := rt.now()
 	if err != nil {
-		return "", err
+		return []finding{found("store", notReady, err, "")}
 	}
-	if off := rt.now().Sub(at).Abs(); !at.IsZero() && off > cfg.OTP.Period/2 {
-		return "", fmt.Errorf("its clock and this one differ by %s: %w", off.Round(time.Second), errClock)
+	findings := []finding{found("store", ready, nil, "answers"), rt.checkClock(cfg, before.Add(after.Sub(before)/2).Sub(at))}
+	if s, ok := store.(interface {
+		Bound(context.Context) (string, error)
+	}); ok {
+		whose, err := s.Bound(ctx)
+		findings = append(findings, checkKeyset(cfg, whose, err))
 	}
-	return "answers", nil
+	return findings
 }
 
-var errClock = errors.New("codes would be those of other steps; set the time")
+// checkClock judges how far the clock here is ahead of the store's.
+func (rt *runtime) checkClock(cfg *configs.Config, off time.Duration) finding {
+	if off.Abs() > cfg.OTP.Period/2 {
+		return finding{
+			Name: "clock", State: degraded, Detail: fmt.Sprintf("the store's and this one differ by %s", off.Abs().Round(time.Second)),
+			Hint: "set the time on the one that is wrong: codes would be those of other steps than phones show",
+		}
+	}
+	return finding{Name: "clock", State: ready, Detail: fmt.Sprintf("%s from the store's", off.Abs().Round(time.Millisecond))}
+}
+
+// checkKeyset compares the keyset of a store with the one here, and makes neither.
+func checkKeyset(cfg *configs.Config, whose string, err error) finding {
+	if err != nil {
+		return found("keyset", notReady, err, "")
+	}
+	mine := "none"
+	if !absent(filepath.Join(cfg.DataDir, keyset.Name)) {
+		keys, _, err := keyset.Open(cfg.DataDir)
+		if err != nil {
+			return found("keyset", notReady, err, "")
+		}
+		mine = keys.Fingerprint()
+	}
+	switch {
+	case whose == mine:
+		return found("keyset", ready, nil, "the store's: "+mine)
+	case whose == "" && mine == "none":
+		return found("keyset", ready, nil, "none yet, here and in the store: serve makes it")
+	case whose == "":
+		return found("keyset", ready, nil, "the store is nobody's yet: it becomes that of "+mine)
+	}
+	return found("keyset", notReady, withHint(fmt.Errorf("%w, %s; here is %s", otp.ErrForeignKeyset, whose, mine), "%s", foreignHint(cfg)), "")
+}
+
+// checkLiveEmbedded asks the node that has the embedded store open, or looks at the file.
+func (rt *runtime) checkLiveEmbedded(ctx context.Context, cfg *configs.Config) []finding {
+	clock := found("clock", ready, nil, "not compared: an embedded store has no other")
+	socket := filepath.Join(cfg.DataDir, operator.SocketName)
+	if err := knock(ctx, socket); err == nil {
+		c := operator.Dial(socket)
+		defer c.Close()
+		s, err := c.Status(ctx)
+		return []finding{clock, found("store", notReady, err, "in use by the running node "+s.Version)}
+	} else if errors.Is(err, fs.ErrPermission) {
+		return []finding{clock, found("store", degraded, withHint(fmt.Errorf("cannot be looked at: %w", err), "run this as the service's user or as root"), "")}
+	}
+	whose, err := boltstore.Bound(filepath.Join(cfg.DataDir, embeddedName))
+	if err != nil {
+		return []finding{clock, found("store", notReady, err, "")}
+	}
+	return []finding{clock, found("store", ready, nil, "embedded in data_dir; no node is running"), checkKeyset(cfg, whose, nil)}
+}
+
+// knock reports whether somebody listens on a socket.
+func knock(ctx context.Context, socket string) error {
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
 
 func (rt *runtime) checkLiveMail(ctx context.Context, cfg configs.Mail) error {
 	roots, err := rootsFrom(cfg.CAFile)

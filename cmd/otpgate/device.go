@@ -1,16 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/boombuler/barcode/qr"
 	"github.com/spf13/cobra"
 
+	"otpgate/cmd/internal/terminal"
 	"otpgate/enroll/operator"
 )
 
@@ -18,13 +18,8 @@ func (rt *runtime) deviceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "device",
 		Short: "List, add, revoke and import devices",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{withHint(fmt.Errorf("there is no command %q", args[0]), "see %s --help", cmd.CommandPath())}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  known,
+		RunE:  help,
 	}
 	cmd.AddCommand(rt.deviceListCommand(), rt.deviceAddCommand(), rt.deviceRevokeCommand(), rt.deviceImportCommand())
 	return cmd
@@ -74,15 +69,20 @@ func day(t *time.Time) string {
 func (rt *runtime) deviceAddCommand() *cobra.Command {
 	var n operator.NewDevice
 	var period time.Duration
+	var qr bool
 	cmd := rt.withJSON(&cobra.Command{
 		Use:   "add NAME-OR-MAIL",
 		Short: "Give an account a device, and show its QR code once",
-		Long: `Makes a device and prints its otpauth URI and a QR code for an authenticator app. They give
-the seed away: nothing shows them a second time, and they belong on no screen that others see.`,
+		Long: `Makes a device and prints its otpauth URI and, on a terminal, a QR code for an authenticator app.
+They give the seed away: nothing shows them a second time, and they belong on no screen that others
+see.`,
 		Example: "  otpgate device add alice --label 'blue phone'",
 		Args:    exactArgs("NAME-OR-MAIL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Name, n.Period = args[0], int64(period/time.Second)
+			if cmd.Flags().Changed("period") && (n.Period == 0 || period%time.Second != 0) {
+				return usageError{withHint(fmt.Errorf("--period: %s is not whole seconds", period), "such as 30s or 60s; leave it out for otp.period")}
+			}
 			return rt.operate(func(c *operator.Client) error {
 				added, err := c.AddDevice(cmd.Context(), n)
 				if err != nil {
@@ -92,7 +92,7 @@ the seed away: nothing shows them a second time, and they belong on no screen th
 					return rt.printJSON(added)
 				}
 				fmt.Fprintf(rt.out, "%s of %s (%s)\n\n%s\n\n", added.ID, added.Name, kind(added.Device), added.URI)
-				return printQR(rt.out, added.URI)
+				return rt.showQR(added.URI, qr)
 			})
 		},
 	})
@@ -100,47 +100,21 @@ the seed away: nothing shows them a second time, and they belong on no screen th
 	cmd.Flags().StringVar(&n.Algorithm, "algorithm", "", "SHA1, SHA256 or SHA512 (default: otp.algorithm)")
 	cmd.Flags().IntVar(&n.Digits, "digits", 0, "6 to 8 (default: otp.digits)")
 	cmd.Flags().DurationVar(&period, "period", 0, "15s to 10m (default: otp.period)")
-	_ = cmd.RegisterFlagCompletionFunc("algorithm", cobra.FixedCompletions([]string{"SHA1", "SHA256", "SHA512"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.Flags().BoolVar(&qr, "qr", false, "draw the QR code wherever the output goes")
 	return cmd
 }
 
-// quiet is how many light modules a QR code needs around it (ISO/IEC 18004 section 6.3.8).
-const quiet = 4
-
-// printQR draws a QR code with two modules to a character, dark on light whatever the terminal's
-// colours are.
-func printQR(w io.Writer, text string) error {
-	code, err := qr.Encode(text, qr.M, qr.Auto)
-	if err != nil {
-		return fmt.Errorf("QR code: %w", err)
+// showQR prints a QR code, and its escapes, where somebody looks at a terminal that can draw it, and
+// wherever it was asked for. Elsewhere it would be noise in a file or a pipe.
+func (rt *runtime) showQR(text string, asked bool) error {
+	if !asked && !terminal.Is(rt.out) {
+		return nil
 	}
-	size := code.Bounds().Dx()
-	dark := func(x, y int) bool {
-		if x < 0 || y < 0 || x >= size || y >= size {
-			return false
-		}
-		r, _, _, _ := code.At(x, y).RGBA()
-		return r == 0
+	if !asked && !terminal.UTF8(rt.lookupEnv) {
+		fmt.Fprintln(rt.out, "no QR code, because this terminal does not say that it knows UTF-8; --qr draws it all the same")
+		return nil
 	}
-	for y := -quiet; y < size+quiet; y += 2 {
-		var line strings.Builder
-		line.WriteString("\x1b[30;107m") // black on white
-		for x := -quiet; x < size+quiet; x++ {
-			line.WriteString([]string{" ", "▄", "▀", "█"}[index(dark(x, y))*2+index(dark(x, y+1))])
-		}
-		line.WriteString("\x1b[0m")
-		if _, err := fmt.Fprintln(w, line.String()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func index(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	return terminal.PrintQR(rt.out, text)
 }
 
 func (rt *runtime) deviceRevokeCommand() *cobra.Command {
@@ -181,7 +155,7 @@ with its number, and the rest goes on; importing the same file again adds nothin
 			}
 			in := rt.in
 			if path != "-" {
-				f, err := os.Open(path)
+				f, err := openCSV(path)
 				if err != nil {
 					return err
 				}
@@ -196,10 +170,32 @@ with its number, and the rest goes on; importing the same file again adds nothin
 	return cmd
 }
 
+// openCSV refuses a folder, which opens like a file and cannot be read like one.
+func openCSV(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, withHint(err, "name the CSV file, or - for standard input")
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		_ = f.Close()
+		return nil, withHint(fmt.Errorf("%s is a folder", path), "name the CSV file, or - for standard input")
+	}
+	return f, nil
+}
+
+// brokenImport is what is known of an import that ended too early.
+type brokenImport struct {
+	Done   int64  `json:"done"`   // lines at least that were dealt with
+	Failed int64  `json:"failed"` // of them not imported
+	Error  string `json:"error"`
+}
+
 // importDevices shows how far it has come where somebody is watching.
 func (rt *runtime) importDevices(cmd *cobra.Command, c *operator.Client, in io.Reader) error {
-	watched := isTerminal(rt.err)
+	watched := terminal.Is(rt.err)
+	var so brokenImport
 	result, err := c.ImportDevices(cmd.Context(), in, func(done, failed int64) {
+		so.Done, so.Failed = done, failed
 		if watched {
 			fmt.Fprintf(rt.err, "\r%d lines, %d not imported", done, failed)
 		}
@@ -213,7 +209,7 @@ func (rt *runtime) importDevices(cmd *cobra.Command, c *operator.Client, in io.R
 		fmt.Fprint(rt.err, "\r\x1b[K")
 	}
 	if err != nil {
-		return err
+		return rt.importBroke(so, err)
 	}
 	if rt.json {
 		err = rt.printJSON(result)
@@ -226,12 +222,16 @@ func (rt *runtime) importDevices(cmd *cobra.Command, c *operator.Client, in io.R
 	return err
 }
 
-// isTerminal reports whether a person may be looking at w.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
+// importBroke says how far an import came, because what it added stays.
+func (rt *runtime) importBroke(so brokenImport, err error) error {
+	if rt.json {
+		so.Error = err.Error()
+		_ = rt.printJSON(so)
+	} else if so.Done > 0 {
+		fmt.Fprintf(rt.out, "%d lines were dealt with before it ended, %d of them not imported\n", so.Done, so.Failed)
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if so.Done > 0 || errors.Is(err, context.Canceled) {
+		return withHint(err, "import the file again: what is there already is left alone")
+	}
+	return err
 }

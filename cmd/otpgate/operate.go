@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 func (rt *runtime) dial() (*operator.Client, error) {
 	dir, err := configs.DataDir(rt.configPath)
 	if err != nil {
-		return nil, usageError{withHint(err, "name the node's configuration with --config")}
+		return nil, usageError{err}
 	}
 	return operator.Dial(filepath.Join(dir, operator.SocketName)), nil
 }
@@ -60,32 +61,6 @@ func (rt *runtime) table(write func(w io.Writer)) error {
 	return w.Flush()
 }
 
-func (rt *runtime) statusCommand() *cobra.Command {
-	return rt.withJSON(&cobra.Command{
-		Use:     "status",
-		Short:   "Show how the running node is",
-		Example: "  otpgate status --json",
-		Args:    exactArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return rt.operate(func(c *operator.Client) error {
-				s, err := c.Status(cmd.Context())
-				if err != nil {
-					return err
-				}
-				if rt.json {
-					return rt.printJSON(s)
-				}
-				fmt.Fprintf(rt.out, "otpgate %s, up %s\n", s.Version, rt.now().Sub(s.Started).Round(time.Second))
-				return rt.table(func(w io.Writer) {
-					for _, check := range s.Checks {
-						fmt.Fprintf(w, "%s\t%s\t%s\n", check.Name, check.State, check.Detail)
-					}
-				})
-			})
-		},
-	})
-}
-
 func (rt *runtime) inviteCommand() *cobra.Command {
 	return rt.withJSON(&cobra.Command{
 		Use:   "invite NAME-OR-MAIL",
@@ -110,4 +85,112 @@ enrolling takes already.`,
 			})
 		},
 	})
+}
+
+// state is how well something works, in the one shape in which commands tell it. The greater, the
+// worse.
+type state int
+
+const (
+	ready    state = iota // works
+	degraded              // logins go on, and somebody should look
+	notReady              // no login can be answered
+)
+
+var stateNames = []string{"ready", "degraded", "not_ready"}
+
+func (s state) String() string { return stateNames[s] }
+
+// MarshalText returns [state.String].
+func (s state) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// stateOf reads what a node says of itself; a word that is not known is not ready.
+func stateOf(word string) state {
+	switch strings.ReplaceAll(word, " ", "_") {
+	case "ok", "ready":
+		return ready
+	case "degraded":
+		return degraded
+	}
+	return notReady
+}
+
+// finding is what one peer or part is like: of a running node, or in a live check.
+type finding struct {
+	Name   string `json:"name"`
+	State  state  `json:"state"`
+	Detail string `json:"detail,omitempty"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// worst is the state of all of them together.
+func worst(findings []finding) state {
+	all := ready
+	for _, f := range findings {
+		all = max(all, f.State)
+	}
+	return all
+}
+
+// printFindings prints one line each, and the hint below.
+func (rt *runtime) printFindings(findings []finding) error {
+	return rt.table(func(w io.Writer) {
+		for _, f := range findings {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Name, f.State, f.Detail)
+			if f.Hint != "" {
+				fmt.Fprintf(w, "\t\thint: %s\n", f.Hint)
+			}
+		}
+	})
+}
+
+// nodeStatus is what the status command prints as JSON.
+type nodeStatus struct {
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	State   state     `json:"state"`
+	Checks  []finding `json:"checks"`
+}
+
+func statusOf(s operator.Status) nodeStatus {
+	n := nodeStatus{Version: s.Version, Started: s.Started, Checks: make([]finding, len(s.Checks))}
+	for i, c := range s.Checks {
+		n.Checks[i] = finding{Name: c.Name, State: stateOf(c.State), Detail: c.Detail}
+	}
+	n.State = worst(n.Checks)
+	return n
+}
+
+func (rt *runtime) statusCommand() *cobra.Command {
+	return rt.withJSON(&cobra.Command{
+		Use:   "status",
+		Short: "Show how the running node is",
+		Long: `Asks the running node how it is, and what it depends on: ready, degraded or not_ready.
+Status 1: it is not ready, or cannot be asked.`,
+		Example: "  otpgate status --json",
+		Args:    exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return rt.operate(func(c *operator.Client) error {
+				s, err := c.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return rt.printStatus(statusOf(s))
+			})
+		},
+	})
+}
+
+func (rt *runtime) printStatus(n nodeStatus) error {
+	var err error
+	if rt.json {
+		err = rt.printJSON(n)
+	} else {
+		fmt.Fprintf(rt.out, "otpgate %s, up %s, %s\n", n.Version, rt.now().Sub(n.Started).Round(time.Second), n.State)
+		err = rt.printFindings(n.Checks)
+	}
+	if err == nil && n.State == notReady {
+		err = withHint(errors.New("the node is not ready"), "no login is answered until what is not_ready above is mended; its log says more")
+	}
+	return err
 }

@@ -33,7 +33,7 @@ type process struct {
 
 // cmdNode starts, signals and stops nodes. What a node prints is in the file NAME.log.
 func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, 2, "node start|stop|kill|hup|wait NAME [otpgate arguments...]")
+	usage(ts, neg, args, 2, "node start|stop|interrupt|kill|hup|wait NAME [otpgate arguments...]")
 	b, verb, name := benchOf(ts), args[0], args[1]
 	if verb == "start" {
 		b.start(ts, name, args[2:])
@@ -60,6 +60,9 @@ func cmdNode(ts *testscript.TestScript, neg bool, args []string) {
 		if p.err != nil {
 			ts.Fatalf("node %s did not stop cleanly: %v\n%s", name, p.err, ts.ReadFile(p.log))
 		}
+	case "interrupt":
+		ts.Check(p.cmd.Process.Signal(syscall.SIGINT))
+		p.wait(ts, name)
 	case "kill":
 		ts.Check(p.cmd.Process.Kill())
 		p.wait(ts, name)

@@ -46,6 +46,11 @@ func withHint(err error, format string, args ...any) error {
 	return hinted{err, fmt.Sprintf(format, args...)}
 }
 
+// silent marks an error that was told already, or that nobody is there to read.
+type silent struct{ error }
+
+func (e silent) Unwrap() error { return e.error }
+
 // execute runs one command line and returns the exit status.
 func (rt *runtime) execute(ctx context.Context, args []string) int {
 	root := rt.rootCommand()
@@ -57,13 +62,28 @@ func (rt *runtime) execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	rt.report(err)
+	rt.report(interrupted(ctx, err))
 	var usage usageError
 	if errors.As(err, &usage) {
 		return 2
 	}
 	return 1
 }
+
+// interrupted puts the error of a command that a signal ended into words. It keeps the hint.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.Cause(ctx)) {
+		return err
+	}
+	words := error(errInterrupted)
+	var h hinted
+	if errors.As(err, &h) {
+		words = hinted{words, h.hint}
+	}
+	return words
+}
+
+var errInterrupted = errors.New("interrupted")
 
 func (rt *runtime) rootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -89,24 +109,29 @@ Try it:  otpgate demo`,
 	})
 	root.PersistentFlags().StringVarP(&rt.configPath, "config", "c", defaultConfigPath, "configuration `file`")
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
 		rt.serveCommand(), rt.checkCommand(), rt.exampleCommand(), rt.demoCommand(),
 		rt.inviteCommand(), rt.deviceCommand(), rt.auditCommand(), rt.statusCommand(),
 	)
+	rt.complete(root)
 	return root
 }
 
 // report prints an error as "error:" and "hint:" lines. Problems of a configuration file bring
 // their own hints, one each, and are printed as they are.
 func (rt *runtime) report(err error) {
+	var quiet silent
+	if errors.As(err, &quiet) {
+		return
+	}
 	if p := problemsIn(err); p != nil {
 		fmt.Fprintln(rt.err, strings.TrimRight(p.Error(), "\n"))
 		return
 	}
 	fmt.Fprintf(rt.err, "otpgate: error: %v\n", err)
-	var h hinted
-	if errors.As(err, &h) {
-		fmt.Fprintf(rt.err, "otpgate: hint: %s\n", h.hint)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(rt.err, "otpgate: hint: %s\n", hint)
 	}
 }
 

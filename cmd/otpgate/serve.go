@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -58,7 +60,11 @@ func (rt *runtime) serve(ctx context.Context, cfg *configs.Config, hup <-chan os
 		return err
 	}
 	defer func() { err = errors.Join(err, n.stop()) }()
-	n.log.Info("ready to serve", "version", version(), "config", rt.configPath)
+	if n.bound.Load() {
+		n.log.Info("ready to serve", "version", version(), "config", rt.configPath)
+	} else {
+		n.log.Warn("started, and waiting for the store: nobody is let in yet", "version", version(), "config", rt.configPath)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,4 +76,20 @@ func (rt *runtime) serve(ctx context.Context, cfg *configs.Config, hup <-chan os
 			n.reload(rt)
 		}
 	}
+}
+
+// newLogger makes the log as the configuration wants it; level can be changed while it is in use.
+func newLogger(w io.Writer, cfg configs.Log, level *slog.LevelVar) *slog.Logger {
+	setLevel(level, cfg.Level)
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func setLevel(v *slog.LevelVar, name string) {
+	v.Set(map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}[name])
 }

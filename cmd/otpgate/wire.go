@@ -60,12 +60,14 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 
 	// What is kept in data_dir.
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return n, withHint(err, "data_dir must be a folder that the service may write to: %s", cfg.Where("data_dir"))
+		return n, writable(err, cfg)
+	}
+	if err := keysetLost(cfg); err != nil {
+		return n, err
 	}
 	var created bool
 	if n.keys, created, err = keyset.Open(cfg.DataDir); err != nil {
-		return n, withHint(err, "only the service may read it: chmod 600 %s; if it is damaged, restore it from a backup or copy it from another node",
-			filepath.Join(cfg.DataDir, keyset.Name))
+		return n, writable(err, cfg)
 	}
 	if created {
 		n.log.Warn("a new keyset was made", "file", filepath.Join(cfg.DataDir, keyset.Name), "fingerprint", n.keys.Fingerprint(),
@@ -75,7 +77,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 		Dir: cfg.DataDir, MaxBytes: cfg.Audit.MaxSize, Keep: cfg.Audit.Keep, Required: cfg.Audit.Required,
 		Logger: n.log, Registerer: n.registry, Now: rt.now,
 	}); err != nil {
-		return n, withHint(err, "data_dir must be a folder that the service may write to: %s", cfg.Where("data_dir"))
+		return n, writable(err, cfg)
 	}
 	n.life.onStop("audit trail", n.audit.Close)
 

@@ -46,8 +46,9 @@ func layers() []layer {
 		{"metrics", nil, "cmd hands it the checks, so that it need not know what it watches"},
 		{"cmd/otpgate", []string{
 			"configs", "metrics", "directory", "radius", "radius/probe", "otp", "otp/audit", "otp/boltstore",
-			"otp/keyset", "otp/redisstore", "enroll", "enroll/mail", "enroll/operator", "enroll/outbox",
+			"otp/keyset", "otp/redisstore", "enroll", "enroll/mail", "enroll/operator", "enroll/outbox", "cmd/internal/terminal",
 		}, "the only place that wires"},
+		{"cmd/internal/terminal", nil, "draws for whoever looks"},
 		{"cmd/internal/archtest", nil, "reads the tree as text"},
 	}
 }

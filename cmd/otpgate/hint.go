@@ -1,0 +1,94 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"otpgate/configs"
+	"otpgate/otp"
+	"otpgate/otp/boltstore"
+	"otpgate/otp/keyset"
+	"otpgate/otp/redisstore"
+)
+
+// hintFor is the likely cause of an error and the next action: what was said about it where it was
+// met, or else what its kind says. "" when there is nothing to say. Errors of packages state facts;
+// hints are said here, so that there is one of them.
+func hintFor(err error) string {
+	var h hinted
+	if errors.As(err, &h) {
+		return h.hint
+	}
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &authority):
+		return "name the authority that signed its certificate in ca_file, in PEM"
+	case errors.As(err, &name):
+		return "use the name that is in its certificate, in the file and in the name service"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew its certificate, and see that the clock here is right"
+	case errors.As(err, &invalid):
+		return "its certificate is not one for a server, or of an authority that may not sign it"
+	}
+	for _, kind := range []struct {
+		is   error
+		hint string
+	}{
+		{keyset.ErrExposed, "chmod 600 it, and find out who has read it: it opens every seed in the store"},
+		{keyset.ErrDamaged, "restore it from a backup, or copy it from another node of this store"},
+		{boltstore.ErrDamaged, "restore it from a backup; without one, move it away, and everybody enrolls again"},
+		{redisstore.ErrEvicts, "set maxmemory-policy noeviction in Redis: an evicted account would accept its used codes again"},
+		{otp.ErrLocked, "one node uses an embedded store at a time: stop the other one, or give this one a data_dir of its own"},
+		{syscall.ENOSPC, "free space on its file system"},
+		{syscall.EROFS, "its file system is read-only: mount it to be written, or choose another folder"},
+		{fs.ErrPermission, "run this as the user that the file belongs to, or let that user have it"},
+	} {
+		if errors.Is(err, kind.is) {
+			return kind.hint
+		}
+	}
+	return ""
+}
+
+// writable is the hint for a data_dir that cannot be written, unless the error says more.
+func writable(err error, cfg *configs.Config) error {
+	if err == nil || hintFor(err) != "" && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return withHint(err, "data_dir must be a folder that the service may write to: %s", cfg.Where("data_dir"))
+}
+
+// keysetLost refuses to make a keyset beside an embedded store that is sealed with another one.
+func keysetLost(cfg *configs.Config) error {
+	if cfg.Store.Redis != nil || !absent(filepath.Join(cfg.DataDir, keyset.Name)) {
+		return nil
+	}
+	store := filepath.Join(cfg.DataDir, embeddedName)
+	whose, err := boltstore.Bound(store)
+	if err != nil || whose == "" {
+		return nil // whoever opens the store tells
+	}
+	return withHint(fmt.Errorf("%s is sealed with keyset %s, and there is no %s beside it", store, whose, keyset.Name), "%s", foreignHint(cfg))
+}
+
+// foreignHint says where the keyset of a store is to be found.
+func foreignHint(cfg *configs.Config) string {
+	file := filepath.Join(cfg.DataDir, keyset.Name)
+	if cfg.Store.Redis == nil {
+		return fmt.Sprintf("restore %s from the backup that belongs to %s", file, embeddedName)
+	}
+	return fmt.Sprintf("copy %s from a node that uses this store, with mode 0600, over %s here", keyset.Name, file)
+}
+
+// absent reports whether a file is known not to be there.
+func absent(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"testing"
+
+	"otpgate/otp"
+	"otpgate/otp/boltstore"
+	"otpgate/otp/keyset"
+	"otpgate/otp/redisstore"
+)
+
+// Each kind of error has one hint, however it is wrapped; what was said where it was met wins.
+func TestErrorsHaveOneHint(t *testing.T) {
+	for want, err := range map[string]error{
+		"ca_file":             x509.UnknownAuthorityError{},
+		"name that is in":     x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"},
+		"renew":               x509.CertificateInvalidError{Reason: x509.Expired},
+		"not one for":         x509.CertificateInvalidError{Reason: x509.IncompatibleUsage},
+		"chmod 600":           keyset.ErrExposed,
+		"another node":        keyset.ErrDamaged,
+		"everybody enrolls":   boltstore.ErrDamaged,
+		"noeviction":          fmt.Errorf("%w: %w", otp.ErrUnavailable, redisstore.ErrEvicts),
+		"one node":            otp.ErrLocked,
+		"free space":          syscall.ENOSPC,
+		"read-only":           syscall.EROFS,
+		"user that the file":  &fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES},
+		"said where it arose": withHint(otp.ErrLocked, "said where it arose"),
+	} {
+		hint := hintFor(fmt.Errorf("while something: %w", err))
+		if !strings.Contains(hint, want) || strings.Contains(hint, "\n") || strings.HasSuffix(hint, ".") {
+			t.Errorf("%v: %q, want %q", err, hint, want)
+		}
+	}
+	if hint := hintFor(errors.New("something else")); hint != "" {
+		t.Errorf("%q", hint)
+	}
+}
+
+func TestStatesHaveOneShape(t *testing.T) {
+	for word, want := range map[string]state{
+		"ok": ready, "ready": ready, "degraded": degraded, "not ready": notReady, "not_ready": notReady, "no such word": notReady, "": notReady,
+	} {
+		if got := stateOf(word); got != want {
+			t.Errorf("%q: %s", word, got)
+		}
+	}
+	if got := worst([]finding{{State: degraded}, {State: ready}}); got != degraded || worst(nil) != ready {
+		t.Errorf("%s", got)
+	}
+}
