@@ -101,7 +101,6 @@ func (a *attempt) event(superseded bool) audit.Event {
 		Device:   a.device,
 		Decision: a.decision.String(),
 		Reason:   a.reason,
-		Total:    a.total,
 		Stages: &audit.Stages{
 			Directory: milliseconds(a.inDirectory),
 			Store:     milliseconds(a.inStore),

@@ -123,7 +123,7 @@ func (s *site) node(t testing.TB) string {
 // reasons are decision and reason of every attempt so far, from the file of the trail.
 func (s *site) reasons(t testing.TB) (all []string) {
 	t.Helper()
-	must(t, s.trail.Read(context.Background(), audit.Filter{}, false, func(e audit.Event) error {
+	must(t, s.trail.Read(context.Background(), audit.Filter{}, false, nil, func(e audit.Event) error {
 		all = append(all, e.Decision+" "+string(e.Reason))
 		return nil
 	}))

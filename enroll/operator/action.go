@@ -2,6 +2,7 @@ package operator
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -171,10 +172,6 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err, "")
 		return
 	}
-	// Who reads the trail is in it.
-	if err := s.record(r, audit.Event{Action: "audit_read"}); err != nil {
-		s.logger.Error("reading the audit trail is not on record", "error", err)
-	}
 	w.Header().Set("Content-Type", "application/jsonl")
 	flush := http.NewResponseController(w).Flush
 	if err := flush(); err != nil {
@@ -183,7 +180,9 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := either(r.Context(), s.ctx)
 	defer cancel()
 	e := json.NewEncoder(w)
-	err = s.o.Trail.Read(ctx, f, follow, func(event audit.Event) error {
+	// Who reads the trail is in it, but not among the last events that were asked for.
+	begun := func() { _ = s.record(r, audit.Event{Action: "audit_read"}) } // the log says so
+	err = s.o.Trail.Read(ctx, f, follow, begun, func(event audit.Event) error {
 		if err := e.Encode(event); err != nil || !follow {
 			return err
 		}
@@ -199,6 +198,7 @@ func filterOf(q url.Values) (f audit.Filter, follow bool, err error) {
 	f = audit.Filter{
 		Kind: audit.Kind(q.Get("kind")), Name: q.Get("name"), Account: q.Get("account"), Client: q.Get("client"),
 		Decision: q.Get("decision"), Reason: otp.Reason(q.Get("reason")),
+		ID: q.Get("id"), Source: q.Get("source"), Device: q.Get("device"), Actor: q.Get("actor"),
 	}
 	for key, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
 		if text := q.Get(key); text != "" && err == nil {
@@ -210,6 +210,10 @@ func filterOf(q url.Values) (f audit.Filter, follow bool, err error) {
 	}
 	if err != nil {
 		err = &Error{"the filter is not one that this node knows", "use the otpgate command of the same version as the node"}
+	}
+	var refused *audit.FilterError
+	if errors.As(f.Check(), &refused) && err == nil {
+		err = &Error{fmt.Sprintf("no event has the %s %q", refused.Field, refused.Value), "it is " + refused.Want}
 	}
 	return f, q.Get("follow") == "true", err
 }

@@ -236,7 +236,7 @@ func TestAuditTrailIsFollowed(t *testing.T) {
 type brokenTrail struct{}
 
 func (brokenTrail) Record(context.Context, ...audit.Event) error { return errors.New("disk full") }
-func (brokenTrail) Read(context.Context, audit.Filter, bool, func(audit.Event) error) error {
+func (brokenTrail) Read(context.Context, audit.Filter, bool, func(), func(audit.Event) error) error {
 	return errors.New("disk broken")
 }
 

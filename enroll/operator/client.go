@@ -66,11 +66,12 @@ func (c *Client) RevokeDevice(ctx context.Context, nameOrMail, idOrLabel string)
 }
 
 // Audit hands events that fit the filter to each, oldest first; with follow it goes on until the
-// context ends, which is no error then.
+// context ends, which is no error then, or the node stops, which is one.
 func (c *Client) Audit(ctx context.Context, f audit.Filter, follow bool, each func(audit.Event) error) error {
 	q := url.Values{"follow": {strconv.FormatBool(follow)}, "last": {strconv.Itoa(f.Last)}}
 	for key, value := range map[string]string{
 		"kind": string(f.Kind), "name": f.Name, "account": f.Account, "client": f.Client, "decision": f.Decision, "reason": string(f.Reason),
+		"id": f.ID, "source": f.Source, "device": f.Device, "actor": f.Actor,
 	} {
 		if value != "" {
 			q.Set(key, value)
@@ -92,7 +93,11 @@ func (c *Client) Audit(ctx context.Context, f audit.Filter, follow bool, each fu
 			*Error
 		}
 		switch err := d.Decode(&line); {
-		case errors.Is(err, io.EOF) || (err != nil && follow && ctx.Err() != nil):
+		case err != nil && follow && ctx.Err() != nil:
+			return nil
+		case err != nil && follow:
+			return &Error{"the node has stopped", "run the command again when it is back, with --since for what happens meanwhile"}
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return c.broken(err)

@@ -28,7 +28,7 @@ type Accounts interface {
 // Trail is the audit trail; [*audit.Log] is.
 type Trail interface {
 	Record(ctx context.Context, events ...audit.Event) error
-	Read(ctx context.Context, f audit.Filter, follow bool, each func(audit.Event) error) error
+	Read(ctx context.Context, f audit.Filter, follow bool, begun func(), each func(audit.Event) error) error
 }
 
 // MAC derives ids; the keyset does.

@@ -170,7 +170,7 @@ func (w *world) raw(method, path, body string, headers ...string) *http.Response
 func (w *world) events() []audit.Event {
 	w.t.Helper()
 	var all []audit.Event
-	err := w.log.Read(context.Background(), audit.Filter{}, false, func(e audit.Event) error { all = append(all, e); return nil })
+	err := w.log.Read(context.Background(), audit.Filter{}, false, nil, func(e audit.Event) error { all = append(all, e); return nil })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -24,6 +23,7 @@ const (
 	defaultMaxBytes = 64 << 20
 	queueLength     = 8192 // records waiting: seconds of logins
 	batchLength     = 512  // events written with one call
+	retryEvery      = time.Second
 	complainEvery   = time.Minute
 )
 
@@ -50,7 +50,8 @@ type Log struct {
 	closing sync.RWMutex // held for reading while something is queued
 	closed  bool
 
-	broken  atomic.Pointer[error] // what the last write said
+	end     atomic.Pointer[end]
+	lost    lost
 	tidings tidings
 }
 
@@ -72,14 +73,16 @@ func Open(o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w, err := openWriter(filepath.Join(o.Dir, Name), o)
+	l := &Log{
+		options: o, log: o.Logger.With("component", "audit"),
+		queue: make(chan record, queueLength), ended: make(chan struct{}), tidings: newTidings(),
+	}
+	w, err := openWriter(filepath.Join(o.Dir, Name), o, &l.end)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	l := &Log{
-		options: o, log: o.Logger.With("component", "audit"), metrics: newMetrics(o.Registerer),
-		queue: make(chan record, queueLength), ended: make(chan struct{}), tidings: newTidings(),
-	}
+	l.metrics = newMetrics(o.Registerer)
+	l.metrics.size.Set(float64(w.older + w.size))
 	go l.write(w)
 	return l, nil
 }
@@ -87,7 +90,8 @@ func Open(o Options) (*Log, error) {
 // Record takes events into the trail.
 //
 // Unless the trail is required it never waits and never fails: what cannot be recorded is counted
-// (otpgate_audit_dropped_total), logged once a minute, and makes the trail unhealthy. When it is
+// (otpgate_audit_dropped_total), logged once a minute, makes the trail unhealthy, and is counted in
+// the trail itself by an event [EventsLost] as soon as that can be written. When the trail is
 // required, Record returns once all of events are on disk (one fsync for all that wait), and an
 // error that wraps [ErrUnavailable] when they are not or ctx ended first.
 func (l *Log) Record(ctx context.Context, events ...Event) error {
@@ -136,14 +140,14 @@ func (l *Log) enqueue(r record) bool {
 // drop makes it known that events are lost.
 func (l *Log) drop(n int, err error) {
 	l.metrics.dropped.Add(float64(n))
-	l.broken.Store(&err)
+	l.lost.add(int64(n), l.options.Now(), err)
 }
 
 // Healthy is nil while everything gets recorded, and says what stands in the way otherwise. It
-// becomes nil again with the next write that succeeds.
+// becomes nil again with the next write that succeeds; one is tried every second.
 func (l *Log) Healthy() error {
-	if err := l.broken.Load(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, *err)
+	if n, _, err := l.lost.all(); n > 0 {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
 }
@@ -172,22 +176,34 @@ func (l *Log) Close(ctx context.Context) error {
 func (l *Log) write(w *writer) {
 	defer close(l.ended)
 	defer w.close()
-	var complained time.Time
-	for first := range l.queue {
-		batch := l.gather(first)
-		count, err := w.append(batch)
+	var complained, grumbled moment
+	for open := true; open; {
+		var retry <-chan time.Time
+		if n, _, _ := l.lost.all(); n > 0 {
+			retry = time.After(retryEvery)
+		}
+		var batch []record
+		select {
+		case first, ok := <-l.queue:
+			if open = ok; ok {
+				batch = l.gather(first)
+			}
+		case <-retry:
+		}
+		err := l.put(w, batch)
 		if err != nil {
 			l.metrics.errors.Inc()
-			l.drop(count, err)
-			if now := l.options.Now(); now.Sub(complained) >= complainEvery || now.Before(complained) {
-				complained = now
-				l.log.Error("audit trail cannot be written", "error", err, "hint", "free space in data_dir; logins go on unless audit.required is set")
+			if complained.due(l.options.Now()) {
+				l.log.Error("audit trail cannot be written", "error", err, "hint", l.hint())
 			}
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		} else {
-			l.metrics.events.Add(float64(count))
-			l.broken.Store(nil)
-			l.tidings.tell()
+		}
+		if w.untidy != nil {
+			l.metrics.errors.Inc()
+			if grumbled.due(l.options.Now()) {
+				l.log.Error("audit trail cannot be rotated", "error", w.untidy, "hint", "nothing is lost, but the trail grows: see to the folder data_dir")
+			}
+			w.untidy = nil
 		}
 		for _, r := range batch {
 			if r.done != nil {
@@ -195,6 +211,51 @@ func (l *Log) write(w *writer) {
 			}
 		}
 	}
+	if n, _, err := l.lost.all(); n > 0 {
+		l.log.Error("events are lost, and nothing in the audit trail says so", "count", n, "error", err)
+	}
+}
+
+// put writes a batch, after the number of those that were lost before it.
+func (l *Log) put(w *writer, batch []record) error {
+	count := 0
+	for _, r := range batch {
+		count += len(r.events)
+	}
+	n, since, cause := l.lost.all()
+	all := batch
+	if n > 0 {
+		all = append([]record{{events: []Event{{
+			Time: l.options.Now(), Kind: System, Action: EventsLost, Count: n,
+			Detail: fmt.Sprintf("since %s: %v", since.UTC().Format(time.RFC3339), cause),
+		}}}}, batch...)
+		count++
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	if err := w.append(all); err != nil {
+		if len(batch) > 0 {
+			if n > 0 {
+				count--
+			}
+			l.drop(count, err)
+		}
+		return err
+	}
+	l.metrics.events.Add(float64(count))
+	l.metrics.size.Set(float64(w.older + w.size))
+	l.lost.told(n)
+	l.tidings.tell()
+	return nil
+}
+
+// hint says what to do about a trail that cannot be written.
+func (l *Log) hint() string {
+	if l.options.Required {
+		return "free space in data_dir; until then no login passes, because audit.required is set"
+	}
+	return "free space in data_dir; until then logins pass without being on record"
 }
 
 // gather takes what waits behind first, up to a bound.
@@ -233,10 +294,4 @@ func (t *tidings) next() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.news
-}
-
-// exists reports whether there is a file.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }

@@ -48,7 +48,7 @@ func event(n int) audit.Event {
 
 func ids(t *testing.T, l *audit.Log, f audit.Filter) (got []string) {
 	t.Helper()
-	if err := l.Read(context.Background(), f, false, func(e audit.Event) error {
+	if err := l.Read(context.Background(), f, false, nil, func(e audit.Event) error {
 		got = append(got, e.ID)
 		return nil
 	}); err != nil {
@@ -92,6 +92,24 @@ func TestEventsAreReadBackInOrderOverRotatedFiles(t *testing.T) {
 	}
 }
 
+func events(t *testing.T, l *audit.Log, f audit.Filter) (got []audit.Event) {
+	t.Helper()
+	if err := l.Read(context.Background(), f, false, nil, func(e audit.Event) error {
+		got = append(got, e)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func record(t *testing.T, l *audit.Log, events ...audit.Event) {
+	t.Helper()
+	if err := l.Record(context.Background(), events...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestKeepRemovesTheOldest(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, audit.Options{Dir: dir, MaxBytes: 1024, Keep: 2, Required: true})
@@ -124,7 +142,7 @@ func TestFollowSeesEveryEventOnceAcrossRotation(t *testing.T) {
 	}
 	seen := map[string]int{}
 	done := errors.New("all seen")
-	err := l.Read(ctx, audit.Filter{}, true, func(e audit.Event) error {
+	err := l.Read(ctx, audit.Filter{}, true, nil, func(e audit.Event) error {
 		seen[e.ID]++
 		if len(seen) == all {
 			return done
@@ -198,8 +216,12 @@ func TestAFullDiskIsLoudAndPasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, func() bool { return l.Healthy() == nil })
-	if got := ids(t, l, audit.Filter{}); strings.Join(got, " ") != "00000002" {
+	if got := ids(t, l, audit.Filter{Kind: audit.Login}); strings.Join(got, " ") != "00000002" {
 		t.Errorf("%v", got)
+	}
+	lost := events(t, l, audit.Filter{Kind: audit.System})
+	if len(lost) != 1 || lost[0].Action != audit.EventsLost || lost[0].Count != 1 || !strings.Contains(lost[0].Detail, "no space left") {
+		t.Errorf("the trail says of what it lost: %+v", lost)
 	}
 }
 
@@ -269,7 +291,8 @@ func counter(t *testing.T, r *prometheus.Registry, name string) float64 {
 	}
 	for _, f := range families {
 		if f.GetName() == name {
-			return f.GetMetric()[0].GetCounter().GetValue()
+			m := f.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
 	t.Fatalf("no metric %s", name)

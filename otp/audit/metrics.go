@@ -7,6 +7,7 @@ import (
 
 type metrics struct {
 	events, dropped, errors prometheus.Counter
+	size                    prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -20,6 +21,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		errors: f.NewCounter(prometheus.CounterOpts{
 			Name: "otpgate_audit_errors_total", Help: "Writes to the audit trail that failed.",
+		}),
+		size: f.NewGauge(prometheus.GaugeOpts{
+			Name: "otpgate_audit_size_bytes", Help: "Octets of the audit trail on disk, in all its files.",
 		}),
 	}
 }

@@ -1,103 +1,107 @@
 package audit
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
-
-	"otpgate/otp"
 )
 
-// A Filter says which events to read. Zero fields let everything through; text is compared
-// without regard to case.
-type Filter struct {
-	Kind     Kind
-	Name     string
-	Account  string
-	Client   string
-	Decision string
-	Reason   otp.Reason
-	Since    time.Time // not before
-	Until    time.Time // before
-	Last     int       // only so many of the newest that fit; 0: all
-}
-
-func (f Filter) fits(e Event) bool {
-	is := func(want, got string) bool { return want == "" || strings.EqualFold(want, got) }
-	return is(string(f.Kind), string(e.Kind)) && is(f.Name, e.Name) && is(f.Account, e.Account) &&
-		is(f.Client, e.Client) && is(f.Decision, e.Decision) && is(string(f.Reason), string(e.Reason)) &&
-		(f.Since.IsZero() || !e.Time.Before(f.Since)) && (f.Until.IsZero() || e.Time.Before(f.Until))
-}
-
-// Read hands events that fit f to each, the oldest first, over all files. With follow it then goes
-// on with what is recorded from then on, each event once, until ctx ends, which is no error then.
-// An error of each ends it and is returned.
-func (l *Log) Read(ctx context.Context, f Filter, follow bool, each func(Event) error) error {
-	r := &reader{path: filepath.Join(l.options.Dir, Name)}
-	defer r.close()
-	var newest []Event
-	take := each
-	if f.Last > 0 {
-		take = func(e Event) error {
-			newest = append(newest, e)
-			if len(newest) >= 2*f.Last {
-				newest = append(newest[:0], newest[len(newest)-f.Last:]...)
-			}
-			return nil
-		}
+// Read hands events that fit f to each, the oldest first, over all files: those that were recorded
+// when it began. With follow it then goes on with what is recorded from then on, each event once,
+// until ctx ends, which is no error then. It returns a *[FilterError] for a filter that nothing can
+// fit; an error of each ends it and is returned.
+//
+// It calls begun, unless that is nil, when it is settled where the past ends: whatever is recorded
+// from then on is not among the last ones.
+//
+// It takes a chunk of memory, whatever the trail's length, and pauses between chunks. Files that
+// are too old for f are not opened; for f.Last the files are read from the end, as far as needed.
+func (l *Log) Read(ctx context.Context, f Filter, follow bool, begun func(), each func(Event) error) error {
+	if err := f.Check(); err != nil {
+		return err
 	}
-	for {
+	r := &reader{log: l, path: filepath.Join(l.options.Dir, Name), sieve: newSieve(f)}
+	defer r.close()
+	err := r.begin(ctx, f.Last, follow, begun)
+	for over := false; err == nil; {
 		news := l.tidings.next() // before reading, so that nothing is missed in between
-		if err := r.read(ctx, f, take); err != nil {
-			if follow && ctx.Err() != nil {
-				return nil
-			}
-			return err
+		if err = r.read(ctx, each); err != nil || !follow || over {
+			break
 		}
-		for _, e := range newest[max(0, len(newest)-f.Last):] {
-			if err := each(e); err != nil {
-				return err
-			}
-		}
-		newest, take = nil, each
-		if !follow {
-			return nil
-		}
+		r.lines.buffer = nil // it may be long until there is more
 		select {
 		case <-news:
 		case <-l.ended:
-			return nil
+			over = true
 		case <-ctx.Done():
-			return nil
+			err = ctx.Err()
 		}
 	}
+	if follow && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// end is how far a file holds what is on record. Beyond it, a write may be under way, or taken back.
+type end struct {
+	file os.FileInfo
+	size int64
 }
 
 // reader goes through the files in order and remembers where it is. A file is told by its inode,
 // so that it is still known after it was rotated.
 type reader struct {
-	path string
-	file *os.File
-	in   *bufio.Reader
-	part []byte // a line whose end is not written yet
-	done string // the name of the last rotated file that was read to its end
+	log   *Log
+	path  string
+	sieve *sieve
+	stop  *end // where to end; nil: never
+
+	file  *os.File
+	lines lines
+	at    int64  // where the next line starts
+	done  string // the newest rotated file that was opened
+}
+
+// begin settles where reading ends, and opens the file that has the last events, so many of them.
+func (r *reader) begin(ctx context.Context, last int, follow bool, begun func()) error {
+	if !follow {
+		r.stop = r.log.end.Load()
+	}
+	if last == 0 {
+		if begun != nil {
+			begun()
+		}
+		return nil
+	}
+	p, err := r.present(ctx)
+	if begun != nil {
+		begun()
+	}
+	if err != nil {
+		return err
+	}
+	return r.seek(ctx, last, p)
+}
+
+// use goes on with an open file from an offset on.
+func (r *reader) use(f *os.File, at int64, done string) {
+	r.close()
+	r.file, r.lines, r.at, r.done = f, lines{in: f}, at, done
 }
 
 // read hands on everything up to the end of the newest file.
-func (r *reader) read(ctx context.Context, f Filter, each func(Event) error) error {
+func (r *reader) read(ctx context.Context, each func(Event) error) error {
 	for {
 		if r.file == nil {
 			if ok, err := r.next(); err != nil || !ok {
 				return err
 			}
 		}
-		if err := r.lines(ctx, f, each); err != nil {
+		last, err := r.rest(ctx, each)
+		if err != nil || last {
 			return err
 		}
 		over, err := r.over()
@@ -105,11 +109,42 @@ func (r *reader) read(ctx context.Context, f Filter, each func(Event) error) err
 			return err
 		}
 		// It was rotated since its end was seen: there may be more in it, then comes the next.
-		if err := r.lines(ctx, f, each); err != nil {
+		if _, err := r.rest(ctx, each); err != nil {
 			return err
 		}
 		r.close()
 	}
+}
+
+// rest hands on what is on record of the open file; last when nothing after it was asked for.
+func (r *reader) rest(ctx context.Context, each func(Event) error) (last bool, err error) {
+	mine, err := r.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	to := mine.Size()
+	if e := r.log.end.Load(); os.SameFile(mine, e.file) {
+		to = e.size
+	}
+	if r.stop != nil && os.SameFile(mine, r.stop.file) {
+		last, to = true, min(to, r.stop.size)
+	}
+	r.at, err = r.lines.forward(ctx, r.at, to, func(line []byte) error {
+		if e, ok := r.event(line); ok {
+			return each(e)
+		}
+		return nil
+	})
+	return last, err
+}
+
+// event decodes a line that fits.
+func (r *reader) event(line []byte) (e Event, ok bool) {
+	if r.sieve.excludes(line) {
+		return e, false
+	}
+	ok = json.Unmarshal(line, &e) == nil && e.Kind != "" && r.sieve.fits(&e)
+	return e, ok
 }
 
 // next opens the file that follows the last one read; false when there is none yet.
@@ -118,31 +153,40 @@ func (r *reader) next() (bool, error) {
 		name := r.following()
 		f, err := os.Open(name)
 		if errors.Is(err, os.ErrNotExist) {
-			if name == r.path {
+			if name == r.path && r.following() == name {
 				return false, nil
 			}
-			continue // pruned just now
+			continue // it was pruned just now, or rotated
 		}
 		if err != nil {
 			return false, err
 		}
-		if name == r.path && r.following() != name { // it was rotated in between, and this is a newer one
+		if name != r.path {
+			r.use(f, 0, name)
+			return true, nil
+		}
+		if r.following() != name { // it was rotated in between, and this is a newer one
 			_ = f.Close()
 			continue
 		}
-		r.file, r.in, r.part = f, bufio.NewReaderSize(f, 64<<10), nil
+		r.use(f, 0, r.done)
 		return true, nil
 	}
 }
 
-// following is the oldest rotated file that was not read yet, else the one being written.
+// following is the oldest rotated file that was not read yet and may hold what was asked for, else
+// the one being written.
 func (r *reader) following() string {
 	for _, name := range rotated(r.path) {
-		if name > r.done {
+		if name > r.done && !r.tooOld(name) {
 			return name
 		}
 	}
 	return r.path
+}
+
+func (r *reader) tooOld(name string) bool {
+	return !r.sieve.since.IsZero() && ended(name, r.sieve.since)
 }
 
 // over reports whether the open file will grow no more, because it has been rotated, and remembers
@@ -163,30 +207,6 @@ func (r *reader) over() (bool, error) {
 		}
 	}
 	return err == nil, nil // pruned while it was read; or between two names: the next round tells
-}
-
-// lines hands on the complete lines up to the end of the file.
-func (r *reader) lines(ctx context.Context, f Filter, each func(Event) error) error {
-	for {
-		piece, err := r.in.ReadBytes('\n')
-		r.part = append(r.part, piece...)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		var e Event
-		if json.Unmarshal(r.part, &e) == nil && e.Kind != "" && f.fits(e) {
-			if err := each(e); err != nil {
-				return err
-			}
-		}
-		r.part = r.part[:0]
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
 }
 
 func (r *reader) close() {

@@ -1,13 +1,15 @@
 package audit
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"sync/atomic"
+	"time"
 	"unicode/utf8"
 )
 
@@ -15,15 +17,24 @@ import (
 type writer struct {
 	path    string
 	options Options
+	end     *atomic.Pointer[end] // for readers: how far everything is on record
 	file    *os.File
+	info    os.FileInfo // of file
 	size    int64
-	torn    bool // the file may end in the middle of a line
+	older   int64     // octets in rotated files
+	newest  time.Time // no event in the file is later
+	torn    bool      // the file may end in the middle of a line
 	buffer  []byte
+	untidy  error // what went wrong beside writing, and cost no event
 }
 
-func openWriter(path string, o Options) (*writer, error) {
-	w := &writer{path: path, options: o}
-	return w, w.open()
+func openWriter(path string, o Options, e *atomic.Pointer[end]) (*writer, error) {
+	w := &writer{path: path, options: o, end: e, older: sizeOf(path)}
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	w.newest = newestIn(w.file, w.size)
+	return w, nil
 }
 
 func (w *writer) open() error {
@@ -35,57 +46,89 @@ func (w *writer) open() error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	w.file, w.size, w.torn = f, info.Size(), false
+	w.file, w.info, w.size, w.torn = f, info, info.Size(), false
 	if w.size > 0 {
 		last := make([]byte, 1)
 		_, err := f.ReadAt(last, w.size-1)
 		w.torn = err != nil || last[0] != '\n'
 	}
+	w.publish()
+	syncFolder(w.path)
 	return nil
 }
 
+// publish tells readers what is on record.
+func (w *writer) publish() { w.end.Store(&end{w.info, w.size}) }
+
+// syncFolder makes the name of a file as durable as the file.
+func syncFolder(path string) {
+	if f, err := os.Open(filepath.Dir(path)); err == nil {
+		_, _ = f.Sync(), f.Close()
+	}
+}
+
+// lookBack is how far from the end of a file that was there before us its newest event is searched.
+const lookBack = 64 << 20
+
+func newestIn(f *os.File, size int64) (newest time.Time) {
+	in := lines{in: f, rushed: true}
+	_, _ = in.forward(context.Background(), max(0, size-lookBack), size, func(line []byte) error {
+		if at, ok := timeOf(line); ok && at.After(newest) {
+			newest = at
+		}
+		return nil
+	}) // what cannot be read now cannot be read later
+	return newest
+}
+
 // append writes the events of all records with one call, and syncs the file when somebody waits
-// for that. It returns how many events there were.
-func (w *writer) append(records []record) (count int, err error) {
-	b := w.buffer[:0]
-	if w.file == nil { // an earlier write or rotation went wrong
+// for that. After an error none of them is on record.
+func (w *writer) append(records []record) error {
+	if w.file != nil && w.taken() {
+		w.close()
+	}
+	if w.file == nil { // an earlier write went wrong
 		if err := w.open(); err != nil {
-			return countOf(records), err
+			return err
 		}
 	}
+	b, newest, wait := w.buffer[:0], time.Time{}, false
 	if w.torn {
 		b = append(b, '\n')
 	}
-	wait := false
 	for _, r := range records {
 		wait = wait || r.done != nil
-		for _, e := range r.events {
-			b, count = appendLine(b, e), count+1
+		for i := range r.events {
+			b = appendLine(b, &r.events[i])
+			if at := r.events[i].Time; at.After(newest) {
+				newest = at
+			}
 		}
 	}
 	w.buffer = b[:0]
-	if err := w.rotate(int64(len(b))); err != nil {
-		return count, err
-	}
+	w.rotate(int64(len(b)))
 	n, err := w.file.Write(b)
 	w.size += int64(n)
+	if err == nil && wait {
+		err = w.file.Sync()
+	}
 	if err != nil {
 		w.undo(int64(n))
 		w.close() // the next write opens it again, should it have been another disk
-		return count, err
+		return err
 	}
 	w.torn = false
-	if wait {
-		err = w.file.Sync()
+	if newest.After(w.newest) {
+		w.newest = newest
 	}
-	return count, err
+	w.publish()
+	return nil
 }
 
-func countOf(records []record) (n int) {
-	for _, r := range records {
-		n += len(r.events)
-	}
-	return n
+// taken reports whether somebody has moved or removed the file.
+func (w *writer) taken() bool {
+	info, err := os.Stat(w.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, w.info)
 }
 
 // undo takes back a part of a write, so that whoever was told that nothing was recorded was told
@@ -97,13 +140,14 @@ func (w *writer) undo(n int64) {
 }
 
 // appendLine appends one event as one line of JSON, whatever its strings hold.
-func appendLine(b []byte, e Event) []byte {
+func appendLine(b []byte, e *Event) []byte {
 	for _, s := range []*string{&e.Action, &e.ID, &e.Account, &e.Name, &e.Client, &e.Source, &e.Device, &e.Decision, &e.Detail, &e.Actor} {
 		*s = bounded(*s)
 	}
 	line, err := json.Marshal(e) // escapes control characters, and invalid UTF-8 as U+FFFD
 	if err != nil {
-		line = []byte(`{"kind":"system","action":"unwritable_event"}`) // a time outside year 1 to 9999
+		e.Time = time.Time{} // it was outside year 1 to 9999
+		line = []byte(`{"kind":"system","action":"unwritable_event"}`)
 	}
 	return append(append(b, line...), '\n')
 }
@@ -122,62 +166,47 @@ func bounded(s string) string {
 	return s[:cut] + "…"
 }
 
-// rotate moves the file out of the way when more octets would make it too long.
-func (w *writer) rotate(more int64) error {
+// rotate moves the file out of the way when more octets would make it too long. What goes wrong
+// here costs no event: the file becomes longer than it should, and the next write tries again.
+func (w *writer) rotate(more int64) {
 	if w.size == 0 || w.size+more <= w.options.MaxBytes {
-		return nil
+		return
 	}
-	if err := errors.Join(w.file.Sync(), w.file.Close()); err != nil {
-		w.file = nil
-		return err
+	newest := w.options.Now()
+	if w.newest.After(newest) {
+		newest = w.newest
 	}
-	w.file = nil
-	if err := os.Rename(w.path, w.free()); err != nil {
-		return errors.Join(err, w.open())
+	if err := w.file.Sync(); err != nil {
+		w.untidy = err
+		return
+	}
+	name, old, oldInfo, oldSize := free(w.path, newest), w.file, w.info, w.size
+	if err := os.Rename(w.path, name); err != nil {
+		w.untidy = err
+		return
 	}
 	if err := w.open(); err != nil {
-		return err
+		w.untidy = errors.Join(err, os.Rename(name, w.path))
+		w.file, w.info, w.size = old, oldInfo, oldSize
+		return
 	}
-	return w.prune()
+	_ = old.Close()
+	w.newest = time.Time{}
+	w.prune()
+	w.older = sizeOf(w.path)
 }
 
-// free is a name for a rotated file that sorts behind all others.
-func (w *writer) free() string {
-	stamp := w.options.Now().UTC().Format("20060102T150405.000000")
-	name := rotatedName(w.path, stamp, 0)
-	if old := rotated(w.path); len(old) > 0 && name <= old[len(old)-1] { // the clock went back
-		last := old[len(old)-1]
-		stamp = strings.TrimPrefix(strings.TrimSuffix(filepath.Base(last), ".jsonl"), "audit-")
-		stamp = stamp[:strings.LastIndexByte(stamp, '-')]
-	}
-	for n := 0; ; n++ {
-		if name = rotatedName(w.path, stamp, n); !exists(name) {
-			return name
-		}
-	}
-}
-
-func rotatedName(path, stamp string, n int) string {
-	return filepath.Join(filepath.Dir(path), fmt.Sprintf("audit-%s-%04d.jsonl", stamp, n))
-}
-
-// rotated lists the rotated files beside path, the oldest first.
-func rotated(path string) []string {
-	names, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "audit-*-*.jsonl"))
-	slices.Sort(names)
-	return names
-}
-
-func (w *writer) prune() error {
+// prune removes the oldest rotated files, if only some are to be kept.
+func (w *writer) prune() {
 	old := rotated(w.path)
 	if w.options.Keep == 0 || len(old) <= w.options.Keep {
-		return nil
+		return
 	}
-	var errs []error
 	for _, name := range old[:len(old)-w.options.Keep] {
-		errs = append(errs, os.Remove(name))
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.untidy = errors.Join(w.untidy, fmt.Errorf("the oldest file stays: %w", err))
+		}
 	}
-	return errors.Join(errs...)
 }
 
 func (w *writer) close() {
