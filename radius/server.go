@@ -9,93 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"otpgate/directory"
-	"otpgate/otp"
-	"otpgate/otp/audit"
 )
-
-// Defaults of [Options].
-const (
-	DefaultBudget      = 2500 * time.Millisecond
-	DefaultMaxInFlight = 4096
-)
-
-// maxRejectDelay is what a gateway can be made to wait before it takes us for dead.
-const maxRejectDelay = 10 * time.Second
-
-// Accounts is what a login wants to know of the directories; *directory.Set is one.
-type Accounts interface {
-	// FindKnown returns an account that need not be asked for. It MUST NOT block.
-	FindKnown(name string, allowed []string) (*directory.Account, bool)
-	// Find MUST return an error that wraps directory.ErrNotFound, ErrAmbiguous or ErrNameInvalid
-	// when there is no such account; any other error means that nobody can tell.
-	Find(ctx context.Context, name string, allowed []string) (*directory.Account, error)
-	// Authenticate MUST return nil only when the directory took the password, and an error that
-	// wraps directory.ErrPasswordWrong or ErrPasswordEmpty when it refused it.
-	Authenticate(ctx context.Context, a *directory.Account, password string) error
-}
-
-// Marks makes the marks by which a store knows an attempt again; *otp.Verifier does.
-type Marks interface {
-	Place(parts ...string) otp.Place
-	Token(parts ...[]byte) otp.Token
-}
-
-// Walks compares a proof with codes; *otp.Verifier does.
-type Walks interface {
-	// WalkKnown MUST NOT block; it is false when the account's devices are not known here.
-	WalkKnown(a otp.Attempt) (otp.Walked, bool)
-	Walk(ctx context.Context, a otp.Attempt) (otp.Walked, error)
-}
-
-// Claims decides what was walked; *otp.Verifier does.
-type Claims interface {
-	Settle(ctx context.Context, walked []otp.Walked) []otp.Result
-	WrongPassword(ctx context.Context, w otp.Walked) otp.Result
-	Verify(ctx context.Context, a otp.Attempt) otp.Result
-}
-
-// Codes is all that a login wants of codes; *otp.Verifier is one.
-type Codes interface {
-	Marks
-	Walks
-	Claims
-}
-
-// Audit keeps the trail; *audit.Log is one.
-type Audit interface {
-	// Record MUST return an error only when the trail is required and could not be written:
-	// nobody is let in then.
-	Record(ctx context.Context, events ...audit.Event) error
-}
-
-// Options are what a server needs. Accounts, Codes, Audit and Now must be there.
-type Options struct {
-	// Listen are UDP addresses "host:port". An empty host is every address of both families.
-	Listen  []string
-	Clients []Client
-
-	// RejectDelay is how long after its arrival an attempt is refused, 0 to 10 s. It is the same
-	// for every refusal, and is spent in a timer, not in a slot.
-	RejectDelay time.Duration
-	// Budget bounds an attempt, from its arrival to its decision; 0: DefaultBudget. It must be
-	// shorter than the gateways' retransmission timers (3 s and more).
-	Budget time.Duration
-	// MaxInFlight is how many attempts are worked on at a time; 0: DefaultMaxInFlight. At most
-	// half of them may wait for a directory or for devices that are not known yet.
-	MaxInFlight int
-
-	Accounts Accounts
-	Codes    Codes
-	Audit    Audit
-
-	Logger     *slog.Logger          // nil: nothing is logged
-	Registerer prometheus.Registerer // nil: nothing is registered
-	Now        func() time.Time
-}
 
 // Server answers Access-Request and Status-Server over UDP.
 type Server struct {
@@ -127,22 +41,6 @@ type Server struct {
 	cancel context.CancelFunc // of the contexts of all attempts; nil: not serving
 	swap   sync.Mutex         // one SetClients at a time
 }
-
-// slots bounds what is in flight.
-type slots struct {
-	taken atomic.Int64
-	most  int64
-}
-
-func (s *slots) take() bool {
-	if s.taken.Add(1) > s.most {
-		s.taken.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (s *slots) release() { s.taken.Add(-1) }
 
 // New checks the options and binds the sockets. Nothing is read before [Server.Serve].
 func New(o Options) (*Server, error) {
@@ -177,38 +75,6 @@ func New(o Options) (*Server, error) {
 	s.metrics = newMetrics(s, o.Registerer)
 	s.table.Store(newTable(o.Clients, s.metrics))
 	return s, nil
-}
-
-// complete fills in defaults, and says everything that is wrong.
-func (o *Options) complete() error {
-	if o.Budget == 0 {
-		o.Budget = DefaultBudget
-	}
-	if o.MaxInFlight == 0 {
-		o.MaxInFlight = DefaultMaxInFlight
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	var errs []error
-	for _, c := range []struct {
-		wrong bool
-		text  string
-	}{
-		{len(o.Listen) == 0, "no address to listen on"},
-		{o.RejectDelay < 0 || o.RejectDelay > maxRejectDelay, "RejectDelay must be between 0 and 10s"},
-		{o.Budget < 0, "Budget must not be negative"},
-		{o.MaxInFlight < 0, "MaxInFlight must not be negative"},
-		{o.Accounts == nil, "Accounts is missing"},
-		{o.Codes == nil, "Codes is missing"},
-		{o.Audit == nil, "Audit is missing"},
-		{o.Now == nil, "Now is missing"},
-	} {
-		if c.wrong {
-			errs = append(errs, errors.New(c.text))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Addrs returns the addresses that are listened on, in the order of Options.Listen.
