@@ -204,9 +204,23 @@ func TestPasswordAndCode(t *testing.T) {
 		{"six and eight digits fit: the second password is right", "geheim12123456", "accept ok", []string{"alice-id geheim12", "alice-id geheim"}, 1, func(w *world) {
 			w.codes.codes["alice-id"] = []string{testCode, "12123456"}
 		}},
-		{"two devices show the same code, one is used", "geheim" + testCode, "accept ok", []string{"alice-id geheim"}, 0, func(w *world) {
+		{"two devices show the same code, one is used: what was typed passes once", "geheim" + testCode, "reject code_used", []string{"alice-id geheim"}, 0, func(w *world) {
 			w.codes.codes["alice-id"] = []string{testCode, testCode}
 			w.codes.used["alice-id/device1"] = otp.Token{1}
+		}},
+		{"two devices show the same code, wrong password: counted once", "falsch" + testCode, "reject password_wrong", []string{"alice-id falsch"}, 1, func(w *world) {
+			w.codes.codes["alice-id"] = []string{testCode, testCode}
+		}},
+		{"six, six and eight digits fit: the second password is right", "geheim12123456", "accept ok", []string{"alice-id geheim12", "alice-id geheim"}, 1, func(w *world) {
+			w.codes.codes["alice-id"] = []string{testCode, testCode, "12123456"}
+		}},
+		{"the second password is right and its code is used", "geheim12123456", "reject code_used", []string{"alice-id geheim12", "alice-id geheim"}, 1, func(w *world) {
+			w.codes.codes["alice-id"] = []string{testCode, "12123456", "12123456"}
+			w.codes.used["alice-id/device2"] = otp.Token{1}
+		}},
+		{"stale at the second split: walked again, each asked once", "geheim12123456", "accept ok", []string{"alice-id geheim12", "alice-id geheim"}, 2, func(w *world) {
+			w.codes.codes["alice-id"] = []string{testCode, "12123456"}
+			w.codes.stale = 1
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

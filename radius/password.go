@@ -3,6 +3,7 @@ package radius
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"otpgate/directory"
 	"otpgate/otp"
@@ -14,7 +15,7 @@ const maxWalks = 3
 // askPassword is the login of password and code: the code is checked first, then the directory is
 // asked about the password, then the step is claimed. A wrong code reaches no directory.
 func (s *Server) askPassword(ctx context.Context, a *attempt) {
-	var asked passwords
+	asked := passwords{}
 	for range maxWalks {
 		start := s.now()
 		walked, err := s.codes.Walk(ctx, a.proof)
@@ -23,7 +24,7 @@ func (s *Server) askPassword(ctx context.Context, a *attempt) {
 			a.fail(ctx, otp.ReasonStoreUnavailable, err)
 			return
 		}
-		if !s.settlePassword(ctx, a, walked, &asked) {
+		if !s.settlePassword(ctx, a, walked, asked) {
 			return
 		}
 	}
@@ -31,15 +32,23 @@ func (s *Server) askPassword(ctx context.Context, a *attempt) {
 }
 
 // settlePassword decides an attempt of password and code, or reports that what the node knew of
-// the account is old. More than one match is a coincidence of digits: then each is tried.
-func (s *Server) settlePassword(ctx context.Context, a *attempt, walked otp.Walked, asked *passwords) (stale bool) {
+// the account is old.
+//
+// More than one match is a coincidence of digits, or one seed on two devices. What was typed is
+// split in as many ways as the matching codes have lengths, and each split is tried until its
+// password is right. Of the matches of one split only the first is: trying the next after a used
+// step would let the same text in once per match.
+func (s *Server) settlePassword(ctx context.Context, a *attempt, walked otp.Walked, asked passwords) (stale bool) {
 	if len(walked.Matches) == 0 {
 		return s.settleOne(ctx, a, walked, nil)
 	}
-	for i := range walked.Matches {
+	for i, m := range walked.Matches {
+		if slices.ContainsFunc(walked.Matches[:i], func(tried otp.Match) bool { return tried.Digits == m.Digits }) {
+			continue
+		}
 		one := walked
 		one.Matches = walked.Matches[i : i+1]
-		refused := s.checkPassword(ctx, a, one.Matches[0].Digits, asked)
+		refused := s.checkPassword(ctx, a, m.Digits, asked)
 		if refused != nil && !errors.Is(refused, directory.ErrPasswordWrong) && !errors.Is(refused, directory.ErrPasswordEmpty) {
 			a.fail(ctx, otp.ReasonDirectoryUnavailable, refused)
 			return false
@@ -47,7 +56,7 @@ func (s *Server) settlePassword(ctx context.Context, a *attempt, walked otp.Walk
 		if s.settleOne(ctx, a, one, refused) {
 			return true
 		}
-		if a.decision != otp.Reject {
+		if refused == nil || a.decision != otp.Reject {
 			return false
 		}
 	}
@@ -76,19 +85,15 @@ func (s *Server) settleOne(ctx context.Context, a *attempt, walked otp.Walked, r
 	return false
 }
 
-// passwords remembers what the directory said during one attempt, so that walking again does not
-// ask again: a directory counts wrong passwords too.
-type passwords struct {
-	digits int
-	asked  bool
-	err    error
-}
+// passwords remembers what the directory said about each split during one attempt, by the digits
+// of its code, so that walking again does not ask again: a directory counts wrong passwords too.
+type passwords map[int]error
 
 // checkPassword asks the directory about what stands before a code of that many digits. An empty
 // password never gets there (RFC 4513 section 5.1.2).
-func (s *Server) checkPassword(ctx context.Context, a *attempt, digits int, asked *passwords) error {
-	if asked.asked && asked.digits == digits {
-		return asked.err
+func (s *Server) checkPassword(ctx context.Context, a *attempt, digits int, asked passwords) error {
+	if err, ok := asked[digits]; ok {
+		return err
 	}
 	password := codeAtEnd(a.request.password).password(digits)
 	if password == "" {
@@ -97,6 +102,6 @@ func (s *Server) checkPassword(ctx context.Context, a *attempt, digits int, aske
 	start := s.now()
 	err := s.accounts.Authenticate(ctx, a.account, password)
 	a.inDirectory += s.now().Sub(start)
-	*asked = passwords{digits: digits, asked: true, err: err}
+	asked[digits] = err
 	return err
 }

@@ -47,6 +47,7 @@ func codeAt(at time.Time) string {
 type site struct {
 	store    *boltstore.Store
 	verifier *otp.Verifier
+	devices  *otp.Devices
 	trail    *audit.Log
 	accounts *directory.Set
 	address  string
@@ -54,6 +55,9 @@ type site struct {
 }
 
 func (s *site) now() time.Time { return time.Unix(s.seconds.Load(), 0) }
+
+// accountID is the immutable id of useri.
+func accountID(i int) string { return fmt.Sprintf("00000000-0000-0000-0000-%012d", i) }
 
 // newSite makes a site with accounts user0, user1, … whose password is "geheim", one device each.
 func newSite(t testing.TB, accounts int) *site {
@@ -64,8 +68,8 @@ func newSite(t testing.TB, accounts int) *site {
 	var ldif strings.Builder
 	devices := make([]otp.NewDevice, accounts)
 	for i := range accounts {
-		fmt.Fprintf(&ldif, "dn: uid=user%[1]d,dc=corp\nobjectClass: inetOrgPerson\nuid: user%[1]d\ncn: User %[1]d\nsn: %[1]d\nentryUUID: 00000000-0000-0000-0000-%012[1]d\nuserPassword: geheim\n\n", i)
-		devices[i] = otp.NewDevice{Account: fmt.Sprintf("00000000-0000-0000-0000-%012d", i), Seed: seed}
+		fmt.Fprintf(&ldif, "dn: uid=user%[1]d,dc=corp\nobjectClass: inetOrgPerson\nuid: user%[1]d\ncn: User %[1]d\nsn: %[1]d\nentryUUID: %[2]s\nuserPassword: geheim\n\n", i, accountID(i))
+		devices[i] = otp.NewDevice{Account: accountID(i), Seed: seed}
 	}
 	file := filepath.Join(dir, "corp.ldif")
 	must(t, os.WriteFile(file, []byte(ldif.String()), 0o600))
@@ -86,17 +90,23 @@ func newSite(t testing.TB, accounts int) *site {
 	t.Cleanup(func() { must(t, s.trail.Close(context.Background())) })
 	s.verifier, err = otp.New(otp.Options{Store: s.store, Keys: keys, Window: 1, MaxDrift: 2, Now: s.now})
 	must(t, err)
-	add, err := otp.NewDevices(otp.DevicesOptions{
+	s.devices, err = otp.NewDevices(otp.DevicesOptions{
 		Store: s.store, Keys: keys, Issuer: "Example", Algorithm: otp.SHA1, Digits: 6, Period: period, Now: s.now,
 	})
 	must(t, err)
-	errs, err := add.Import(context.Background(), devices)
+	s.add(t, devices...)
+	s.address = s.node(t)
+	return s
+}
+
+// add imports devices.
+func (s *site) add(t testing.TB, devices ...otp.NewDevice) {
+	t.Helper()
+	errs, err := s.devices.Import(context.Background(), devices)
 	must(t, err)
 	for _, err := range errs {
 		must(t, err)
 	}
-	s.address = s.node(t)
-	return s
 }
 
 // node starts a server of the site; several share everything but the socket.
@@ -205,6 +215,26 @@ func TestARealPasswordAndCode(t *testing.T) {
 	for _, want := range []string{"reject password_empty", "reject code_wrong", "reject password_wrong", "accept ok"} {
 		if !slices.Contains(got[:4], want) {
 			t.Errorf("no %q in %q", want, got)
+		}
+	}
+}
+
+// TestOneSeedOnTwoDevicesPassesOnce: whoever imports a list twice gives a person two devices that
+// show the same codes. What was typed passes once all the same, whatever the client asks for.
+func TestOneSeedOnTwoDevicesPassesOnce(t *testing.T) {
+	s := newSite(t, 2)
+	for i := range 2 {
+		s.add(t, otp.NewDevice{Account: accountID(i), Seed: seed}, otp.NewDevice{Account: accountID(i), Seed: seed})
+	}
+	for i, c := range []struct{ from, password string }{{"127.0.0.1", ""}, {"127.0.0.2", "geheim"}} {
+		gateway := radiustest.DialFrom(t, c.from, s.address, realSecret)
+		name, typed := fmt.Sprintf("user%d", i), c.password+codeAt(s.now())
+		for range 5 { // more often than there are devices
+			gateway.Exchange(gateway.Login(name, typed).Octets())
+		}
+		want := append([]string{"accept ok"}, slices.Repeat([]string{"reject code_used"}, 4)...)
+		if got := s.reasons(t)[5*i:]; !slices.Equal(got, want) {
+			t.Errorf("%s with %q: %q", name, typed, got)
 		}
 	}
 }
