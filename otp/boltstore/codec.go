@@ -4,12 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"otpgate/otp"
 )
 
-var errDamaged = errors.New("damaged record")
+// errDamaged: a record is not what was written.
+var errDamaged = fmt.Errorf("%w: a record is not one", ErrDamaged)
 
 // The first octet of every value: a later format gets another.
 const format = 1

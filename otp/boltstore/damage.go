@@ -1,16 +1,16 @@
 package boltstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
-	"time"
+	"runtime/debug"
 
-	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// ErrDamaged: the file is there, but it is not a store, or not a whole one.
+// ErrDamaged: the file is there, but it is not a store, or not a whole one. What it held is to be
+// restored from a backup.
 var ErrDamaged = errors.New("the store is damaged")
 
 // damage adds ErrDamaged to the errors with which bbolt says so.
@@ -23,44 +23,70 @@ func damage(err error) error {
 	return err
 }
 
-// openBolt makes an error of the panic with which bbolt reports some kinds of damage.
-func openBolt(path string) (*bbolt.DB, error) {
-	return openWith(path, &bbolt.Options{
-		Timeout:        time.Second,
-		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
-		NoStatistics:   true,
-	})
+// panicked is a panic that guarded has caught.
+type panicked struct {
+	sign  any
+	stack []byte
 }
 
-func openWith(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
+func (p *panicked) Error() string {
+	if _, fault := p.sign.(interface{ Addr() uintptr }); fault { // whose own words are about a nil pointer
+		return fmt.Sprintf("%v: a page cannot be read, or is beyond the end of the file", ErrDamaged)
+	}
+	return fmt.Sprintf("%v: %v", ErrDamaged, p.sign)
+}
+
+// Unwrap makes it an ErrDamaged.
+func (p *panicked) Unwrap() error { return ErrDamaged }
+
+// guarded runs what looks into the file. bbolt panics when it finds a page that cannot be one, and the
+// kernel answers with a fault when a page cannot be read or is not in the file any more; both become
+// errors here, because one bad page must not end the node. It works for the calling goroutine only.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if sign := recover(); sign != nil {
-			err = fmt.Errorf("%w: %v", ErrDamaged, sign)
+			err = &panicked{sign: sign, stack: debug.Stack()}
 		}
 	}()
-	return bbolt.Open(path, 0o600, o)
+	return f()
 }
 
-// Bound returns the fingerprint of the keyset that the store at path belongs to, "" when there is no
-// store or it is nobody's yet. Unlike [Store.Bind] it changes nothing. It returns an error that wraps
-// [otpgate/otp.ErrLocked] while a process uses the store.
-func Bound(path string) (fingerprint string, err error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return "", nil
+// traced are log fields for an error: where the panic was, if it was one, and what is to be done.
+func traced(err error) []any {
+	var fields []any
+	if errors.Is(err, ErrDamaged) {
+		fields = append(fields, "hint", "stop the node and restore the file from a backup, on another disk if this one fails")
 	}
-	db, err := openWith(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return "", lockedError(path)
-	case err != nil:
-		return "", fmt.Errorf("boltstore: open %s: %w", path, damage(err))
+	var p *panicked
+	if errors.As(err, &p) {
+		fields = append(fields, "stack", string(p.stack))
 	}
-	err = db.View(func(tx *bbolt.Tx) error {
-		if meta := tx.Bucket(metaBucket); meta != nil {
-			fingerprint = string(meta.Get(keysetKey))
-		}
+	return fields
+}
+
+// trouble is a record that could not be read because the file is damaged.
+type trouble struct{ key []byte }
+
+// notice remembers the first damaged record for Ping. The others are of no use to Ping, nor to the log:
+// anybody who tries to log in could fill it.
+func (s *Store) notice(key []byte, err error) {
+	if errors.Is(err, ErrDamaged) && s.trouble.CompareAndSwap(nil, &trouble{key}) {
+		s.logger.Error("a record cannot be read", append([]any{"path", s.options.Path, "error", err}, traced(err)...)...)
+	}
+}
+
+// readAgain returns an error while what notice remembers cannot be read.
+func (s *Store) readAgain(ctx context.Context) error {
+	t := s.trouble.Load()
+	if t == nil {
 		return nil
-	})
-	return fingerprint, errors.Join(err, db.Close())
+	}
+	if _, err := s.read(ctx, t.key); err != nil {
+		return fmt.Errorf("boltstore: %s: %w", s.options.Path, unavailable(err))
+	}
+	if s.trouble.CompareAndSwap(t, nil) {
+		s.logger.Info("the record can be read again", "path", s.options.Path)
+	}
+	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
 	"otpgate/otp"
 )
 
@@ -24,36 +22,11 @@ func (s *Store) Devices(ctx context.Context, account string) (otp.Snapshot, erro
 	if r := s.index.get(string(key)); r != nil {
 		return r.snapshot(account), nil
 	}
-	type read struct {
-		record *record
-		err    error
+	r, err := s.read(ctx, key)
+	if err != nil {
+		return otp.Snapshot{}, unavailable(fmt.Errorf("read devices: %w", err))
 	}
-	done := make(chan read, 1)
-	go func() { // a disk that hangs cannot be told to stop
-		r, err := s.read(key)
-		done <- read{r, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil {
-			return otp.Snapshot{}, unavailable(fmt.Errorf("read devices: %w", r.err))
-		}
-		return r.record.snapshot(account), nil
-	case <-ctx.Done():
-		return otp.Snapshot{}, unavailable(ctx.Err())
-	}
-}
-
-func (s *Store) read(key []byte) (r *record, err error) {
-	db := s.db.Load()
-	if db == nil {
-		return nil, otp.ErrUnavailable
-	}
-	err = db.View(func(tx *bbolt.Tx) error {
-		r, err = load(tx, key)
-		return err
-	})
-	return r, err
+	return r.snapshot(account), nil
 }
 
 // AddDevices implements [otp.Store]. Of an account that stays within the limit, the devices

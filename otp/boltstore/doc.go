@@ -19,6 +19,10 @@
 //  3. Only one process has the file open, by flock; the second gets [otp.ErrLocked].
 //  4. The store's memory is bounded: so many folded records are remembered, and as many
 //     others as the bounds of the journal let wait.
+//  5. Nothing that the file holds, or holds no more, ends the process. What bbolt answers with a panic
+//     and the kernel with a fault comes back as [ErrDamaged], which is an [otp.ErrUnavailable]; Ping
+//     says so until it can be read again. One bad record is the trouble of its account alone.
+//  6. Opening the file again never makes a new one: that would know nobody.
 //
 // # The file
 //
@@ -32,7 +36,11 @@
 //
 //   - The journal keeps whole states (about 120 octets), not changes: replay needs no rules, so a
 //     newer binary cannot come to another conclusion than the one that answered.
-//   - The list of free pages is not written (NoFreelistSync): opening scans the file for it.
+//   - The list of free pages is written with every commit. Without it bbolt looks for them by walking
+//     through the file, at opening and after a failed commit, in a goroutine whose panic nobody can
+//     catch. It costs one page or a few more per commit.
+//   - Reads of the file are left behind when their caller has to go, so that a hanging disk keeps nobody
+//     waiting; there are 64 at most, because each holds a thread.
 //   - An expired ticket stays until its account gets another or tries it: there is one per kind and
 //     account at most.
 package boltstore

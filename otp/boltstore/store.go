@@ -2,18 +2,14 @@ package boltstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"otpgate/otp"
 )
@@ -38,12 +34,15 @@ type Store struct {
 	stopped chan struct{} // closed when the writer has ended
 	once    sync.Once
 
-	db    atomic.Pointer[bbolt.DB] // nil while the file cannot be opened again
-	index *index
+	db      atomic.Pointer[file] // nil while the file cannot be opened again
+	index   *index
+	readers chan struct{}           // one for each read of the file that is under way
+	trouble atomic.Pointer[trouble] // what could not be read
 
 	// Of the writer alone.
 	journal  journal
 	failing  bool  // the last commit failed
+	spoiled  int   // how often opening the file ended in a panic
 	closeErr error // read after stopped is closed
 }
 
@@ -73,72 +72,13 @@ func open(o Options, b bounds) (*Store, error) {
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
 		index:   newIndex(b.remembered),
+		readers: make(chan struct{}, maxReaders),
 	}
-	if err := s.openFile(); err != nil {
+	if err := s.openFile(true); err != nil {
 		return nil, err
 	}
 	go s.write()
 	return s, nil
-}
-
-// openFile opens the file, and brings the index and the journal in line with it.
-func (s *Store) openFile() error {
-	path := s.options.Path
-	db, err := openBolt(path)
-	if errors.Is(err, berrors.ErrTimeout) {
-		return lockedError(path)
-	}
-	if err != nil {
-		return fmt.Errorf("boltstore: open %s: %w", path, damage(err))
-	}
-	if err := s.adopt(db); err != nil {
-		_ = db.Close()
-		return fmt.Errorf("boltstore: open %s: %w", path, err)
-	}
-	s.db.Store(db)
-	return nil
-}
-
-func (s *Store) adopt(db *bbolt.DB) error {
-	if info, err := os.Stat(s.options.Path); err != nil {
-		return err
-	} else if info.Mode().Perm()&0o077 != 0 {
-		s.logger.Warn("store was accessible to others, closing it to them", "path", s.options.Path, "mode", info.Mode().Perm().String())
-		if err := os.Chmod(s.options.Path, 0o600); err != nil {
-			return err
-		}
-	}
-	if err := createBuckets(db); err != nil {
-		return err
-	}
-	dirty, j, err := replay(db)
-	if err != nil {
-		return fmt.Errorf("replay the journal: %w", err)
-	}
-	s.index.reset(dirty)
-	s.journal = j
-	return nil
-}
-
-// createBuckets writes nothing to a file that has them all.
-func createBuckets(db *bbolt.DB) error {
-	missing := false
-	if err := db.View(func(tx *bbolt.Tx) error {
-		for _, name := range buckets {
-			missing = missing || tx.Bucket(name) == nil
-		}
-		return nil
-	}); err != nil || !missing {
-		return err
-	}
-	return db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range buckets {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // Bind implements [otp.Store].
@@ -181,11 +121,16 @@ func (s *Store) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 	return failed
 }
 
-// Ping implements [otp.Store]: it writes to the disk, and has no clock of its own.
+// Ping implements [otp.Store]: it writes to the disk, and reads again what could not be read. It has no
+// clock of its own.
 func (s *Store) Ping(ctx context.Context) (time.Time, error) {
-	return time.Time{}, s.do(ctx, &request{run: func(c *commit) {
+	err := s.do(ctx, &request{run: func(c *commit) {
 		c.put(c.tx.Bucket(metaBucket), pingKey, []byte{byte(c.tx.ID())})
 	}})
+	if err == nil {
+		err = s.readAgain(ctx)
+	}
+	return time.Time{}, err
 }
 
 // Close answers what is waiting, folds the journal, and closes the file.

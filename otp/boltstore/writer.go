@@ -16,17 +16,6 @@ import (
 // waiting by the last.
 const groupClaims = 4096
 
-var (
-	metaBucket    = []byte("meta")
-	devicesBucket = []byte("devices")
-	statesBucket  = []byte("states")
-	ticketsBucket = []byte("tickets")
-	buckets       = [][]byte{metaBucket, devicesBucket, statesBucket, ticketsBucket}
-
-	keysetKey = []byte("keyset")
-	pingKey   = []byte("ping")
-)
-
 // request is one call waiting for the writer. What run sets in its closure may be read by the
 // caller once done is closed and err is nil.
 type request struct {
@@ -134,8 +123,8 @@ func (s *Store) finish() {
 		s.journal.startFold(s.index)
 		s.commit(nil)
 	}
-	if db := s.db.Swap(nil); db != nil {
-		if err := db.Close(); err != nil {
+	if f := s.db.Swap(nil); f != nil {
+		if err := f.close(); err != nil {
 			s.closeErr = fmt.Errorf("boltstore: close %s: %w", s.options.Path, err)
 		}
 	}
@@ -169,17 +158,38 @@ func (s *Store) commit(group []*request) {
 
 // transact returns how many claims were carried out, and whether anything had to be written.
 func (s *Store) transact(group []*request) (claims int, wrote bool, err error) {
-	db := s.db.Load()
-	if db == nil {
-		if err := s.openFile(); err != nil {
+	f := s.db.Load()
+	if f == nil {
+		if err := s.openFile(false); err != nil {
 			return 0, false, err
 		}
-		db = s.db.Load()
+		f = s.db.Load()
 	}
-	tx, err := db.Begin(true)
-	if err != nil {
-		return 0, false, err
+	var tx *bbolt.Tx
+	if err := f.whole(); err != nil {
+		return 0, false, fmt.Errorf("write %s: %w", s.options.Path, err)
 	}
+	err = guarded(func() (err error) {
+		if tx, err = f.Begin(true); err != nil {
+			return err
+		}
+		claims, wrote, err = s.carryOut(tx, group)
+		return err
+	})
+	if err == nil {
+		return claims, wrote, nil
+	}
+	// A panic has left the transaction open. One in Begin, or in Rollback, leaves locks that nobody can
+	// take any more.
+	var broken *panicked
+	if errors.As(err, &broken) {
+		f.stuck = tx == nil || errors.As(guarded(tx.Rollback), &broken)
+	}
+	return 0, false, fmt.Errorf("write %s: %w", s.options.Path, err)
+}
+
+// carryOut carries out the group and commits.
+func (s *Store) carryOut(tx *bbolt.Tx, group []*request) (claims int, wrote bool, err error) {
 	c := &commit{store: s, tx: tx, touched: make(map[string]*touched)}
 	for _, r := range group {
 		if r.ctx.Err() == nil { // whoever has left is not there to be told
@@ -205,88 +215,12 @@ func (s *Store) transact(group []*request) (claims int, wrote bool, err error) {
 func (s *Store) recover(cause error) {
 	if !s.failing {
 		s.failing = true
-		s.logger.Error("store cannot be written", "path", s.options.Path, "error", cause)
+		s.logger.Error("store cannot be written", append([]any{"path", s.options.Path, "error", cause}, traced(cause)...)...)
 	}
-	if db := s.db.Swap(nil); db != nil {
-		_ = db.Close()
+	if f := s.db.Swap(nil); f != nil {
+		_ = f.close()
 	}
-	if err := s.openFile(); err != nil {
+	if err := s.openFile(false); err != nil {
 		s.logger.Debug("store cannot be opened again yet", "error", err)
 	}
-}
-
-// commit is one transaction under way.
-type commit struct {
-	store   *Store
-	tx      *bbolt.Tx
-	touched map[string]*touched // by account key
-	wrote   bool
-	err     error // the first failure; the transaction is given up
-}
-
-// touched is an account that this transaction looked at.
-type touched struct {
-	record  *record // a clone
-	changed bool    // states differ: to the journal
-	devices bool    // devices differ: to the buckets
-	err     error   // record is nil: it cannot be read
-}
-
-func (c *commit) fail(err error) {
-	if c.err == nil {
-		c.err = err
-	}
-}
-
-func (c *commit) put(b *bbolt.Bucket, key, value []byte) {
-	c.wrote = true
-	if err := b.Put(key, value); err != nil {
-		c.fail(err)
-	}
-}
-
-func (c *commit) delete(b *bbolt.Bucket, key []byte) {
-	c.wrote = true
-	if err := b.Delete(key); err != nil {
-		c.fail(err)
-	}
-}
-
-// account returns the account's record, to be changed by this transaction only. A damaged one
-// (err is set) is nobody's trouble but its account's.
-func (c *commit) account(account string) *touched {
-	key := accountKey(account)
-	if t := c.touched[string(key)]; t != nil {
-		return t
-	}
-	t := &touched{}
-	r := c.store.index.get(string(key))
-	if r == nil {
-		if r, t.err = load(c.tx, key); t.err != nil {
-			t.err = unavailable(t.err)
-			return t
-		}
-	}
-	t.record = r.clone()
-	c.touched[string(key)] = t
-	return t
-}
-
-// load reads a record that is not in the index, which has every one that was not folded.
-func load(tx *bbolt.Tx, key []byte) (*record, error) {
-	list, err := decodeDevices(tx.Bucket(devicesBucket).Get(key))
-	if err != nil {
-		return nil, err
-	}
-	return decodeState(tx.Bucket(statesBucket).Get(key), list)
-}
-
-func (c *commit) claim(claim *otp.Claim) otp.Receipt {
-	t := c.account(claim.Account)
-	if t.err != nil {
-		return otp.Receipt{Err: t.err}
-	}
-	receipt, changed := t.record.apply(claim)
-	t.changed = t.changed || changed
-	return receipt
 }

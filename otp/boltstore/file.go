@@ -1,0 +1,191 @@
+package boltstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+var (
+	metaBucket    = []byte("meta")
+	devicesBucket = []byte("devices")
+	statesBucket  = []byte("states")
+	ticketsBucket = []byte("tickets")
+	buckets       = [][]byte{metaBucket, devicesBucket, statesBucket, ticketsBucket}
+
+	keysetKey = []byte("keyset")
+	pingKey   = []byte("ping")
+)
+
+// smallest is how long the shortest file is that can be a store: its two meta pages.
+const smallest = 2 * 4096
+
+// maxSpoiled bounds how often a file is opened whose opening ends in a panic: each time bbolt leaves a
+// mapping behind, and a process can have 65,530 of them.
+const maxSpoiled = 1000
+
+// file is the open file.
+type file struct {
+	*bbolt.DB
+	handle *os.File // bbolt's own
+	stuck  bool     // a panic has left bbolt's locks taken. Of the writer alone.
+}
+
+// whole refuses a file that was cut off below what bbolt reads while it holds its locks.
+func (f *file) whole() error {
+	info, err := f.handle.Stat()
+	if err == nil && info.Size() < smallest {
+		err = cutOff(info.Size())
+	}
+	return err
+}
+
+func cutOff(size int64) error { return fmt.Errorf("%w: it is %d octets long", ErrDamaged, size) }
+
+// close gives the lock of the file back in any case.
+func (f *file) close() error {
+	if f.stuck {
+		return f.letGo()
+	}
+	return f.Close()
+}
+
+// letGo is for a file that bbolt cannot close any more. Its mapping stays, and would keep the lock.
+func (f *file) letGo() error {
+	return errors.Join(syscall.Flock(int(f.handle.Fd()), syscall.LOCK_UN), f.handle.Close())
+}
+
+// openFile opens the file, and brings the index and the journal in line with it. A file that was there
+// before must be there again: an empty one in its place would know nobody.
+func (s *Store) openFile(create bool) error {
+	path := s.options.Path
+	if s.spoiled >= maxSpoiled {
+		return fmt.Errorf("boltstore: open %s: %w: it is not opened again before a restart", path, ErrDamaged)
+	}
+	f, err := openWith(path, create, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+	var broken *panicked
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return lockedError(path)
+	case errors.As(err, &broken):
+		s.spoiled++
+	case err == nil:
+		if err = guarded(func() error { return s.adopt(f.DB) }); err != nil {
+			_ = f.close()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("boltstore: open %s: %w", path, damage(err))
+	}
+	s.db.Store(f)
+	return nil
+}
+
+// openWith opens a file in which somebody may have damaged anything.
+func openWith(path string, create bool, o *bbolt.Options) (*file, error) {
+	f := &file{}
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (handle *os.File, err error) {
+		if !create {
+			flag &^= os.O_CREATE
+		}
+		if handle, err = os.OpenFile(name, flag, mode); err != nil {
+			return nil, err
+		}
+		info, err := handle.Stat()
+		if err == nil && info.Size() < smallest && (!create || info.Size() > 0) {
+			err = cutOff(info.Size())
+		}
+		if err != nil {
+			return nil, errors.Join(err, handle.Close())
+		}
+		f.handle = handle
+		return handle, nil
+	}
+	err := guarded(func() (err error) {
+		f.DB, err = bbolt.Open(path, 0o600, o)
+		return err
+	})
+	var broken *panicked
+	if errors.As(err, &broken) {
+		_ = f.letGo() // nobody else does
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s *Store) adopt(db *bbolt.DB) error {
+	if info, err := os.Stat(s.options.Path); err != nil {
+		return err
+	} else if info.Mode().Perm()&0o077 != 0 {
+		s.logger.Warn("store was accessible to others, closing it to them", "path", s.options.Path, "mode", info.Mode().Perm().String())
+		if err := os.Chmod(s.options.Path, 0o600); err != nil {
+			return err
+		}
+	}
+	if err := createBuckets(db); err != nil {
+		return err
+	}
+	dirty, j, err := replay(db)
+	if err != nil {
+		return fmt.Errorf("replay the journal: %w", err)
+	}
+	s.index.reset(dirty)
+	s.journal = j
+	return nil
+}
+
+// createBuckets writes nothing to a file that has them all.
+func createBuckets(db *bbolt.DB) error {
+	missing := false
+	if err := db.View(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			missing = missing || tx.Bucket(name) == nil
+		}
+		return nil
+	}); err != nil || !missing {
+		return err
+	}
+	return db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Bound returns the fingerprint of the keyset that the store at path belongs to, "" when there is no
+// store or it is nobody's yet. Unlike [Store.Bind] it changes nothing. It returns an error that wraps
+// [otpgate/otp.ErrLocked] while a process uses the store.
+func Bound(path string) (fingerprint string, err error) {
+	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+		return "", nil
+	}
+	f, err := openWith(path, false, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return "", lockedError(path)
+	}
+	if err == nil {
+		err = guarded(func() error {
+			return f.View(func(tx *bbolt.Tx) error {
+				if meta := tx.Bucket(metaBucket); meta != nil {
+					fingerprint = string(meta.Get(keysetKey))
+				}
+				return nil
+			})
+		})
+		err = errors.Join(err, f.close())
+	}
+	if err != nil {
+		return "", fmt.Errorf("boltstore: open %s: %w", path, damage(err))
+	}
+	return fingerprint, nil
+}
