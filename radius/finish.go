@@ -59,7 +59,7 @@ func (s *Server) record(ctx context.Context, decided []*attempt) {
 	defer cancel()
 	err := s.audit.Record(ctx, events...)
 	if err != nil && s.quiet.audit.allow(s.now()) {
-		s.logger.Error("audit trail not written, nobody is let in", "err", err,
+		s.logger.Error("audit trail not written, nobody is let in", "error", err,
 			"hint", "free the disk of data_dir; audit.required is what makes logins wait for it")
 	}
 	written = err == nil
@@ -88,7 +88,7 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 	}
 	octets, err := a.client.seal(a.request.packet, code)
 	if err != nil {
-		panic(err) // the reply is never longer than the request
+		panic(err) // what fitted into the request fits into the reply
 	}
 	way = a.way
 	way.octets = octets
@@ -108,11 +108,11 @@ func (s *Server) complain(a *attempt) {
 	switch {
 	case a.err == nil:
 	case a.reason == otp.ReasonDirectoryUnavailable && s.quiet.directory.allow(s.now()):
-		s.logger.Error("directory unavailable, attempts get no reply", "attempt", a.hexID(), "err", a.err)
+		s.logger.Error("directory unavailable, attempts get no reply", "attempt", a.hexID(), "error", a.err)
 	case a.reason == otp.ReasonStoreUnavailable && s.quiet.store.allow(s.now()):
-		s.logger.Error("store unavailable, attempts get no reply", "attempt", a.hexID(), "err", a.err)
+		s.logger.Error("store unavailable, attempts get no reply", "attempt", a.hexID(), "error", a.err)
 	case a.reason == otp.ReasonTimeout && s.quiet.timeout.allow(s.now()):
-		s.logger.Error("attempts run out of time and get no reply", "attempt", a.hexID(), "err", a.err)
+		s.logger.Error("attempts run out of time and get no reply", "attempt", a.hexID(), "error", a.err)
 	}
 }
 
@@ -155,7 +155,7 @@ func (s *Server) transmit(k *socket, answers []answer) {
 	}
 	s.metrics.unsent[unsentFailed].Add(float64(n))
 	if s.quiet.writing.allow(s.now()) {
-		s.logger.Error("write failed", "address", k.local.String(), "err", err)
+		s.logger.Error("write failed", "address", k.local.String(), "error", err)
 	}
 }
 

@@ -37,7 +37,7 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 				return err
 			}
 			if s.quiet.reading.allow(s.now()) {
-				s.logger.Error("read failed", "address", k.local.String(), "err", err)
+				s.logger.Error("read failed", "address", k.local.String(), "error", err)
 			}
 			continue
 		}

@@ -571,7 +571,7 @@ func TestAReadErrorIsNotTheEnd(t *testing.T) {
 	if len(in.readErrs) != 0 {
 		t.Errorf("%d errors are left", len(in.readErrs))
 	}
-	if n := strings.Count(w.logged.String(), "no buffer space"); n != 1 {
+	if n := strings.Count(w.logged.String(), `error="no buffer space"`); n != 1 {
 		t.Errorf("%d lines in a minute", n)
 	}
 }
