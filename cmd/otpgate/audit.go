@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"otpgate/enroll/operator"
-	"otpgate/otp"
 	"otpgate/otp/audit"
 )
 
@@ -21,16 +21,29 @@ func (rt *runtime) auditCommand() *cobra.Command {
 	cmd := rt.withJSON(&cobra.Command{
 		Use:   "audit",
 		Short: "Show who logged in where, and what operators did",
+		Long: `Shows the node's audit trail, the oldest event first. Filters narrow it down; an event has
+to fit all of them. Times are written in this machine's zone.
+
+Nothing is ever removed from the trail unless audit.keep says how many files to keep: a login
+takes 300 to 400 octets, and the metric otpgate_audit_size_bytes is what all of them take.`,
 		Example: `  otpgate audit --last 20
   otpgate audit --follow --decision reject
+  otpgate audit --attempt 3f9c01d2
   otpgate audit --name alice --since 24h --json`,
 		Args: exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := filled(cmd); err != nil {
+				return err
+			}
 			if f.Since, err = rt.moment(since); err != nil {
 				return usageError{withHint(fmt.Errorf("--since: %w", err), "such as 24h, 2026-01-31 or 2026-01-31T12:00:00Z")}
 			}
 			if f.Until, err = rt.moment(until); err != nil {
 				return usageError{withHint(fmt.Errorf("--until: %w", err), "such as 24h, 2026-01-31 or 2026-01-31T12:00:00Z")}
+			}
+			var refused *audit.FilterError
+			if errors.As(f.Check(), &refused) {
+				return usageError{withHint(fmt.Errorf("--%s: no event has %q", refused.Field, refused.Value), "it is %s", refused.Want)}
 			}
 			return rt.operate(func(c *operator.Client) error {
 				return c.Audit(cmd.Context(), f, follow, rt.printEvent)
@@ -39,25 +52,45 @@ func (rt *runtime) auditCommand() *cobra.Command {
 	})
 	flags := cmd.Flags()
 	flags.BoolVarP(&follow, "follow", "f", false, "go on with what happens from now on")
-	flags.IntVar(&f.Last, "last", 0, "only so many of the newest")
-	flags.StringVar((*string)(&f.Kind), "kind", "", "login, enrollment, operator or system")
+	flags.IntVar(&f.Last, "last", 0, "only so many of the newest (default all)")
+	flags.StringVar(&f.ID, "attempt", "", "id of the attempt, as in the log")
 	flags.StringVar(&f.Name, "name", "", "login name of the account")
 	flags.StringVar(&f.Account, "account", "", "immutable id of the account")
 	flags.StringVar(&f.Client, "client", "", "configured name of the gateway")
-	flags.StringVar(&f.Decision, "decision", "", "accept, reject or drop")
-	flags.StringVar((*string)(&f.Reason), "reason", "", "why it was decided so")
+	flags.StringVar(&f.Source, "source", "", "where it came from: an address, or what the gateway calls the station")
+	flags.StringVar(&f.Device, "device", "", "id of the device")
+	flags.StringVar(&f.Actor, "actor", "", "which operator: a uid or a user's name")
 	flags.StringVar(&since, "since", "", "not before: a time, or how long ago")
 	flags.StringVar(&until, "until", "", "before: a time, or how long ago")
-	reasons := make([]string, 0, len(otp.Reasons()))
-	for _, r := range otp.Reasons() {
-		reasons = append(reasons, string(r))
+	choice := func(value *string, name, about string, among []string) {
+		flags.StringVar(value, name, "", about)
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(among, cobra.ShellCompDirectiveNoFileComp))
 	}
-	for flag, words := range map[string][]string{
-		"kind": {"login", "enrollment", "operator", "system"}, "decision": {"accept", "reject", "drop"}, "reason": reasons,
-	} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
+	choice((*string)(&f.Kind), "kind", "what sort of event: "+strings.Join(wordsOf(audit.Kinds()), ", "), wordsOf(audit.Kinds()))
+	choice(&f.Decision, "decision", strings.Join(audit.Decisions(), ", "), audit.Decisions())
+	choice((*string)(&f.Reason), "reason", "why it was decided so", wordsOf(audit.Reasons()))
 	return cmd
+}
+
+func wordsOf[T ~string](list []T) []string {
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	return words
+}
+
+// filled refuses filters that were given without a value, such as a script's empty variable: they
+// would let everything through.
+func filled(cmd *cobra.Command) error {
+	for _, name := range []string{
+		"last", "attempt", "name", "account", "client", "source", "device", "actor", "since", "until", "kind", "decision", "reason",
+	} {
+		if v := cmd.Flag(name).Value.String(); cmd.Flag(name).Changed && (v == "" || name == "last" && v == "0") {
+			return usageError{withHint(fmt.Errorf("--%s: %q asks for nothing", name, v), "leave --%s out, or give it a value", name)}
+		}
+	}
+	return nil
 }
 
 // moment reads a time, a day, or how long ago.
@@ -65,7 +98,7 @@ func (rt *runtime) moment(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(s); err == nil {
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return rt.now().Add(-d), nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
@@ -98,6 +131,9 @@ func (rt *runtime) printEvent(e audit.Event) error {
 			pair[1] = pair[0] + "=" + quoted(pair[1])
 		}
 		words = append(words, pair[1])
+	}
+	if e.Count != 0 {
+		words = append(words, fmt.Sprintf("count=%d", e.Count))
 	}
 	if e.Stages != nil {
 		words = append(words, fmt.Sprintf("%.1fms", e.Stages.Total))
