@@ -28,8 +28,9 @@ func codeFor(d otp.Decision) (layeh.Code, bool) {
 
 // seal builds the reply to request: Message-Authenticator first, so that nothing that somebody
 // else has chosen stands before it (CVE-2024-3596); then Proxy-State, all of them, in their order
-// (RFC 2865 section 5.33). It is never longer than the request, because a packet with Proxy-State
-// is admitted only with a Message-Authenticator of its own.
+// (RFC 2865 section 5.33). It is never longer than a signed request, and what carries
+// Proxy-State is signed. An unsigned request of an [Optional] client can be shorter, 20 octets at
+// least, and is answered by 38: with IP and UDP 66 for 48, which nobody gains by who forges senders.
 func (c *client) seal(request *layeh.Packet, code layeh.Code) ([]byte, error) {
 	reply := request.Response(code)
 	var zero [md5.Size]byte

@@ -116,9 +116,13 @@ func TestRefusalsLookAlike(t *testing.T) {
 	}
 }
 
-// TestNoReplyIsLongerThanItsRequest is why a reply that is too long cannot occur.
-func TestNoReplyIsLongerThanItsRequest(t *testing.T) {
+// TestNoReplyIsLongerThanASignedRequest is why a reply that is too long cannot occur.
+func TestNoReplyIsLongerThanASignedRequest(t *testing.T) {
 	w := newWorld(t)
+	bare := probe.NewRequest(probe.AccessRequest, testSecret).Octets()
+	if got := w.feed(fromOld, bare); len(bare) != 20 || len(got) != 1 || len(got[0]) != 38 {
+		t.Errorf("an unsigned request of %d octets is answered by %x", len(bare), got)
+	}
 	c := w.table.Load().find(netip.MustParseAddr("192.0.2.1"))
 	q := probe.NewRequest(probe.AccessRequest, testSecret).Signed()
 	for len(q.Octets())+255 <= maxLength {
