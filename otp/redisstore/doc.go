@@ -49,10 +49,23 @@
 //
 // # What Redis cannot promise
 //
-// A claim is as durable as Redis makes it. With appendfsync always it survives a killed server; with
-// everysec the last second does not. Replication is asynchronous: a master that dies before it has
-// told its replica takes its last claims with it, and their steps may be used once more within their
-// window. Set min-replicas-to-write 1 on the master to bound how far apart they can be.
+// A claim is as durable as Redis makes it, and so are the removal of a device and the end of a ticket:
+// what Redis forgets is a used code, a revoked device or a spent invitation that is good again.
+//
+//	appendonly no           everything since the last snapshot is forgotten by a crash: minutes, as
+//	                        Redis is shipped; all of it when there are no snapshots either
+//	appendfsync everysec    a power failure takes the last second; a killed server nothing
+//	appendfsync always      nothing that was answered
+//	a failover              what the new master had not been told: replication is asynchronous
+//
+// So: appendonly yes on every server, appendfsync always if the disk allows it, and where there are
+// replicas min-replicas-to-write 1 with min-replicas-max-lag of a few seconds, which bounds what a
+// failover takes along to that lag: no configuration of Redis makes it nothing. Who needs that runs one
+// server with appendfsync always, and starts it again rather than to fail over.
+//
+// A server that is configured otherwise is used all the same, with a warning in the log and in
+// [Store.Concerns], so that a trial starts on Redis as it is shipped, and nobody is shut out because an
+// append-only file was switched off. Only eviction is refused: it takes accounts while all is well.
 //
 // # Decisions
 //

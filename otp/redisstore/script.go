@@ -5,7 +5,6 @@ import (
 	"crypto/sha1"
 	_ "embed" // the scripts
 	"encoding/hex"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -85,7 +84,7 @@ func (s *Store) run(ctx context.Context, calls []call) []*redis.Cmd {
 	_, _ = pipe.Exec(ctx) // every command has its own error
 	var lost []int
 	for i, cmd := range cmds {
-		if isNoScript(cmd.Err()) {
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 			lost = append(lost, i)
 		}
 	}
@@ -105,8 +104,4 @@ func (s *Store) loadScripts(ctx context.Context, node *redis.Client) error {
 	s.scripts.load(ctx, pipe)
 	_, err := pipe.Exec(ctx)
 	return err
-}
-
-func isNoScript(err error) bool {
-	return err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT")
 }

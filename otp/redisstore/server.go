@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +40,7 @@ func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
 	if err == nil && len(role) > 0 && role[0] == "sentinel" {
 		return nil
 	}
-	if err := s.inspect(ctx, conn, ""); err != nil {
+	if _, err := s.inspect(ctx, conn, ""); err != nil {
 		return fmt.Errorf("new connection: %w", err) // the library takes off what is outermost
 	}
 	pipe := conn.Pipeline()
@@ -48,80 +49,44 @@ func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
 	return err
 }
 
-// settings are what is known of a server; empty when it does not tell.
-type settings struct{ maxmemory, policy, appendonly, save string }
-
-// pipelined is what connections and clients have in common here.
-type pipelined interface{ Pipeline() redis.Pipeliner }
-
-// inspect refuses a server that may evict keys, and warns about one that keeps nothing on disk.
-func (s *Store) inspect(ctx context.Context, node pipelined, address string) error {
-	found, err := s.settings(ctx, node)
+// inspect refuses a server that may evict keys, and warns about what else is wrong with it.
+func (s *Store) inspect(ctx context.Context, node pipelined, address string) ([]concern, error) {
+	found, err := ask(ctx, node)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if found.policy == "" {
-		s.unchecks.Do(func() {
-			s.logger.Warn("redis does not tell its settings: neither its eviction policy nor its persistence could be checked", "hint", "allow CONFIG GET or INFO to this user, and see that maxmemory-policy is noeviction")
-		})
+	if r := found.refusal(address); r != nil {
+		return nil, r
 	}
-	if found.maxmemory != "" && found.maxmemory != "0" && found.policy != "" && found.policy != "noeviction" {
-		return &refusal{setting: "maxmemory-policy", value: found.policy, address: address}
+	concerns := found.concerns()
+	for _, c := range concerns {
+		s.warn(c)
 	}
-	if found.appendonly == "no" && found.save == "" {
-		s.unsaved.Do(func() {
-			s.logger.Warn("redis keeps nothing on disk: after its restart used codes are accepted again, and all devices are gone", "hint", "set appendonly yes, and appendfsync always if the disk allows it")
-		})
-	}
-	return nil
+	return concerns, nil
 }
 
-// settings asks with CONFIG GET, and with INFO when that is forbidden. What neither tells stays
-// empty, but for save, which INFO never tells: unknown.
-func (s *Store) settings(ctx context.Context, node pipelined) (settings, error) {
-	pipe := node.Pipeline()
-	names := []string{"maxmemory", "maxmemory-policy", "appendonly", "save"}
-	gets := make([]*redis.MapStringStringCmd, len(names))
-	for i, name := range names {
-		gets[i] = pipe.ConfigGet(ctx, name)
+// warn logs a concern once.
+func (s *Store) warn(c concern) {
+	s.mu.Lock()
+	again := s.warned[c]
+	s.warned[c] = true
+	s.mu.Unlock()
+	if !again {
+		s.logger.Warn(c.fact, "hint", c.hint)
 	}
-	_, err := pipe.Exec(ctx)
-	if err == nil {
-		return settings{gets[0].Val()["maxmemory"], gets[1].Val()["maxmemory-policy"], gets[2].Val()["appendonly"], gets[3].Val()["save"]}, nil
-	}
-	if !isReply(err) {
-		return settings{}, err
-	}
-	pipe = node.Pipeline()
-	info := []*redis.StringCmd{pipe.Info(ctx, "memory"), pipe.Info(ctx, "persistence")}
-	if _, err := pipe.Exec(ctx); err != nil {
-		if isReply(err) {
-			return settings{save: "unknown"}, nil
-		}
-		return settings{}, err
-	}
-	text := info[0].Val() + "\r\n" + info[1].Val()
-	return settings{infoField(text, "maxmemory"), infoField(text, "maxmemory_policy"), "", "unknown"}, nil
 }
 
-func infoField(text, name string) string {
-	for line := range strings.SplitSeq(text, "\r\n") {
-		if value, ok := strings.CutPrefix(line, name+":"); ok {
-			return value
-		}
+// Concerns are what the last [Store.Ping] found that keeps nobody out, but lets a crash or a failover
+// bring back what was used or revoked: each a fact and what to do about it. Whoever reports health
+// calls a node with concerns degraded.
+func (s *Store) Concerns() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	words := make([]string, len(s.concerns))
+	for i, c := range s.concerns {
+		words[i] = c.fact + ": " + c.hint
 	}
-	return ""
-}
-
-// isReply reports whether the server has answered, if only to refuse, and can be asked for something
-// else.
-func isReply(err error) bool {
-	for _, prefix := range []string{"NOPERM", "ERR "} {
-		if strings.HasPrefix(err.Error(), prefix) {
-			return true
-		}
-	}
-	return false
+	return words
 }
 
 // admit lets calls pass, unless the last look at the server found that it must not be used. Then
@@ -135,15 +100,27 @@ func (s *Store) admit(ctx context.Context) error {
 
 // look inspects all masters, and remembers what it finds.
 func (s *Store) look(ctx context.Context) error {
+	var mu sync.Mutex
+	var all []concern
 	err := s.eachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		err := s.inspect(ctx, node, node.Options().Addr)
+		concerns, err := s.inspect(ctx, node, node.Options().Addr)
 		if r, ok := err.(*refusal); ok { //nolint:errorlint // inspect does not wrap it
 			s.refused.Store(r)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range concerns {
+			if !slices.Contains(all, c) {
+				all = append(all, c)
+			}
 		}
 		return err
 	})
 	if err == nil {
 		s.refused.Store(nil)
+		s.mu.Lock()
+		s.concerns = all
+		s.mu.Unlock()
 	}
 	return err
 }

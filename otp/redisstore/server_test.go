@@ -159,34 +159,101 @@ func TestSettingsAreReadFromInfoWhenConfigIsForbidden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := strings.Count(l.String(), "does not tell its settings"); n != 1 {
+	if n := strings.Count(l.String(), "does not tell whether"); n != 1 {
 		t.Fatalf("%d warnings in\n%s", n, l.String())
 	}
 }
 
-func TestServerWithoutPersistenceIsWarnedAboutOnce(t *testing.T) {
+func TestServerThatMayForgetIsWarnedAboutOnce(t *testing.T) {
+	const noConfig = "no-config"
+	user := []string{"--user", noConfig, "on", ">secret", "~*", "+@all", "-config"}
 	for _, test := range []struct {
-		name string
-		args []string
-		want int
+		name, user string
+		args       []string
+		want       string // in the one warning
 	}{
-		{"neither", []string{"--appendonly", "no"}, 1},
-		{"snapshots", []string{"--appendonly", "no", "--save", "3600 1"}, 0},
-		{"append-only file", nil, 0},
+		{"neither", "", []string{"--appendonly", "no"}, "nothing on disk"},
+		{"snapshots", "", []string{"--appendonly", "no", "--save", "3600 1 300 100 60 10000"}, "no append-only file"},
+		{"append-only file", "", nil, ""},
+		{"append-only file and snapshots", "", []string{"--save", "3600 1"}, ""},
+		{"CONFIG is forbidden", noConfig, append([]string{"--appendonly", "no"}, user...), "no append-only file"},
+		{"CONFIG is forbidden, append-only file", noConfig, user, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var l logs
 			server := redistest.Start(t, test.args...)
-			s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Logger: l.logger()})
+			o := redisstore.Options{Addresses: []string{server.Addr}, Logger: l.logger(), Username: test.user}
+			if test.user != "" {
+				o.Password = "secret"
+			}
+			s := open(t, o)
 			for range 3 {
 				if _, err := s.Ping(background(t)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if n := strings.Count(l.String(), "keeps nothing on disk"); n != test.want {
-				t.Fatalf("%d warnings in\n%s", n, l.String())
-			}
+			wantConcern(t, s, &l, test.want)
 		})
+	}
+}
+
+// wantConcern fails unless the store has this concern and no other, and the log has it once.
+func wantConcern(t *testing.T, s *redisstore.Store, l *logs, want string) {
+	t.Helper()
+	concerns, lines := s.Concerns(), strings.Count(l.String(), "level=WARN")
+	if want == "" {
+		if len(concerns) > 0 || lines > 0 {
+			t.Fatalf("concerns %q, logged:\n%s", concerns, l.String())
+		}
+		return
+	}
+	if len(concerns) != 1 || !strings.Contains(concerns[0], want) || lines != 1 || !strings.Contains(l.String(), want) {
+		t.Fatalf("concerns %q, logged:\n%s", concerns, l.String())
+	}
+}
+
+func TestAppendOnlyFileThatIsSwitchedOffIsNoticed(t *testing.T) {
+	var l logs
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Logger: l.logger()})
+	for _, step := range []struct{ set, want string }{{"yes", ""}, {"no", "nothing on disk"}} {
+		if err := admin(t, server).ConfigSet(background(t), "appendonly", step.set).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Ping(background(t)); err != nil {
+			t.Fatal(err)
+		}
+		wantConcern(t, s, &l, step.want)
+	}
+	if err := admin(t, server).ConfigSet(background(t), "appendonly", "yes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Ping(background(t)); err != nil || len(s.Concerns()) > 0 {
+		t.Fatalf("after it was switched on: %v, %q", err, s.Concerns())
+	}
+}
+
+func TestReplicasThatNeedNotHaveWritesAreAConcern(t *testing.T) {
+	master, _, sentinel := redistest.StartSentinel(t)
+	for _, user := range []string{"default", "no-config"} {
+		ctx := background(t)
+		if err := admin(t, master).Do(ctx, "acl", "setuser", user, "on", "nopass", "~*", "+@all").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if user == "no-config" {
+			if err := admin(t, master).Do(ctx, "acl", "setuser", user, "-config").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, set := range []struct{ value, want string }{{"1", ""}, {"0", "no replica"}} {
+			if err := admin(t, master).ConfigSet(ctx, "min-replicas-to-write", set.value).Err(); err != nil {
+				t.Fatal(err)
+			}
+			var l logs
+			s := open(t, redisstore.Options{Addresses: []string{sentinel.Addr}, MasterName: redistest.MasterName, Username: user, Password: "any", Logger: l.logger()})
+			recovers(t, s)
+			wantConcern(t, s, &l, set.want)
+		}
 	}
 }
 

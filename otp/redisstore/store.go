@@ -40,13 +40,13 @@ type Store struct {
 	timeout time.Duration
 	scripts scripts
 
-	refused  atomic.Pointer[refusal] // what is wrong with a server that must not be used
-	unsaved  sync.Once               // the warning about missing persistence
-	unchecks sync.Once               // the warning about a server that cannot be inspected
+	refused atomic.Pointer[refusal] // what is wrong with a server that must not be used
 
-	mu     sync.Mutex
-	closed bool
-	active sync.WaitGroup // calls under way, also those whose caller has left
+	mu       sync.Mutex
+	concerns []concern        // of the last look
+	warned   map[concern]bool // about these the log has a line
+	closed   bool
+	active   sync.WaitGroup // calls under way, also those whose caller has left
 }
 
 var _ otp.Store = (*Store)(nil)
@@ -59,7 +59,7 @@ func Open(o Options) (*Store, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("redisstore: no address")
 	}
-	s := &Store{prefix: o.KeyPrefix, timeout: o.Timeout, scripts: newScripts(), metrics: newMetrics(o.Registerer)}
+	s := &Store{prefix: o.KeyPrefix, timeout: o.Timeout, scripts: newScripts(), metrics: newMetrics(o.Registerer), warned: make(map[concern]bool)}
 	if s.prefix == "" {
 		s.prefix = "otpgate:"
 	}

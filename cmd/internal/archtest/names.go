@@ -37,8 +37,6 @@ func exceptions() []exception {
 		{"otp/storetest/crash.go", "os.Exit", "ends a process that the test has started"},
 		{"directory/cache.go", "time.Until", "what is left of a context is told by the context's own clock; with one that a test moves it comes out as years, or as nothing"},
 		{"directory/pool.go", "time.Until", "as in cache.go"},
-		{"otp/redisstore/script.go", errorText, "Redis tells its errors by their first word"},
-		{"otp/redisstore/server.go", errorText, "as in script.go"},
 		{"metrics/health_test.go", "time.Sleep", "in a synctest bubble: no real time"},
 	}
 }

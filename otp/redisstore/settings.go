@@ -1,0 +1,125 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// settings are what a server tells of itself; what it does not tell is empty.
+type settings struct {
+	maxmemory, policy string
+	appendonly, save  string
+	replicas          int    // connected to it
+	minReplicas       string // how many of them must be there for it to take a write
+}
+
+// pipelined is what connections and clients have in common here.
+type pipelined interface{ Pipeline() redis.Pipeliner }
+
+// ask asks with CONFIG GET and with INFO, one of which may be forbidden.
+func ask(ctx context.Context, node pipelined) (settings, error) {
+	pipe := node.Pipeline()
+	names := []string{"maxmemory", "maxmemory-policy", "appendonly", "save", "min-replicas-to-write"}
+	config, info := make([]*redis.MapStringStringCmd, len(names)), make([]*redis.StringCmd, 3)
+	for i, name := range names {
+		config[i] = pipe.ConfigGet(ctx, name)
+	}
+	for i, section := range []string{"memory", "persistence", "replication"} {
+		info[i] = pipe.Info(ctx, section)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		for _, cmd := range config {
+			if err := cmd.Err(); err != nil && !refused(err) {
+				return settings{}, err
+			}
+		}
+		for _, cmd := range info {
+			if err := cmd.Err(); err != nil && !refused(err) {
+				return settings{}, err
+			}
+		}
+	}
+	get := func(n int) string { return config[n].Val()[names[n]] }
+	s := settings{maxmemory: get(0), policy: get(1), appendonly: get(2), save: get(3), minReplicas: get(4)}
+	if s.policy == "" {
+		s.maxmemory, s.policy = infoField(info[0].Val(), "maxmemory"), infoField(info[0].Val(), "maxmemory_policy")
+	}
+	if s.appendonly == "" {
+		s.appendonly = map[string]string{"0": "no", "1": "yes"}[infoField(info[1].Val(), "aof_enabled")]
+		s.save = "unknown"
+	}
+	s.replicas, _ = strconv.Atoi(infoField(info[2].Val(), "connected_slaves"))
+	if s.minReplicas == "" && s.replicas > 0 && infoField(info[2].Val(), "min_slaves_good_slaves") == "" {
+		s.minReplicas = "0" // the field is there when some are required
+	}
+	return s, nil
+}
+
+// infoField returns a field of INFO's answer.
+func infoField(text, name string) string {
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// refused reports whether the server has answered that it does not tell: it can be asked for something
+// else. One that cannot answer now has to be asked again.
+func refused(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && !redis.IsLoadingError(err) && !redis.IsMasterDownError(err) && !redis.IsClusterDownError(err) &&
+		!redis.IsAuthError(err) && !redis.IsMaxClientsError(err) && !redis.HasErrorPrefix(err, "BUSY")
+}
+
+// refusal is why the server must not be used; nil when it may.
+func (s *settings) refusal(address string) *refusal {
+	if s.maxmemory == "" || s.maxmemory == "0" || s.policy == "" || s.policy == "noeviction" {
+		return nil
+	}
+	return &refusal{setting: "maxmemory-policy", value: s.policy, address: address}
+}
+
+// A concern is something about a server that keeps nobody out, but must not stay as it is.
+type concern struct{ fact, hint string }
+
+var (
+	untold = concern{
+		"Redis does not tell whether it may evict keys, or what it keeps on disk",
+		"allow CONFIG GET or INFO to this user, and see that maxmemory-policy is noeviction and appendonly is yes",
+	}
+	unsaved = concern{
+		"Redis keeps nothing on disk: after its restart all devices are gone, and what was used or revoked is forgotten",
+		"set appendonly yes, and appendfsync always if the disk allows it",
+	}
+	snapshots = concern{
+		"Redis has no append-only file: after a crash it accepts codes again that were used since its last snapshot, and revoked devices",
+		"set appendonly yes, and appendfsync always if the disk allows it",
+	}
+	unreplicated = concern{
+		"Redis takes writes that no replica has: after a failover codes may be accepted again, and revoked devices",
+		"set min-replicas-to-write 1, and min-replicas-max-lag to a few seconds",
+	}
+)
+
+// concerns are what an operator has to hear.
+func (s *settings) concerns() []concern {
+	var list []concern
+	switch {
+	case s.policy == "" || s.appendonly == "":
+		list = append(list, untold)
+	case s.appendonly != "yes" && s.save == "":
+		list = append(list, unsaved)
+	case s.appendonly != "yes":
+		list = append(list, snapshots)
+	}
+	if s.replicas > 0 && s.minReplicas == "0" {
+		list = append(list, unreplicated)
+	}
+	return list
+}
