@@ -106,7 +106,7 @@ func (s *Server) register(ctx context.Context, reg registration) (*enrolled, err
 	answer, dev, err := s.add(ctx, a, reg)
 	if errors.Is(err, otp.ErrTooManyDevices) {
 		s.mailFull(a, reg.accept)
-		err = errRefused{reasonTooManyDevices}
+		err = errRefused{audit.ReasonTooManyDevices}
 	}
 	if err != nil {
 		s.refused(ctx, event, err)
@@ -121,9 +121,6 @@ func (s *Server) register(ctx context.Context, reg registration) (*enrolled, err
 	s.mailEnrolled(a, dev, reg.accept)
 	return answer, nil
 }
-
-// reasonTooManyDevices is for the audit trail: the code was right, but there is no room.
-const reasonTooManyDevices otp.Reason = "too_many_devices"
 
 // admit decides whether somebody may add a device. An address that nobody has takes the same
 // steps as one that somebody has, for an account that does not exist.

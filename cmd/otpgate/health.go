@@ -33,7 +33,7 @@ func (n *node) checkStore(now func() time.Time) func(context.Context) (metrics.S
 		after := now()
 		switch {
 		case err != nil:
-			return metrics.NotReady, err.Error()
+			return metrics.NotReady, withWords(err)
 		case !n.bound.Load():
 			return metrics.NotReady, "it has not been asked yet whether its keyset is ours"
 		case at.IsZero():
@@ -67,6 +67,14 @@ func (n *node) checkDirectories(ctx context.Context) (metrics.State, string) {
 	return metrics.Degraded, strings.Join(words, "; ")
 }
 
+// withWords is an error and, in brackets, what to do about it.
+func withWords(err error) string {
+	if hint := hintFor(err); hint != "" {
+		return err.Error() + " (" + hint + ")"
+	}
+	return err.Error()
+}
+
 func (n *node) checkAudit(context.Context) (metrics.State, string) {
 	switch err := n.audit.Healthy(); {
 	case err == nil:
@@ -80,9 +88,10 @@ func (n *node) checkAudit(context.Context) (metrics.State, string) {
 
 // status is the node's health in the operators' words.
 func (n *node) status(ctx context.Context) operator.Status {
-	s := operator.Status{Version: version(), Started: n.started}
-	for _, r := range n.metrics.Health(ctx).Checks {
-		s.Checks = append(s.Checks, operator.Check{Name: r.Name, State: strings.ReplaceAll(r.State.String(), "_", " "), Detail: r.Words})
+	h := n.metrics.Health(ctx)
+	s := operator.Status{Version: version(), Started: n.started, Draining: h.Draining}
+	for _, r := range h.Checks {
+		s.Checks = append(s.Checks, operator.Check{Name: r.Name, State: r.State.String(), Detail: r.Words})
 	}
 	return s
 }

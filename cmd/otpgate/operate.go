@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -106,7 +105,7 @@ func (s state) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // stateOf reads what a node says of itself; a word that is not known is not ready.
 func stateOf(word string) state {
-	switch strings.ReplaceAll(word, " ", "_") {
+	switch word {
 	case "ok", "ready":
 		return ready
 	case "degraded":
@@ -149,15 +148,20 @@ type nodeStatus struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	State   state     `json:"state"`
-	Checks  []finding `json:"checks"`
+	// Draining: it has been told to stop.
+	Draining bool      `json:"draining"`
+	Checks   []finding `json:"checks"`
 }
 
 func statusOf(s operator.Status) nodeStatus {
-	n := nodeStatus{Version: s.Version, Started: s.Started, Checks: make([]finding, len(s.Checks))}
+	n := nodeStatus{Version: s.Version, Started: s.Started, Draining: s.Draining, Checks: make([]finding, len(s.Checks))}
 	for i, c := range s.Checks {
 		n.Checks[i] = finding{Name: c.Name, State: stateOf(c.State), Detail: c.Detail}
 	}
 	n.State = worst(n.Checks)
+	if n.Draining {
+		n.State = notReady
+	}
 	return n
 }
 
@@ -188,6 +192,9 @@ func (rt *runtime) printStatus(n nodeStatus) error {
 	} else {
 		fmt.Fprintf(rt.out, "otpgate %s, up %s, %s\n", n.Version, rt.now().Sub(n.Started).Round(time.Second), n.State)
 		err = rt.printFindings(n.Checks)
+	}
+	if err == nil && n.Draining {
+		return withHint(errors.New("the node is stopping"), "it lets answers in flight out, and takes no new logins")
 	}
 	if err == nil && n.State == notReady {
 		err = withHint(errors.New("the node is not ready"), "no login is answered until what is not_ready above is mended; its log says more")

@@ -14,7 +14,6 @@ import (
 	"otpgate/configs"
 	"otpgate/otp"
 	"otpgate/otp/boltstore"
-	"otpgate/otp/keyset"
 	"otpgate/otp/redisstore"
 )
 
@@ -24,13 +23,9 @@ const embeddedName = "devices.db"
 func openStore(cfg *configs.Config, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) (otp.Store, error) {
 	r := cfg.Store.Redis
 	if r == nil {
-		s, err := boltstore.Open(boltstore.Options{
+		return boltstore.Open(boltstore.Options{
 			Path: filepath.Join(cfg.DataDir, embeddedName), Logger: log, Registerer: reg, Now: now,
 		})
-		if errors.Is(err, otp.ErrLocked) {
-			return nil, withHint(err, "one node uses an embedded store at a time: stop the other one, or give this one a data_dir of its own")
-		}
-		return s, err
 	}
 	o := redisstore.Options{
 		Addresses: r.Addresses, MasterName: r.MasterName, Username: r.Username, Password: r.Password.Reveal(),
@@ -63,7 +58,7 @@ func (n *node) bind(ctx context.Context, rt *runtime) error {
 	case !errors.Is(err, otp.ErrUnavailable):
 		return n.foreign(err)
 	}
-	n.log.Error("the store cannot be asked; logins are not answered until it can", "error", err)
+	n.log.Error("the store cannot be asked; logins are not answered until it can", "error", withWords(err))
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	n.life.onStop("waiting for the store", func(context.Context) error {
@@ -108,9 +103,7 @@ func (n *node) foreign(err error) error {
 	if !errors.Is(err, otp.ErrForeignKeyset) {
 		return err
 	}
-	file := filepath.Join(n.cfg.DataDir, keyset.Name)
-	return withHint(fmt.Errorf("%w; this node's is %s", err, n.keys.Fingerprint()),
-		"copy %s from a node that uses this store, with mode 0600, over %s here", keyset.Name, file)
+	return withHint(fmt.Errorf("%w; this node's is %s", err, n.keys.Fingerprint()), "%s", foreignHint(n.cfg))
 }
 
 // open starts what lets people in: the store is known to be ours.

@@ -65,13 +65,15 @@ type LineProblem struct {
 type Status struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
-	Checks  []Check   `json:"checks"`
+	// Draining: it has been told to stop, and lets answers in flight out.
+	Draining bool    `json:"draining"`
+	Checks   []Check `json:"checks"`
 }
 
 // Check is one thing that a node depends on.
 type Check struct {
 	Name   string `json:"name"`
-	State  string `json:"state"` // ok, degraded, not ready
+	State  string `json:"state"` // ok, degraded, not_ready
 	Detail string `json:"detail,omitempty"`
 }
 
