@@ -168,13 +168,11 @@ func (s *Server) shutdown(ctx context.Context) error {
 		// A deadline in the past unblocks the reader; no reader ever sets one, so it stays.
 		errs = append(errs, k.SetReadDeadline(time.Unix(1, 0)))
 	}
-	s.readers.Wait()
-	idle := make(chan struct{})
-	go func() {
-		s.work.Wait()
-		close(idle)
-	}()
-	if err := waitFor(ctx, idle); err != nil {
+	reading, busy := s.ending()
+	if err := waitFor(ctx, reading); err != nil {
+		errs = append(errs, fmt.Errorf("radius: a socket is still being read: %w", err))
+	}
+	if err := waitFor(ctx, busy); err != nil {
 		errs = append(errs, fmt.Errorf("radius: %d attempts were not finished: %w", s.slots.taken.Load(), err))
 	}
 	if err := waitFor(ctx, s.refusals.drained()); err != nil {
@@ -186,6 +184,19 @@ func (s *Server) shutdown(ctx context.Context) error {
 	errs = append(errs, s.closeSockets())
 	close(s.stopped)
 	return errors.Join(errs...)
+}
+
+// ending returns channels that are closed when no socket is read any more, and when nothing that
+// was read is being worked on. Readers begin work, so they are waited for first.
+func (s *Server) ending() (reading, busy <-chan struct{}) {
+	read, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		s.readers.Wait()
+		close(read)
+		s.work.Wait()
+		close(done)
+	}()
+	return read, done
 }
 
 func waitFor(ctx context.Context, done <-chan struct{}) error {

@@ -20,6 +20,13 @@ const (
 	controlSize   = 64      // octets of packet info, either family
 )
 
+// A full send buffer is waited for in pauses that double, seven of them: 127 ms in all. No write
+// waits longer, whatever the network does.
+const (
+	writePause  = time.Millisecond
+	writePauses = 7
+)
+
 // batchConn is what ipv4.PacketConn and ipv6.PacketConn have in common.
 type batchConn interface {
 	ReadBatch(ms []ipv4.Message, flags int) (int, error)
@@ -184,6 +191,7 @@ type answer struct {
 
 // write sends answers of this socket in as few system calls as it takes, and returns how many
 // could not be sent: the kernel says so for the first of a batch only, so that one is left out.
+// When the kernel takes nothing for as long as the pauses last, the rest is given up.
 func (k *socket) write(answers []answer) (unsent int, err error) {
 	pooled := k.pool.Get().(*[]ipv4.Message)
 	ms := (*pooled)[:0]
@@ -191,10 +199,18 @@ func (k *socket) write(answers []answer) (unsent int, err error) {
 		a := &answers[i]
 		ms = append(ms, ipv4.Message{Buffers: [][]byte{a.octets}, OOB: a.control, Addr: a.peer})
 	}
+	pauses := 0
 	for rest := ms; len(rest) > 0; {
-		n, failed := k.WriteBatch(rest, 0)
+		// Left to wait for the kernel, WriteBatch would wait for ever.
+		n, failed := k.WriteBatch(rest, syscall.MSG_DONTWAIT)
 		n = max(n, 0)
-		if failed != nil || n == 0 {
+		switch full := errors.Is(failed, syscall.EAGAIN); {
+		case full && pauses < writePauses:
+			<-time.After(writePause << pauses)
+			pauses++
+		case full:
+			unsent, err, n = unsent+len(rest), failed, len(rest)
+		case failed != nil || n == 0:
 			unsent, err = unsent+1, failed
 			n++
 		}

@@ -1,0 +1,107 @@
+package radius
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"golang.org/x/net/ipv4"
+)
+
+// fullWire is a socket in memory whose send buffer is full now and then. A write that is left to
+// wait for it fails the test: the kernel knows no deadline.
+type fullWire struct {
+	wire
+	t    testing.TB
+	full int // how many writes from now on find no room
+	most int // how many datagrams one write takes
+}
+
+func (w *fullWire) WriteBatch(ms []ipv4.Message, flags int) (int, error) {
+	if flags&syscall.MSG_DONTWAIT == 0 {
+		w.t.Error("a write that may wait for ever")
+	}
+	if w.full != 0 {
+		w.full--
+		return -1, os.NewSyscallError("sendmmsg", syscall.EAGAIN)
+	}
+	return w.wire.WriteBatch(ms[:min(len(ms), w.most)], flags)
+}
+
+func TestAFullSendBufferIsWaitedForWithinBounds(t *testing.T) {
+	const always = -1
+	for _, c := range []struct {
+		name                       string
+		full, most, sent, notTaken int
+	}{
+		{"room", 0, 64, 5, 0},
+		{"room for some", 0, 2, 5, 0},
+		{"full for a while", writePauses, 2, 5, 0},
+		{"full for too long", writePauses + 1, 2, 0, 5},
+		{"full for ever", always, 2, 0, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			out := &fullWire{t: t, full: c.full, most: c.most}
+			k := &socket{batchConn: out}
+			k.pool.New = func() any { return new([]ipv4.Message) }
+			answers := make([]answer, 5)
+			for i := range answers {
+				answers[i] = answer{socket: k, peer: &net.UDPAddr{}, octets: []byte("x")}
+			}
+			w.transmit(k, answers)
+			if got := len(out.take()); got != c.sent {
+				t.Errorf("%d sent, want %d", got, c.sent)
+			}
+			if got := testutil.ToFloat64(w.metrics.unsent[unsentFailed]); got != float64(c.notTaken) {
+				t.Errorf("%v counted as not sent, want %d", got, c.notTaken)
+			}
+			if said := strings.Contains(w.logged.String(), "write failed"); said != (c.notTaken > 0) {
+				t.Errorf("logged: %s", w.logged)
+			}
+		})
+	}
+}
+
+// deafWire is a socket whose read heeds no deadline.
+type deafWire struct {
+	wire
+	reading, closed chan struct{}
+}
+
+func (w *deafWire) ReadBatch([]ipv4.Message, int) (int, error) {
+	close(w.reading)
+	<-w.closed
+	return 0, net.ErrClosed
+}
+
+func (w *deafWire) Close() error {
+	close(w.closed)
+	return nil
+}
+
+// TestShutdownDoesNotWaitForASocketForEver: whatever a socket does, shutdown ends with its context.
+func TestShutdownDoesNotWaitForASocketForEver(t *testing.T) {
+	w := newWorld(t)
+	deaf := &deafWire{reading: make(chan struct{}), closed: make(chan struct{})}
+	w.sockets = append(w.sockets, &socket{batchConn: deaf})
+	served := make(chan error, 1)
+	go func() { served <- w.Serve() }()
+	<-deaf.reading
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	err := w.Shutdown(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "still being read") {
+		t.Errorf("shutdown: %v", err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	w.stopErr = nil // it has been looked at
+}
