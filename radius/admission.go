@@ -45,6 +45,7 @@ const (
 	discardMalformedAuthenticator
 	discardBadAuthenticator
 	discardOverload
+	discardBeforeStart
 	discardReasons // how many there are
 )
 
@@ -65,6 +66,7 @@ func (d discard) String() string {
 		discardMalformedAuthenticator: "malformed_message_authenticator",
 		discardBadAuthenticator:       "bad_message_authenticator",
 		discardOverload:               "overload",
+		discardBeforeStart:            "before_start",
 	}[d]
 }
 
@@ -84,6 +86,8 @@ func (d discard) hint() string {
 		return "this port takes Access-Request and Status-Server only"
 	case discardOverload:
 		return "more attempts are under way than allowed; look at the latency of directory and store"
+	case discardBeforeStart:
+		return "they came while the node could not answer yet; gateways send again what they still want"
 	}
 	return ""
 }

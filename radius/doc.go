@@ -30,7 +30,9 @@
 //     Identifier was given to another request.
 //  7. What is kept for strangers is of fixed size (log limits); what is kept for clients is bounded:
 //     slots, remembered requests, waiting refusals.
-//  8. Everything that can block has an end: an attempt its budget, the trail half a second, a write
+//  8. A datagram that came so long before the server began to serve that nobody may wait for its
+//     answer is discarded, so that it uses up nobody's step.
+//  9. Everything that can block has an end: an attempt its budget, the trail half a second, a write
 //     to a full send buffer 127 ms, the shutdown its context.
 //
 // # Divergences

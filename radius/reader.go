@@ -25,6 +25,7 @@ type reader struct {
 func (s *Server) read(ctx context.Context, k *socket) error {
 	r := &reader{Server: s, socket: k}
 	in := k.messages()
+	s.discardBacklog(k, in)
 	for {
 		n, err := k.ReadBatch(in, 0)
 		if err != nil {

@@ -27,6 +27,7 @@ type Server struct {
 	slots      slots
 	waiting    atomic.Int64 // attempts that have a goroutine of their own
 	sockets    []*socket
+	bound      time.Time // since when the kernel has been keeping packets for us
 
 	quiet quietTable
 
@@ -42,7 +43,8 @@ type Server struct {
 	swap   sync.Mutex         // one SetClients at a time
 }
 
-// New checks the options and binds the sockets. Nothing is read before [Server.Serve].
+// New checks the options and binds the sockets. Nothing is read before [Server.Serve]:
+// the kernel keeps what comes.
 func New(o Options) (*Server, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("radius: %w", err)
@@ -65,6 +67,7 @@ func New(o Options) (*Server, error) {
 	if err := checkClients(o.Clients); err != nil {
 		return nil, err
 	}
+	s.bound = s.now()
 	for _, address := range o.Listen {
 		sockets, err := listen(context.Background(), address)
 		s.sockets = append(s.sockets, sockets...)
@@ -109,7 +112,8 @@ func (s *Server) SetClients(clients []Client) error {
 }
 
 // Serve reads and answers until [Server.Shutdown] is complete, and returns nil then. It returns
-// an error when a socket cannot be read any more; Shutdown must be called in any case.
+// an error when a socket cannot be read any more; Shutdown must be called in any case. What came
+// long before it is thrown away.
 func (s *Server) Serve() error {
 	ctx, err := s.start()
 	if err != nil {
