@@ -82,7 +82,11 @@ type client struct {
 	metrics    *clientMetrics
 	unsigned   quiet // "the gateway sends no Message-Authenticator"
 	discarding quiet // any other discarded packet
+	placeless  quiet // "the gateway sends no Calling-Station-Id"
 }
+
+// succeed makes k the client that old was: what has been said of it need not be said again.
+func (k *client) succeed(old *client) { k.placeless.last.Store(old.placeless.last.Load()) }
 
 func newClient(c Client, m *metrics) *client {
 	c.Secret = slices.Clone(c.Secret)

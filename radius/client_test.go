@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"otpgate/radius/probe"
 )
 
 func TestLongestPrefixFindsTheClient(t *testing.T) {
@@ -114,4 +116,36 @@ func TestSecretsAreCopied(t *testing.T) {
 	if got := w.feed("192.0.2.1:1000", goodLogin("alice", testCode)); len(got) != 1 {
 		t.Errorf("%d replies after the caller's secret was wiped", len(got))
 	}
+}
+
+// TestAGatewayThatTellsNoPlaceIsNamedOnceADay: whoever guesses through it slows down the person, so
+// somebody should know; and a reload of the configuration is no new day.
+func TestAGatewayThatTellsNoPlaceIsNamedOnceADay(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	w := newWorld(t, func(o *Options, _ *world) { o.Now = func() time.Time { return now } })
+	placeless := func(from string) { w.feed(from, goodLogin("alice", testCode), goodLogin("mallory", testCode)) }
+	said := func(what, client string, want int) {
+		t.Helper()
+		if n := strings.Count(w.logged.String(), `msg="attempts carry no Calling-Station-Id" component=radius client=`+client+" "); n != want {
+			t.Errorf("%s: %s was named %d times, want %d", what, client, n, want)
+		}
+	}
+	w.feed(fromVPN, probe.Login(testSecret, "alice", testCode).Add(probe.CallingStationID, "203.0.113.5").Octets())
+	said("with a place", "vpn", 0)
+	w.feed(fromVPN, probe.Flip(goodLogin("alice", testCode), 40*8), probe.NewRequest(probe.StatusServer, testSecret).Signed().Octets())
+	said("not authentic, and no attempt", "vpn", 0)
+	placeless(fromVPN)
+	said("without a place", "vpn", 1)
+	placeless(fromOld)
+	said("another client", "old", 1)
+	now = now.Add(remindAfter - 1)
+	if err := w.SetClients(testClients()); err != nil {
+		t.Fatal(err)
+	}
+	placeless(fromVPN)
+	said("within a day, after a reload", "vpn", 1)
+	now = now.Add(1)
+	placeless(fromVPN)
+	said("after a day", "vpn", 2)
+	said("the other one", "old", 1)
 }

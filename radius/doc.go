@@ -35,6 +35,17 @@
 //  9. Everything that can block has an end: an attempt its budget, the trail half a second, a write
 //     to a full send buffer 127 ms, the shutdown its context.
 //
+// # Places
+//
+// Wrong codes slow down the place that they come from, which is the client's name and the
+// Calling-Station-Id as the gateway sends it (otp.Place). The person at the place where she logged in
+// before does not wait for a stranger elsewhere, as long as the gateway tells them apart:
+//
+//   - without Calling-Station-Id all attempts through the gateway are one place, and a stranger's
+//     guesses make the account's owner wait there. A log line says so, once a day for each client;
+//   - with a port or a session number in it every attempt is a new place, and shares its wait
+//     with all places that are new to the account.
+//
 // # Divergences
 //
 //   - RFC 2865 section 3: a packet with an invalid Response or Request Authenticator cannot be told
@@ -64,4 +75,6 @@
 //     a full table, on one core as on two. The time goes into the memory, not into the lock.
 //   - 2026-11: refusals that do not fit the queue are not answered. Sending them early would be
 //     an oracle and lift the brake on guessing; keeping good logins out would be worse.
+//   - 2026-11: writes do not wait in the kernel: asking it not to costs nothing where there is room, a
+//     deadline for each write would cost a timer.
 package radius

@@ -116,6 +116,16 @@ func (s *Server) complain(a *attempt) {
 	}
 }
 
+// missPlace says, once a day for each client, that attempts do not tell where they come from.
+func (s *Server) missPlace(c *client, source netip.Addr, now time.Time) {
+	if !c.placeless.after(remindAfter, now) {
+		return
+	}
+	s.logger.Warn("attempts carry no Calling-Station-Id", "client", c.Name, "source", source.String(),
+		"hint", "set the gateway to send the address of who logs in as Calling-Station-Id (31), without a port; "+
+			"until then a stranger's wrong codes for an account make its owner wait there too")
+}
+
 // abandon gives up an attempt that nobody has decided, as if there had been no slot for it.
 func (s *Server) abandon(a *attempt) {
 	s.duplicates.forget(a.way.entry)

@@ -10,13 +10,19 @@ import (
 // quietFor is how long something that anybody can provoke is said once only.
 const quietFor = time.Minute
 
+// remindAfter is how long something is said once only that is as it is set up to be.
+const remindAfter = 24 * time.Hour
+
 // quiet lets one thing be logged at most once in quietFor. The zero value is ready.
 type quiet struct{ last atomic.Int64 }
 
 // allow reports whether it may be said now; of concurrent callers one may.
-func (q *quiet) allow(now time.Time) bool {
+func (q *quiet) allow(now time.Time) bool { return q.after(quietFor, now) }
+
+// after is allow with another time than quietFor.
+func (q *quiet) after(pause time.Duration, now time.Time) bool {
 	last, n := q.last.Load(), now.UnixNano()
-	if last != 0 && n >= last && n-last < int64(quietFor) {
+	if last != 0 && n >= last && n-last < int64(pause) {
 		return false
 	}
 	return q.last.CompareAndSwap(last, n)

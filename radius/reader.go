@@ -138,6 +138,9 @@ func (r *reader) begin(octets []byte, c *client, key duplicateKey, way answer, n
 		r.discard(discardMalformedAttributes, c, source, now)
 		return nil
 	}
+	if request.station == "" {
+		r.missPlace(c, source, now)
+	}
 	begun = true
 	way.entry = entry
 	return newAttempt(c, request, source, way, now)

@@ -97,14 +97,19 @@ func (s *Server) SetClients(clients []Client) error {
 	if err := checkClients(clients); err != nil {
 		return err
 	}
-	t := newTable(clients, s.metrics)
-	old := s.table.Swap(t)
-	kept := make(map[string]bool)
+	old, t := s.table.Load(), newTable(clients, s.metrics)
+	kept := make(map[string]*client)
 	for _, c := range t.clients {
-		kept[c.Name] = true
+		kept[c.Name] = c
 	}
 	for _, c := range old.clients {
-		if !kept[c.Name] {
+		if k := kept[c.Name]; k != nil {
+			k.succeed(c)
+		}
+	}
+	s.table.Store(t)
+	for _, c := range old.clients {
+		if kept[c.Name] == nil {
 			s.metrics.dropClient(c.Name)
 		}
 	}
