@@ -46,6 +46,22 @@
 //   - with a port or a session number in it every attempt is a new place, and shares its wait
 //     with all places that are new to the account.
 //
+// # What shows while a peer is down
+//
+// Who cannot tell does not say no (design, invariant 3), and what needs no peer is decided as ever.
+// So silence beside refusals tells something during an outage:
+//
+//   - of the directory, with password+code: a wrong code is refused, a right one gets no reply;
+//   - of the directory: accounts that the node knows are answered, others are not;
+//   - of the store: an account that is unknown, disabled, not in the group or known to have no
+//     device is refused, any other gets no reply.
+//
+// The first could be hidden only by asking the directory about wrong codes too, and then strangers
+// could load it all day. Remembering that it failed hides nothing: only a right code asks it, so the
+// first failure tells. What it tells is a code that ends within minutes, at the pace of the back-off,
+// which goes on counting; and while the directory is down it opens
+// nothing that asks for a password.
+//
 // # Divergences
 //
 //   - RFC 2865 section 3: a packet with an invalid Response or Request Authenticator cannot be told
@@ -75,6 +91,7 @@
 //     a full table, on one core as on two. The time goes into the memory, not into the lock.
 //   - 2026-11: refusals that do not fit the queue are not answered. Sending them early would be
 //     an oracle and lift the brake on guessing; keeping good logins out would be worse.
+//   - 2026-11: wrong codes are refused while the directory is down, rather than dropped: see above.
 //   - 2026-11: writes do not wait in the kernel: asking it not to costs nothing where there is room, a
 //     deadline for each write would cost a timer.
 package radius

@@ -242,6 +242,36 @@ func TestPasswordAndCode(t *testing.T) {
 	}
 }
 
+// TestWhatShowsWhileAPeerIsDown holds what doc.go says about it.
+func TestWhatShowsWhileAPeerIsDown(t *testing.T) {
+	for _, c := range []struct{ down, from, name, typed, want string }{
+		{"directory", concatAddr, "alice", "geheim000000", "reject code_wrong"},
+		{"directory", concatAddr, "alice", "geheim" + testCode, "drop directory_unavailable"},
+		{"directory", vpnAddr, "alice", testCode, "accept ok"},
+		{"directory", vpnAddr, "carol", testCode, "drop directory_unavailable"},
+		{"store", vpnAddr, "mallory", testCode, "reject account_unknown"},
+		{"store", vpnAddr, "bob", testCode, "reject account_disabled"},
+		{"store", vpnAddr, "alice", testCode, "drop store_unavailable"},
+		{"store", vpnAddr, "alice", "000000", "drop store_unavailable"},
+	} {
+		w := newWorldQuick(t)
+		switch c.down {
+		case "directory":
+			w.accounts.authErr = directory.ErrUnavailable
+			w.accounts.findErr["carol"] = directory.ErrUnavailable
+		case "store":
+			w.codes.err = otp.ErrUnavailable
+		}
+		w.feed(c.from, goodLogin(c.name, c.typed))
+		if got := w.trail.last(t); got != c.want {
+			t.Errorf("without the %s, %s with %q: %s, want %s", c.down, c.name, c.typed, got, c.want)
+		}
+		if len(w.codes.used) != 0 && c.want != "accept ok" {
+			t.Errorf("without the %s, %s with %q: a step was used", c.down, c.name, c.typed)
+		}
+	}
+}
+
 // TestWrongPasswordsUseTheStepUp: the counting is the store's; the reason has to come through.
 func TestWrongPasswordsUseTheStepUp(t *testing.T) {
 	w := newWorld(t)
