@@ -150,7 +150,8 @@ type Answer uint8
 //	Stale      Version is not the account's: nothing was changed (all kinds). But a token that
 //	           was answered Claimed within ClaimLifetime gets Claimed again first, provided
 //	           that the device is still there.
-//	Throttled  the place is backing off until Receipt.Until: nothing was changed (all kinds)
+//	Throttled  the place is backing off until Receipt.Until: nothing was changed (all kinds). A
+//	           wait that begins more than ClaimLifetime after Now was made by a wrong clock: over
 //	Claimed    UseStep: the step is now used; the place is known (and used now); the count of
 //	           wrong codes that applied to the place is back to none; LastUsed and Drift are kept
 //	Counted    UseStep: the place remembers Miss as wrong: nothing was changed. What is tried again

@@ -37,14 +37,26 @@ func (n *node) checkStore(now func() time.Time) func(context.Context) (metrics.S
 		case !n.bound.Load():
 			return metrics.NotReady, "it has not been asked yet whether its keyset is ours"
 		case at.IsZero():
-			return metrics.OK, ""
+			return n.concerns()
 		}
 		off := before.Add(after.Sub(before) / 2).Sub(at)
 		if off.Abs() > n.cfg.OTP.Period/2 {
 			return metrics.Degraded, fmt.Sprintf("this clock and the store's differ by %s", off.Abs().Round(time.Second))
 		}
+		return n.concerns()
+	}
+}
+
+// concerns is what the store works in spite of.
+func (n *node) concerns() (metrics.State, string) {
+	if n.worries == nil {
 		return metrics.OK, ""
 	}
+	words := n.worries.Concerns()
+	if len(words) == 0 {
+		return metrics.OK, ""
+	}
+	return metrics.Degraded, strings.Join(words, "; ")
 }
 
 // directoryPatience is shorter than what a check may take: a directory that hangs is degraded, as

@@ -43,7 +43,7 @@ func hintFor(err error) string {
 	}{
 		{keyset.ErrExposed, "chmod 600 it, and find out who has read it: it opens every seed in the store"},
 		{keyset.ErrDamaged, "restore it from a backup, or copy it from another node of this store"},
-		{boltstore.ErrDamaged, "restore it from a backup; without one, move it away, and everybody enrolls again"},
+		{boltstore.ErrDamaged, "restore it from a backup, which forgets what was used and revoked since; without one, move it away, and everybody enrolls again"},
 		{redisstore.ErrEvicts, "set maxmemory-policy noeviction in Redis: an evicted account would accept its used codes again"},
 		{otp.ErrLocked, "one node uses an embedded store at a time: stop the other one, or give this one a data_dir of its own"},
 		{syscall.ENOSPC, "free space on its file system"},

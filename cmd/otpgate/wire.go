@@ -38,12 +38,16 @@ type node struct {
 	audit    *audit.Log
 	accounts *accounts
 	store    otp.Store
+	worries  worrier // nil: the store has none to tell of
 	codes    *otp.Verifier
 	devices  *otp.Devices
 	enroll   *enroll.Server // nil: nobody enrolls by mail
 	radius   *radius.Server
 	metrics  *metrics.Server
 }
+
+// worrier is a store that can tell what may go wrong with the way it is set up.
+type worrier interface{ Concerns() []string }
 
 // wire builds a node from a configuration and starts it. It is one straight function on purpose:
 // what depends on what can be read from its order, and what it has started when something fails is
@@ -90,6 +94,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	if err != nil {
 		return n, err
 	}
+	n.worries, _ = store.(worrier)
 	n.store = otp.Observe(store, n.registry, rt.now)
 	n.life.onStop("store", func(context.Context) error { return n.store.Close() })
 	if n.codes, err = otp.New(otp.Options{
