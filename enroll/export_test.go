@@ -51,3 +51,9 @@ var RandomCode = randomCode
 
 // Display writes a code as people see it.
 var Display = display
+
+// IsRevocationToken reports whether a text would revoke anything.
+func (s *Server) IsRevocationToken(text string) bool {
+	_, ok := s.openRevocation(text)
+	return ok
+}
