@@ -1,11 +1,14 @@
 package otp
 
 import (
+	"cmp"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,9 +120,18 @@ func unavailable(err error) error {
 
 // open unseals the seeds of a snapshot. A seed that does not open means that the store was
 // tampered with or that the keyset is not the one it was sealed with: nobody can tell then.
+//
+// Of devices with one seed, as an import beside an enrollment may make them, only the one that was
+// there first is known: they show the same codes, and each would let every one of them pass once.
 func (m *memory) open(s Snapshot) (*known, error) {
-	k := &known{version: s.Version, devices: make([]*knownDevice, len(s.Devices))}
-	for i, d := range s.Devices {
+	k := &known{version: s.Version}
+	var seeds [][]byte // of k.devices
+	defer func() {
+		for _, seed := range seeds {
+			clear(seed)
+		}
+	}()
+	for _, d := range slices.SortedFunc(slices.Values(s.Devices), firstThere) {
 		if err := check(d.Algorithm, d.Digits, d.Period); err != nil {
 			return nil, fmt.Errorf("%w: device %s: %w", ErrUnavailable, d.ID, err)
 		}
@@ -127,13 +139,24 @@ func (m *memory) open(s Snapshot) (*known, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: the seed of device %s does not open: %w", ErrUnavailable, d.ID, err)
 		}
-		k.devices[i] = &knownDevice{
+		if slices.ContainsFunc(seeds, func(other []byte) bool { return subtle.ConstantTimeCompare(seed, other) == 1 }) {
+			m.log.Warn("device is not used, because another one of the account has the same seed",
+				"account", s.Account, "device", d.ID, "hint", "revoke it")
+			clear(seed)
+			continue
+		}
+		seeds = append(seeds, seed)
+		k.devices = append(k.devices, &knownDevice{
 			id: d.ID, digits: d.Digits, period: d.Period, drift: d.Drift,
 			generator: newGenerator(d.Algorithm, seed, d.Digits),
-		}
-		clear(seed)
+		})
 	}
 	return k, nil
+}
+
+// firstThere orders devices by when they were enrolled, the same on every node.
+func firstThere(a, b Device) int {
+	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 }
 
 // walk compares proof with every code of the window and returns the steps that match. It looks at

@@ -360,6 +360,34 @@ func TestWhatFitsTwoDevicesPassesOnce(t *testing.T) {
 	w.want(w.newNode(w.keys, nil), w.attempt("alice", code), otp.ReasonCodeUsed)
 }
 
+// The same two, whose clocks have been learned to differ: what one of them let in is in the window of
+// the other only later.
+func TestOneSeedIsOneDevice(t *testing.T) {
+	w := newWorld(t)
+	_, seed := w.add("alice")
+	w.clock.add(time.Minute)
+	if _, _, err := w.devices.Add(context.Background(), otp.NewDevice{Account: "alice", Label: "copy", Seed: seed}); err != nil {
+		t.Fatal(err)
+	}
+	codeIn := func(ahead time.Duration) string {
+		return otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now().Add(ahead))
+	}
+	w.want(w.verifier, w.attempt("alice", codeIn(time.Minute)), otp.ReasonOK) // drift 1
+	w.clock.add(4 * time.Minute)
+	w.want(w.verifier, w.attempt("alice", codeIn(-time.Minute)), otp.ReasonCodeWrong) // fits the other one only
+	early := codeIn(2 * time.Minute)
+	w.want(w.verifier, w.attempt("alice", early), otp.ReasonOK)
+	for range 4 {
+		w.clock.add(time.Minute)
+		if r := w.verifier.Verify(context.Background(), w.attempt("alice", early)); r.OK {
+			t.Fatal("the other one let it in again")
+		}
+		if r := w.newNode(w.keys, nil).Verify(context.Background(), w.attempt("alice", early)); r.OK {
+			t.Fatal("the other one let it in again, on another node")
+		}
+	}
+}
+
 // wayward is a store that breaks its contract.
 type wayward struct {
 	otp.Store
