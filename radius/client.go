@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"otpgate/radius/quiet"
 )
 
 // Login says which factors a client asks for.
@@ -80,13 +82,13 @@ type client struct {
 	Client
 	macs       sync.Pool // of *mac
 	metrics    *clientMetrics
-	unsigned   quiet // "the gateway sends no Message-Authenticator"
-	discarding quiet // any other discarded packet
-	placeless  quiet // "the gateway sends no Calling-Station-Id"
+	unsigned   quiet.Limit // "the gateway sends no Message-Authenticator"
+	discarding quiet.Limit // any other discarded packet
+	placeless  quiet.Limit // "the gateway sends no Calling-Station-Id"
 }
 
 // succeed makes k the client that old was: what has been said of it need not be said again.
-func (k *client) succeed(old *client) { k.placeless.last.Store(old.placeless.last.Load()) }
+func (k *client) succeed(old *client) { k.placeless.Succeed(&old.placeless) }
 
 func newClient(c Client, m *metrics) *client {
 	c.Secret = slices.Clone(c.Secret)

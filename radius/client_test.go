@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"otpgate/radius/probe"
+
+	"otpgate/radius/quiet"
 )
 
 func TestLongestPrefixFindsTheClient(t *testing.T) {
@@ -138,7 +140,7 @@ func TestAGatewayThatTellsNoPlaceIsNamedOnceADay(t *testing.T) {
 	said("without a place", "vpn", 1)
 	placeless(fromOld)
 	said("another client", "old", 1)
-	now = now.Add(remindAfter - 1)
+	now = now.Add(quiet.Reminder - 1)
 	if err := w.SetClients(testClients()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"otpgate/otp"
 	"otpgate/otp/audit"
+	"otpgate/radius/quiet"
 )
 
 // recordBudget bounds the writing of a required audit trail. It is apart from the budget of the
@@ -53,12 +54,12 @@ func (s *Server) record(ctx context.Context, decided []*attempt) {
 	}()
 	events := make([]audit.Event, len(decided))
 	for i, a := range decided {
-		events[i] = a.event(s.duplicates.superseded(a.way.entry))
+		events[i] = a.event(s.duplicates.Superseded(a.way.entry))
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordBudget)
 	defer cancel()
 	err := s.audit.Record(ctx, events...)
-	if err != nil && s.quiet.audit.allow(s.now()) {
+	if err != nil && s.quiet.audit.Allow(s.now()) {
 		s.logger.Error("audit trail not written, nobody is let in", "error", err,
 			"hint", "free the disk of data_dir; audit.required is what makes logins wait for it")
 	}
@@ -76,7 +77,7 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 			now = false
 		}
 		if !sealed {
-			s.duplicates.forget(a.way.entry)
+			s.duplicates.Forget(a.way.entry)
 		}
 	}()
 	s.metrics.observe(a)
@@ -97,7 +98,7 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 		sealed = true
 		return way, true
 	}
-	if sealed = s.refusals.add(due, way); !sealed {
+	if sealed = s.refusals.Add(due, way); !sealed {
 		s.metrics.unsent[unsentTooMany].Inc()
 	}
 	return way, false
@@ -107,18 +108,18 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 func (s *Server) complain(a *attempt) {
 	switch {
 	case a.err == nil:
-	case a.reason == otp.ReasonDirectoryUnavailable && s.quiet.directory.allow(s.now()):
+	case a.reason == otp.ReasonDirectoryUnavailable && s.quiet.directory.Allow(s.now()):
 		s.logger.Error("directory unavailable, attempts get no reply", "attempt", a.hexID(), "error", a.err)
-	case a.reason == otp.ReasonStoreUnavailable && s.quiet.store.allow(s.now()):
+	case a.reason == otp.ReasonStoreUnavailable && s.quiet.store.Allow(s.now()):
 		s.logger.Error("store unavailable, attempts get no reply", "attempt", a.hexID(), "error", a.err)
-	case a.reason == otp.ReasonTimeout && s.quiet.timeout.allow(s.now()):
+	case a.reason == otp.ReasonTimeout && s.quiet.timeout.Allow(s.now()):
 		s.logger.Error("attempts run out of time and get no reply", "attempt", a.hexID(), "error", a.err)
 	}
 }
 
 // missPlace says, once a day for each client, that attempts do not tell where they come from.
 func (s *Server) missPlace(c *client, source netip.Addr, now time.Time) {
-	if !c.placeless.after(remindAfter, now) {
+	if !c.placeless.After(quiet.Reminder, now) {
 		return
 	}
 	s.logger.Warn("attempts carry no Calling-Station-Id", "client", c.Name, "source", source.String(),
@@ -128,7 +129,7 @@ func (s *Server) missPlace(c *client, source netip.Addr, now time.Time) {
 
 // abandon gives up an attempt that nobody has decided, as if there had been no slot for it.
 func (s *Server) abandon(a *attempt) {
-	s.duplicates.forget(a.way.entry)
+	s.duplicates.Forget(a.way.entry)
 	s.discard(discardOverload, a.client, a.source, s.now())
 	s.slots.release()
 }
@@ -143,7 +144,7 @@ func (s *Server) send(answers []answer) {
 			switch {
 			case a.socket != k:
 				rest = append(rest, a)
-			case s.duplicates.answer(a.entry, a.octets):
+			case s.duplicates.Answer(a.entry, a.octets):
 				ready = append(ready, a)
 			default:
 				s.metrics.unsent[unsentSuperseded].Inc()
@@ -164,7 +165,7 @@ func (s *Server) transmit(k *socket, answers []answer) {
 		return
 	}
 	s.metrics.unsent[unsentFailed].Add(float64(n))
-	if s.quiet.writing.allow(s.now()) {
+	if s.quiet.writing.Allow(s.now()) {
 		s.logger.Error("write failed", "address", k.local.String(), "error", err)
 	}
 }
@@ -173,7 +174,7 @@ func (s *Server) transmit(k *socket, answers []answer) {
 // for addresses that belong to none.
 func (s *Server) discard(why discard, c *client, source netip.Addr, now time.Time) {
 	s.metrics.discarded[why].Inc()
-	say, name, limit := s.logger.Warn, "", s.quiet.strangers.of(source)
+	say, name, limit := s.logger.Warn, "", s.quiet.strangers.Of(source)
 	switch {
 	case c == nil:
 	case why == discardOverload:
@@ -183,7 +184,7 @@ func (s *Server) discard(why discard, c *client, source netip.Addr, now time.Tim
 	default:
 		name, limit = c.Name, &c.discarding
 	}
-	if !limit.allow(now) {
+	if !limit.Allow(now) {
 		return
 	}
 	say("packet discarded", "client", name, "source", source.String(), "reason", why.String(), "hint", why.hint())
@@ -205,7 +206,7 @@ func (s *Server) recovering(as ...*attempt) {
 // somebody typed, unless it comes from the Go runtime.
 func (s *Server) panicked(p any) {
 	s.metrics.panics.Inc()
-	if !s.quiet.panics.allow(s.now()) {
+	if !s.quiet.panics.Allow(s.now()) {
 		return
 	}
 	text := fmt.Sprintf("%T", p)

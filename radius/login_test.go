@@ -326,7 +326,7 @@ func TestARequiredTrailThatCannotBeWrittenLetsNobodyIn(t *testing.T) {
 	if got := testutil.ToFloat64(w.metrics.attempts.WithLabelValues("vpn", "drop", "audit_unavailable")); got != 3 {
 		t.Errorf("%v attempts dropped for the trail", got)
 	}
-	if n := w.duplicates.length(); n != 0 {
+	if n := w.duplicates.Len(); n != 0 {
 		t.Errorf("%d requests are remembered: the gateway's retransmission would be ignored", n)
 	}
 	w.trail.err = nil

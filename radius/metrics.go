@@ -137,11 +137,11 @@ func (m *metrics) addGauges(s *Server, f promauto.Factory) {
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "otpgate_radius_waiting_refusals",
 		Help: "Access-Rejects held back until they are due.",
-	}, func() float64 { return float64(s.refusals.length()) })
+	}, func() float64 { return float64(s.refusals.Len()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "otpgate_radius_remembered_requests",
 		Help: "Requests remembered for their retransmissions.",
-	}, func() float64 { return float64(s.duplicates.length()) })
+	}, func() float64 { return float64(s.duplicates.Len()) })
 }
 
 // forClient returns the series of a client, created if need be.

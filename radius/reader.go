@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
+
+	"otpgate/radius/duplicates"
 )
 
 // readPause is how long a reader waits after an error that is not its end.
@@ -37,7 +39,7 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			if s.quiet.reading.allow(s.now()) {
+			if s.quiet.reading.Allow(s.now()) {
 				s.logger.Error("read failed", "address", k.local.String(), "error", err)
 			}
 			continue
@@ -102,27 +104,27 @@ func (r *reader) datagram(m *ipv4.Message, now time.Time) (a *attempt) {
 		r.status(octets, c, way)
 		return nil
 	}
-	key := keyOf(source, netip.AddrPortFrom(local, r.socket.local.Port()), octets[1])
+	key := duplicates.KeyOf(source, netip.AddrPortFrom(local, r.socket.local.Port()), octets[1])
 	return r.begin(octets, c, key, way, now)
 }
 
 // begin makes an attempt of an authentic Access-Request, unless it is a duplicate or there is no
 // slot for it.
-func (r *reader) begin(octets []byte, c *client, key duplicateKey, way answer, now time.Time) *attempt {
-	entry, known, reply := r.duplicates.begin(key, octets, now)
+func (r *reader) begin(octets []byte, c *client, key duplicates.Key, way answer, now time.Time) *attempt {
+	entry, known, reply := r.duplicates.Begin(key, octets, now)
 	switch known {
-	case answered:
+	case duplicates.Answered:
 		way.octets = reply
 		r.answers = append(r.answers, way)
 		r.metrics.resent.Inc()
 		return nil
-	case inFlight:
+	case duplicates.InFlight:
 		r.metrics.inFlight.Inc()
 		return nil
 	}
-	source := netip.AddrFrom16(key.source).Unmap()
+	source := key.Source()
 	if !r.slots.take() {
-		r.duplicates.forget(entry)
+		r.duplicates.Forget(entry)
 		r.discard(discardOverload, c, source, now)
 		return nil
 	}
@@ -130,7 +132,7 @@ func (r *reader) begin(octets []byte, c *client, key duplicateKey, way answer, n
 	defer func() {
 		if !begun { // also when the codec panics
 			r.slots.release()
-			r.duplicates.forget(entry)
+			r.duplicates.Forget(entry)
 		}
 	}()
 	request, err := readRequest(octets, c.Secret)

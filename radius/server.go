@@ -9,7 +9,21 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"otpgate/radius/delay"
+	"otpgate/radius/duplicates"
+	"otpgate/radius/quiet"
 )
+
+// maxRefusals is how many refusals may wait at a time.
+const maxRefusals = 1 << 16
+
+// quietTable limits what a server says that is not about one client.
+type quietTable struct {
+	strangers                          *quiet.Strangers
+	overload, panics, reading, writing quiet.Limit
+	directory, store, timeout, audit   quiet.Limit
+}
 
 // Server answers Access-Request and Status-Server over UDP.
 type Server struct {
@@ -22,8 +36,8 @@ type Server struct {
 	metrics  *metrics
 
 	table      atomic.Pointer[table]
-	duplicates *duplicates
-	refusals   *refusals
+	duplicates *duplicates.Cache
+	refusals   *delay.Queue[answer]
 	slots      slots
 	waiting    atomic.Int64 // attempts that have a goroutine of their own
 	sockets    []*socket
@@ -56,13 +70,13 @@ func New(o Options) (*Server, error) {
 		audit:      o.Audit,
 		logger:     o.Logger.With("component", "radius"),
 		now:        o.Now,
-		duplicates: newDuplicates(maxDuplicates, maxDuplicateBytes),
+		duplicates: duplicates.New(duplicates.MaxEntries, duplicates.MaxBytes),
 		slots:      slots{most: int64(o.MaxInFlight)},
 		closing:    make(chan struct{}),
 		stopped:    make(chan struct{}),
 	}
-	s.quiet.strangers = newStrangers()
-	s.refusals = newRefusals(maxRefusals, o.Now, s.send)
+	s.quiet.strangers = quiet.NewStrangers()
+	s.refusals = delay.New(maxRefusals, o.Now, s.send)
 	// What can fail comes first, so that a failed New leaves nothing behind.
 	if err := checkClients(o.Clients); err != nil {
 		return nil, err
@@ -155,7 +169,7 @@ func (s *Server) start() (context.Context, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.readers.Add(len(s.sockets))
-	go s.refusals.run(s.stopped)
+	go s.refusals.Run(s.stopped)
 	return ctx, nil
 }
 
@@ -184,8 +198,8 @@ func (s *Server) shutdown(ctx context.Context) error {
 	if err := waitFor(ctx, busy); err != nil {
 		errs = append(errs, fmt.Errorf("radius: %d attempts were not finished: %w", s.slots.taken.Load(), err))
 	}
-	if err := waitFor(ctx, s.refusals.drained()); err != nil {
-		errs = append(errs, fmt.Errorf("radius: %d refusals were not sent: %w", s.refusals.length(), err))
+	if err := waitFor(ctx, s.refusals.Drained()); err != nil {
+		errs = append(errs, fmt.Errorf("radius: %d refusals were not sent: %w", s.refusals.Len(), err))
 	}
 	if cancel != nil {
 		cancel()

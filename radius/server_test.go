@@ -19,6 +19,7 @@ import (
 
 	"otpgate/directory"
 	"otpgate/otp"
+	"otpgate/radius/delay"
 	"otpgate/radius/probe"
 	"otpgate/radius/radiustest"
 )
@@ -176,7 +177,7 @@ func TestAHangingDirectoryLeavesRoom(t *testing.T) {
 	if got := testutil.ToFloat64(w.metrics.discarded[discardOverload]); got != 25 {
 		t.Errorf("%v discarded", got)
 	}
-	if n := w.duplicates.length(); n != 5 {
+	if n := w.duplicates.Len(); n != 5 {
 		t.Errorf("%d requests remembered: a discarded one must be fresh when it comes again", n)
 	}
 	m := datagramFrom("192.0.2.1:1001", goodLogin("alice", testCode))
@@ -293,7 +294,7 @@ func TestRefusalsWaitFromTheirArrival(t *testing.T) {
 	if r := c.Answered(right); !r.Is(probe.AccessAccept) {
 		t.Errorf("code %d", r.Code)
 	}
-	eventually(t, "the refusal waits, and not in a slot", func() bool { return w.refusals.length() == 1 && w.slots.taken.Load() == 0 })
+	eventually(t, "the refusal waits, and not in a slot", func() bool { return w.refusals.Len() == 1 && w.slots.taken.Load() == 0 })
 	c.Send(wrong)
 	c.Alive()
 	if got := testutil.ToFloat64(w.metrics.inFlight); got != 1 {
@@ -313,7 +314,7 @@ func TestRefusalsWaitFromTheirArrival(t *testing.T) {
 
 func TestTooManyRefusalsAreNotAnswered(t *testing.T) {
 	w := newWorld(t, func(o *Options, _ *world) { o.RejectDelay = 500 * time.Millisecond })
-	w.refusals.most = 1
+	w.refusals = delay.New(1, w.now, w.send)
 	addr := w.serve(t)
 	c := radiustest.Dial(t, addr, testSecret)
 	first, second := c.Login("alice", "000000").Octets(), c.Login("alice", "000001").Octets()
@@ -322,7 +323,7 @@ func TestTooManyRefusalsAreNotAnswered(t *testing.T) {
 	if _, err := c.Receive(radiustest.Patience); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "room again", func() bool { return w.refusals.length() == 0 })
+	eventually(t, "room again", func() bool { return w.refusals.Len() == 0 })
 	if r := c.Exchange(second); !r.Is(probe.AccessReject) {
 		t.Errorf("code %d", r.Code)
 	}
@@ -418,7 +419,7 @@ func TestAStormOfPackets(t *testing.T) {
 	if _, err := retransmit(radiustest.Dial(t, addr, testSecret), probe.NewRequest(probe.StatusServer, testSecret).Signed().Octets()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "everything is decided", func() bool { return w.slots.taken.Load() == 0 && w.waiting.Load() == 0 && w.refusals.length() == 0 })
+	eventually(t, "everything is decided", func() bool { return w.slots.taken.Load() == 0 && w.waiting.Load() == 0 && w.refusals.Len() == 0 })
 	checkSum(t, w)
 	accepted := map[string]int{}
 	for _, e := range w.trail.all() {
@@ -461,7 +462,7 @@ func TestShutdownLetsAnswersOut(t *testing.T) {
 	slow, wrong := c.Login("carol", testCode).Octets(), c.Login("alice", "000000").Octets()
 	c.Send(wrong, slow)
 	<-entered
-	eventually(t, "the refusal waits", func() bool { return w.refusals.length() == 1 })
+	eventually(t, "the refusal waits", func() bool { return w.refusals.Len() == 1 })
 	done := make(chan error, 1)
 	go func() { done <- w.Shutdown(context.Background()) }()
 	<-w.closing

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"otpgate/radius/duplicates"
 )
 
 const (
@@ -185,7 +187,7 @@ type answer struct {
 	socket  *socket
 	peer    net.Addr
 	control []byte
-	entry   *entry // nil: nothing is remembered of it
+	entry   *duplicates.Entry // nil: nothing is remembered of it
 	octets  []byte
 }
 

@@ -27,7 +27,12 @@ func layers() []layer {
 		{"directory", nil, "knows who, not with which code"},
 		{"directory/directorytest", []string{"directory", "directory/slapdtest"}, "holds servers and files to one contract"},
 		{"directory/slapdtest", nil, "starts a server and knows nothing of who looks there"},
-		{"radius", []string{"directory", "otp", "otp/audit"}, "asks who and with which code, and says what it decided"},
+		{"radius", []string{
+			"directory", "otp", "otp/audit", "radius/delay", "radius/duplicates", "radius/quiet",
+		}, "asks who and with which code, and says what it decided"},
+		{"radius/delay", nil, "holds back what others made"},
+		{"radius/duplicates", nil, "compares octets, and knows nothing of what they mean"},
+		{"radius/quiet", nil, "counts time, whatever is said"},
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
 		{"enroll", []string{

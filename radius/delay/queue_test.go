@@ -1,4 +1,4 @@
-package radius
+package delay
 
 import (
 	"math/rand/v2"
@@ -9,62 +9,62 @@ import (
 	"time"
 )
 
-// sent collects what refusals lets go, with the time at which it did.
+// sent collects what a queue lets go, with the time at which it did.
 type sent struct {
 	mu  sync.Mutex
 	ids []byte
 	at  []time.Duration
 }
 
-func TestRefusalsLeaveWhenTheyAreDue(t *testing.T) {
+func TestAllLeaveWhenTheyAreDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var out sent
-		r := newRefusals(1000, time.Now, func(as []answer) {
+		q := New(1000, time.Now, func(as []byte) {
 			out.mu.Lock()
 			defer out.mu.Unlock()
 			for _, a := range as {
-				out.ids = append(out.ids, a.octets[0])
+				out.ids = append(out.ids, a)
 				out.at = append(out.at, time.Since(start))
 			}
 		})
 		stop := make(chan struct{})
-		go r.run(stop)
+		go q.Run(stop)
 		order := rand.Perm(100)
 		for _, i := range order {
-			if !r.add(start.Add(time.Duration(i)*100*time.Millisecond), answer{octets: []byte{byte(i)}}) {
+			if !q.Add(start.Add(time.Duration(i)*100*time.Millisecond), byte(i)) {
 				t.Fatal("no room")
 			}
 		}
-		<-r.drained()
+		<-q.Drained()
 		if !slices.IsSorted(out.ids) || len(out.ids) != 100 {
 			t.Errorf("sent in the order %v", out.ids)
 		}
 		for i, at := range out.at {
 			if want := time.Duration(i) * 100 * time.Millisecond; at != want {
-				t.Errorf("refusal %d left after %v, want %v", i, at, want)
+				t.Errorf("%d left after %v, want %v", i, at, want)
 			}
 		}
 		close(stop)
 	})
 }
 
-// TestAnEarlierRefusalOvertakes: the one that waits is not the one that comes first.
-func TestAnEarlierRefusalOvertakes(t *testing.T) {
+// TestAnEarlierOneOvertakes: the one that waits is not the one that comes first.
+func TestAnEarlierOneOvertakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		first := make(chan time.Duration, 2)
-		r := newRefusals(10, time.Now, func(as []answer) {
+		q := New(10, time.Now, func(as []byte) {
 			for range as {
 				first <- time.Since(start)
 			}
 		})
 		stop := make(chan struct{})
 		defer close(stop)
-		go r.run(stop)
-		r.add(start.Add(10*time.Second), answer{})
+		go q.Run(stop)
+		q.Add(start.Add(10*time.Second), byte(0))
 		synctest.Wait()
-		r.add(start.Add(time.Second), answer{})
+		q.Add(start.Add(time.Second), byte(0))
 		if got := <-first; got != time.Second {
 			t.Errorf("the first left after %v", got)
 		}
@@ -74,15 +74,15 @@ func TestAnEarlierRefusalOvertakes(t *testing.T) {
 	})
 }
 
-func TestRefusalsAreBounded(t *testing.T) {
-	r := newRefusals(3, time.Now, func([]answer) {})
+func TestAQueueIsBounded(t *testing.T) {
+	q := New(3, time.Now, func([]byte) {})
 	for i := range 5 {
-		if got := r.add(time.Unix(1<<40, 0), answer{}); got != (i < 3) {
-			t.Errorf("refusal %d: room %v", i, got)
+		if got := q.Add(time.Unix(1<<40, 0), byte(0)); got != (i < 3) {
+			t.Errorf("%d: room %v", i, got)
 		}
 	}
-	if r.length() != 3 {
-		t.Errorf("%d wait", r.length())
+	if q.Len() != 3 {
+		t.Errorf("%d wait", q.Len())
 	}
 }
 
@@ -91,12 +91,12 @@ func TestAStoppedClockDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		frozen := time.Unix(1_700_000_000, 0)
 		out := make(chan struct{}, 1)
-		r := newRefusals(10, func() time.Time { return frozen }, func(as []answer) { out <- struct{}{} })
+		q := New(10, func() time.Time { return frozen }, func(as []byte) { out <- struct{}{} })
 		stop := make(chan struct{})
 		defer close(stop)
-		go r.run(stop)
+		go q.Run(stop)
 		start := time.Now()
-		r.add(frozen.Add(time.Second), answer{})
+		q.Add(frozen.Add(time.Second), byte(0))
 		<-out
 		if waited := time.Since(start); waited != time.Second {
 			t.Errorf("left after %v", waited)
