@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	for _, r := range []Reason{
-		ReasonOK, ReasonCodeWrong, ReasonCodeUsed, ReasonThrottled, ReasonNoDevice, ReasonPasswordWrong, ReasonStoreUnavailable,
+		ReasonOK, ReasonCodeWrong, ReasonCodeUsed, ReasonThrottled, ReasonNoDevice, ReasonPasswordWrong, ReasonChallengeSpent, ReasonStoreUnavailable,
 	} {
 		m.verifications[r] = results.WithLabelValues(string(r))
 	}
@@ -65,7 +65,7 @@ func newStoreDurations(reg prometheus.Registerer) map[string]outcomes {
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 	}, []string{"operation", "result"})
 	all := map[string]outcomes{}
-	for _, op := range []string{"claim", "devices", "add_devices", "rename_device", "remove_device", "put_ticket", "check_ticket", "take_ticket", "ping"} {
+	for _, op := range []string{"claim", "devices", "add_devices", "rename_device", "remove_device", "put_ticket", "check_ticket", "take_ticket", "put_notes", "notes", "ping"} {
 		all[op] = outcomes{ok: durations.WithLabelValues(op, "ok"), unavailable: durations.WithLabelValues(op, "unavailable")}
 	}
 	return all

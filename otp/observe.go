@@ -77,6 +77,16 @@ func (o *observed) TakeTicket(ctx context.Context, kind TicketKind, account stri
 	return o.Store.TakeTicket(ctx, kind, account, digest, now)
 }
 
+func (o *observed) PutNotes(ctx context.Context, notes []Note) (err error) {
+	defer func(start time.Time) { o.done("put_notes", start, err) }(o.now())
+	return o.Store.PutNotes(ctx, notes)
+}
+
+func (o *observed) Notes(ctx context.Context, kind, key string, now time.Time) (notes []Note, err error) {
+	defer func(start time.Time) { o.done("notes", start, err) }(o.now())
+	return o.Store.Notes(ctx, kind, key, now)
+}
+
 func (o *observed) Ping(ctx context.Context) (at time.Time, err error) {
 	defer func(start time.Time) { o.done("ping", start, err) }(o.now())
 	return o.Store.Ping(ctx)

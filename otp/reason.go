@@ -39,11 +39,19 @@ const (
 	ReasonAccountAmbiguous     Reason = "account_ambiguous"
 	ReasonAccountDisabled      Reason = "account_disabled"
 	ReasonNotInGroup           Reason = "not_in_group"
+	ReasonInDeniedGroup        Reason = "in_denied_group"
+	ReasonOutsideHours         Reason = "outside_hours"
 	ReasonPasswordWrong        Reason = "password_wrong"
 	ReasonPasswordEmpty        Reason = "password_empty"
-	ReasonNoProof              Reason = "no_proof"      // the packet carries nothing that a code could be checked against
-	ReasonNameInvalid          Reason = "name_invalid"  // absent, empty, or octets that no name can have
-	ReasonStateUnknown         Reason = "state_unknown" // a State that this server never gave out
+	ReasonNoProof              Reason = "no_proof"          // the packet carries nothing that a code could be checked against
+	ReasonProofUnsupported     Reason = "proof_unsupported" // a method that is not answered, such as MS-CHAPv1
+	ReasonProofGarbled         Reason = "proof_garbled"     // decrypted, it is not of the shape of a code: another secret, or a forger
+	ReasonNameInvalid          Reason = "name_invalid"      // absent, empty, or octets that no name can have
+	ReasonStateUnknown         Reason = "state_unknown"     // a State that this server never gave out
+	ReasonStateExpired         Reason = "state_expired"     // a State that is older than its lifetime
+	ReasonChallengeSpent       Reason = "challenge_spent"   // its tries are used up, or it was answered before
+	ReasonCodeAsked            Reason = "code_asked"        // with Challenge: the first factor was right
+	ReasonCodeExempt           Reason = "code_exempt"       // with Accept: by the password alone, as configured
 	ReasonDirectoryUnavailable Reason = "directory_unavailable"
 	ReasonStoreUnavailable     Reason = "store_unavailable"
 	ReasonAuditUnavailable     Reason = "audit_unavailable" // only with audit: {required: true}
@@ -56,7 +64,9 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonOK, ReasonCodeWrong, ReasonCodeUsed, ReasonThrottled, ReasonNoDevice,
 		ReasonAccountUnknown, ReasonAccountAmbiguous, ReasonAccountDisabled, ReasonNotInGroup,
-		ReasonPasswordWrong, ReasonPasswordEmpty, ReasonNoProof, ReasonNameInvalid, ReasonStateUnknown,
+		ReasonInDeniedGroup, ReasonOutsideHours, ReasonPasswordWrong, ReasonPasswordEmpty,
+		ReasonNoProof, ReasonProofUnsupported, ReasonProofGarbled, ReasonNameInvalid,
+		ReasonStateUnknown, ReasonStateExpired, ReasonChallengeSpent, ReasonCodeAsked, ReasonCodeExempt,
 		ReasonDirectoryUnavailable, ReasonStoreUnavailable, ReasonAuditUnavailable, ReasonTimeout, ReasonPanic,
 	}
 }

@@ -8,6 +8,9 @@ import (
 // errNoAnswer is a store that breaks its contract.
 var errNoAnswer = errors.New("the store gave no answer that fits the claim")
 
+// errKeepsChanging ends an attempt that was walked too often.
+var errKeepsChanging = errors.New("the account keeps changing")
+
 // Settle has the store decide what has been walked, all of it in one round trip: a step that
 // matched is claimed, a proof that matched none is counted against its place. Results are in the
 // order of walked. A stale result means that the caller has to walk that attempt again.
@@ -56,10 +59,12 @@ func (v *Verifier) claim(w *Walked) Claim {
 	mark := v.keys.MAC("miss", []byte(w.Account), w.Proof.Octets())
 	c := Claim{
 		Account: w.Account, Version: w.Version, Token: w.Token, Place: w.Place, Now: w.Now, Miss: Miss(mark[:4]),
+		Challenge: w.Challenge,
 	}
 	if len(w.Matches) > 0 {
 		m := w.Matches[0]
 		c.Kind, c.Device, c.Step, c.Drift = UseStep, m.Device, m.Step, m.Drift
+		c.Lifetime, c.Share = w.Lifetime, w.Share
 		return c
 	}
 	c.Kind, c.Backoff, c.Forget = WrongCode, v.backoff, forgetAfter
@@ -78,16 +83,20 @@ func (v *Verifier) result(w *Walked, r Receipt) Result {
 		return Result{Reason: ReasonStoreUnavailable, Stale: true}
 	case r.Answer == Throttled:
 		return Result{Reason: ReasonThrottled, Until: r.Until}
+	case r.Answer == Spent:
+		return Result{Reason: ReasonChallengeSpent}
 	case r.Answer == Claimed && matched:
-		v.learned(w, w.Matches[0])
-		return Result{OK: true, Reason: ReasonOK, Match: w.Matches[0]}
+		if !r.Shared { // else its drift was not kept
+			v.learned(w, w.Matches[0])
+		}
+		return Result{OK: true, Reason: ReasonOK, Match: w.Matches[0], Again: r.Again, Shared: r.Shared}
 	case r.Answer == Used && matched:
-		return Result{Reason: ReasonCodeUsed, Match: w.Matches[0]}
+		return Result{Reason: ReasonCodeUsed, Match: w.Matches[0], TriesLeft: r.TriesLeft}
 	case r.Answer == Counted && matched: // it was wrong here before
-		return Result{Reason: ReasonCodeWrong, Until: r.Until}
+		return Result{Reason: ReasonCodeWrong, Until: r.Until, TriesLeft: r.TriesLeft}
 	case r.Answer == Counted:
 		v.metrics.counted(r)
-		return Result{Reason: ReasonCodeWrong, Until: r.Until}
+		return Result{Reason: ReasonCodeWrong, Until: r.Until, TriesLeft: r.TriesLeft}
 	}
 	return Result{Reason: ReasonStoreUnavailable, Err: unavailable(errNoAnswer)}
 }
@@ -112,7 +121,7 @@ func (v *Verifier) WrongPassword(ctx context.Context, w Walked) Result {
 		return v.Settle(ctx, []Walked{w})[0]
 	}
 	c := v.claim(&w)
-	c.Kind = WrongPassword
+	c.Kind, c.Challenge, c.Lifetime, c.Share = WrongPassword, Challenged{}, 0, Share{}
 	receipt := v.ask(ctx, []Claim{c})[0]
 	var r Result
 	switch {
@@ -125,6 +134,42 @@ func (v *Verifier) WrongPassword(ctx context.Context, w Walked) Result {
 	}
 	v.metrics.observe(r)
 	return r
+}
+
+// WrongFactor counts a wrong first factor, such as the directory's password before a code is asked
+// for, against the place, as a wrong code is counted: by the mark of a's proof, which is that factor.
+// The reason is [ReasonPasswordWrong] then; a place that has to wait, and a store that cannot tell,
+// have their own. OK is never set, and the result is never stale. An account without devices has
+// nothing to guess: it is decided without the store, so that strangers write nothing to it.
+func (v *Verifier) WrongFactor(ctx context.Context, a Attempt) Result {
+	r := v.wrongFactor(ctx, a)
+	v.metrics.observe(r)
+	return r
+}
+
+func (v *Verifier) wrongFactor(ctx context.Context, a Attempt) Result {
+	mark := v.keys.MAC("wrong factor", []byte(a.Account), a.Proof.Octets()) // a code of the same octets may be right
+	for range maxWalks {
+		k, err := v.known(ctx, a.Account)
+		if err != nil {
+			return Result{Reason: ReasonStoreUnavailable, Err: err}
+		}
+		if len(k.devices) == 0 {
+			return Result{Reason: ReasonPasswordWrong}
+		}
+		c := Claim{
+			Kind: WrongCode, Account: a.Account, Version: k.version, Token: a.Token, Place: a.Place, Now: v.now(),
+			Miss: Miss(mark[:4]), Backoff: v.backoff, Forget: forgetAfter,
+		}
+		r := v.result(&Walked{Attempt: a}, v.ask(ctx, []Claim{c})[0]) // without a match it is never OK
+		if r.Reason == ReasonCodeWrong {
+			r.Reason = ReasonPasswordWrong
+		}
+		if !r.Stale {
+			return r
+		}
+	}
+	return Result{Reason: ReasonStoreUnavailable, Err: unavailable(errKeepsChanging)}
 }
 
 // maxWalks is how often Verify walks: once, and again when what the node knew was stale.
@@ -142,7 +187,7 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) Result {
 			return r
 		}
 	}
-	r := Result{Reason: ReasonStoreUnavailable, Err: unavailable(errors.New("the account keeps changing"))}
+	r := Result{Reason: ReasonStoreUnavailable, Err: unavailable(errKeepsChanging)}
 	v.metrics.observe(r)
 	return r
 }

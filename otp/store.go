@@ -3,12 +3,21 @@ package otp
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 )
 
 // ClaimLifetime is how long a claim stays idempotent for its [Token]: the gateways' last
 // retransmission of a packet arrives within it.
 const ClaimLifetime = 30 * time.Second
+
+// Lifetimes of what a store keeps beside it.
+const (
+	// ChallengeLifetime is how long a store knows what became of a challenge after its last change.
+	ChallengeLifetime = 10 * time.Minute
+	// ShareLifetime is the longest [Share.Within] that counts.
+	ShareLifetime = 5 * time.Minute
+)
 
 // Limits that every store keeps per account, so that nobody can make a record grow.
 const (
@@ -18,6 +27,11 @@ const (
 	MaxMisses = 8
 	// MaxWrongPasswords is how many wrong passwords one matched step survives before it is used up.
 	MaxWrongPasswords = 3
+	// MaxChallenges is how many challenges of an account are known; the one that changed longest ago
+	// makes room.
+	MaxChallenges = 16
+	// MaxShares is how many steps of an account may be shared at a time; the oldest makes room.
+	MaxShares = 8
 )
 
 var (
@@ -36,11 +50,12 @@ var (
 	ErrExists = errors.New("device exists already")
 )
 
-// Store keeps devices, claims and tickets. [otpgate/otp/storetest] proves every MUST below.
+// Store keeps devices, claims, tickets and notes. [otpgate/otp/storetest] proves every MUST below.
 //
 // Every method MUST honour the deadline of its context, MUST be safe for concurrent use, and
 // MUST return an error that wraps [ErrUnavailable] when it cannot tell. Times that decide
-// something are those of the caller ([Claim.Now], [Ticket.Expires]), never the store's own clock.
+// something are those of the caller ([Claim.Now], [Ticket.Expires], [Note.Expires]), never the store's
+// own clock.
 type Store interface {
 	// Bind ties the store to the keyset with this fingerprint, once and for all: the first
 	// caller's is remembered. It MUST return ErrForeignKeyset for any other.
@@ -84,6 +99,8 @@ type Store interface {
 	// whether this call ended it: of any number of concurrent callers one gets true.
 	TakeTicket(ctx context.Context, kind TicketKind, account string, digest Digest, now time.Time) (bool, error)
 
+	Notes
+
 	// Ping reports whether the store can be read and written, and its own idea of the time
 	// (zero when it has none), by which a node can tell that its clock is wrong.
 	Ping(ctx context.Context) (time.Time, error)
@@ -113,7 +130,12 @@ const (
 	// WrongPassword: the proof matched Step, but the directory refused the password: count it
 	// against the step, which is used up by the third ([MaxWrongPasswords]).
 	WrongPassword
+	// Preview: what would UseStep be answered? It changes nothing, ever.
+	Preview
 )
+
+// AnyVersion is the version of a Preview without a Device that is about the place alone.
+const AnyVersion uint64 = math.MaxUint64
 
 // A Claim asks the store to mark one step of one device as used, or to count a failure.
 type Claim struct {
@@ -124,13 +146,19 @@ type Claim struct {
 	Place   Place
 	Now     time.Time
 
-	// For UseStep and WrongPassword.
+	// For UseStep, WrongPassword and Preview. A Preview without a Device looks at the place and the
+	// challenge only, and at no Version when that is AnyVersion.
 	Device string
 	Step   int64
 	Drift  int // what the device's drift is to be after UseStep; a change raises the version
 
-	// For WrongCode and UseStep.
-	Miss Miss // the code's mark: one that the place remembers as wrong stays wrong, and counts once
+	// For WrongCode, UseStep and Preview.
+	Miss      Miss // the code's mark: one that the place remembers as wrong stays wrong, and counts once
+	Challenge Challenged
+
+	// For UseStep and Preview.
+	Lifetime time.Duration // how long ago the token may have been Claimed to be Claimed again; 0: ClaimLifetime, which is the most
+	Share    Share
 
 	// For WrongCode.
 	// Backoff[n-1] is how long the place has to wait after its nth wrong code; the last entry
@@ -138,6 +166,36 @@ type Claim struct {
 	Backoff []time.Duration
 	Forget  time.Duration
 }
+
+// TokenLifetime is Lifetime within its bounds: 0 to ClaimLifetime.
+func (c *Claim) TokenLifetime() time.Duration {
+	if c.Lifetime == 0 {
+		return ClaimLifetime
+	}
+	return min(max(c.Lifetime, 0), ClaimLifetime)
+}
+
+// Challenged says which challenge an attempt answers. The zero value: none.
+type Challenged struct {
+	ID    [8]byte // random; zero: no challenge
+	Tries int     // the wrong code that makes so many of them spends the challenge; 1 to 32,767
+}
+
+// Given reports whether there is a challenge.
+func (c Challenged) Given() bool { return c.ID != [8]byte{} }
+
+// Left is how many tries are left after so many wrong codes.
+func (c Challenged) Left(wrong int) int { return max(c.Tries-wrong, 0) }
+
+// Share lets one step be used more than once from the [Place] that used it first, for automation that
+// opens several sessions with one code. The zero value: it is used once.
+type Share struct {
+	Times  int           // how often, the first time included; less than 2: nothing is shared
+	Within time.Duration // of the first time; above 0, at most ShareLifetime
+}
+
+// Given reports whether anything may be shared.
+func (s Share) Given() bool { return s.Times >= 2 && s.Within > 0 }
 
 // Miss is the mark of a wrong code: a truncated HMAC, of no use to anybody without the keyset.
 type Miss [4]byte
@@ -167,6 +225,8 @@ const (
 	Throttled
 	Stale
 	Counted
+	Spent
+	Free
 )
 
 // A Receipt answers one claim.
@@ -175,6 +235,10 @@ type Receipt struct {
 	Failures int       // wrong codes that now count against the place (or wrong passwords against the step)
 	Until    time.Time // Throttled, Counted: when the place may try again; zero: now
 	Err      error     // the store could not tell; wraps ErrUnavailable
+
+	TriesLeft int  // Counted, Used: wrong codes that the claim's challenge still survives; 0 without one
+	Again     bool // Claimed, Free: because this token was Claimed before
+	Shared    bool // Claimed, Free: because the step is shared
 }
 
 // TicketKind says what a ticket is for.

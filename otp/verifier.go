@@ -15,6 +15,10 @@ type Attempt struct {
 	Proof   Proof
 	Token   Token
 	Place   Place
+
+	Challenge Challenged    // which challenge it answers, if any
+	Lifetime  time.Duration // see [Claim]; 0: ClaimLifetime
+	Share     Share         // whether the step may be shared
 }
 
 // A Match is the device and step whose code the proof was made from.
@@ -47,6 +51,10 @@ type Result struct {
 	Stale bool
 	Until time.Time // with ReasonThrottled: when the place may try again
 	Err   error     // with ReasonStoreUnavailable: what the store said
+
+	TriesLeft int  // with ReasonCodeWrong and ReasonCodeUsed: what is left of the attempt's challenge; 0 without one
+	Again     bool // the same token was answered before, and this is the same answer
+	Shared    bool // the code was used before, from the same place, which may share it
 }
 
 // Options are what a Verifier needs. Store, Keys and Now must be given.
@@ -139,15 +147,20 @@ func (v *Verifier) WalkKnown(a Attempt) (Walked, bool) {
 // Walk compares the proof with every code that the account's devices may show now. It asks the
 // store for the devices unless the node remembers them; its error wraps [ErrUnavailable].
 func (v *Verifier) Walk(ctx context.Context, a Attempt) (Walked, error) {
-	if w, ok := v.WalkKnown(a); ok {
-		return w, nil
-	}
-	k, err := v.memory.load(ctx, a.Account)
+	k, err := v.known(ctx, a.Account)
 	if err != nil {
 		v.metrics.observe(Result{Reason: ReasonStoreUnavailable}) // there will be nothing to settle
 		return Walked{}, err
 	}
 	return v.walk(a, k), nil
+}
+
+// known is what the node remembers of the account, or what the store answers.
+func (v *Verifier) known(ctx context.Context, account string) (*known, error) {
+	if k, ok := v.memory.cache.GetIfPresent(account); ok {
+		return k, nil
+	}
+	return v.memory.load(ctx, account)
 }
 
 func (v *Verifier) walk(a Attempt, k *known) Walked {
