@@ -131,6 +131,8 @@ func RestartNeeded(running, next *Config) []string {
 	}
 	differs("data_dir", running.DataDir, next.DataDir)
 	differs("radius.listen", running.Radius.Listen, next.Radius.Listen)
+	differs("radius.accounting", running.Radius.Accounting, next.Radius.Accounting)
+	differs("radius.radsec", running.Radius.RadSec, next.Radius.RadSec)
 	differs("radius.reject_delay", running.Radius.RejectDelay, next.Radius.RejectDelay)
 	differs("store", running.Store, next.Store)
 	differs("otp", running.OTP, next.OTP)

@@ -129,6 +129,7 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	example, plain := load(t, string(configs.Example)), load(t, small)
 	example.Radius.Clients[0].Name, example.Radius.Clients[0].Networks = plain.Radius.Clients[0].Name, plain.Radius.Clients[0].Networks
 	example.Radius.Clients[0].Secret = plain.Radius.Clients[0].Secret
+	example.Radius.Clients[0].Origins, plain.Radius.Clients[0].Origins = nil, nil
 	example.Directories[0].URLs, example.Directories[0].BaseDN = plain.Directories[0].URLs, plain.Directories[0].BaseDN
 	show := func(c *configs.Config) string {
 		return strings.NewReplacer("[]string{}", "nil", "[]string(nil)", "nil").Replace(

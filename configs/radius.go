@@ -2,85 +2,108 @@ package configs
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Radius is the section about gateways.
 type Radius struct {
-	Listen      []string
-	RejectDelay time.Duration
-	Clients     []Client
+	Listen          []string
+	Accounting      []string // nil: accounting is off
+	RadSec          *RadSec  // nil: no RADIUS over TLS
+	RejectDelay     time.Duration
+	DictionaryFiles []string
+	Clients         []Client
 }
 
-// Client is one gateway, or several that are treated alike.
-type Client struct {
-	Name                 string
-	Networks             []netip.Prefix
-	Secret               Secret
-	MessageAuthenticator string // required | optional
-	Login                string // code | password+code
-	Directories          []string
-	AllowGroups          []string
+// RadSec is RADIUS over TLS (RFC 6614), where both sides show a certificate.
+type RadSec struct {
+	Listen          []string
+	CertificateFile string
+	KeyFile         string
+	ClientCAFile    string
+	MaxConnections  int
+	IdleTimeout     time.Duration
 }
-
-// minRadiusSecret is the shortest secret that is let through. RFC 2865 section 3 wants 16 octets;
-// what is shorter than 8 can be tried out from one captured packet within hours.
-const minRadiusSecret = 8
 
 func readRadius(o *object) Radius {
 	r := Radius{Listen: o.addresses("listen", ":1812")}
+	r.Accounting = o.accounting("accounting", r.Listen)
+	if section := o.section("radsec"); o.has("radsec") {
+		r.RadSec = readRadSec(section)
+	}
 	r.RejectDelay = o.duration("reject_delay", time.Second, 0, 5*time.Second)
+	r.DictionaryFiles = o.files("dictionary_files")
 	o.each("clients", func(c *object) { r.Clients = append(r.Clients, readClient(c)) })
 	o.done()
 	return r
 }
 
-func readClient(o *object) Client {
-	c := Client{
-		Name:     o.required("name", "a word for logs and metrics, such as vpn"),
-		Networks: o.networks("networks", o.some("networks", "where its packets come from: [10.1.0.0/24]")),
-	}
-	c.Secret = o.secret("secret")
-	switch n := len(c.Secret); {
-	case n == 0 && !o.has("secret") && !o.has("secret_file"):
-		o.bad("secret", "the same as on the gateway, 16 random characters or more", "it is missing; so is secret_file")
-	case n > 0 && n < minRadiusSecret:
-		key := "secret"
-		if o.has("secret_file") {
-			key = "secret_file"
+func readRadSec(o *object) *RadSec {
+	r := &RadSec{Listen: o.addresses("listen", ":2083")}
+	r.CertificateFile, r.KeyFile = o.identity("certificate_file", "key_file")
+	r.ClientCAFile = o.authorities("client_ca_file")
+	r.MaxConnections = o.number("max_connections", 1024, 1, 65536)
+	r.IdleTimeout = o.duration("idle_timeout", 5*time.Minute, 10*time.Second, aDay)
+	for _, need := range []struct{ name, hint string }{
+		{"certificate_file", "what otpgate shows to gateways"},
+		{"key_file", "the key of certificate_file"},
+		{"client_ca_file", "who vouches for the certificates of gateways; not the system's authorities, which vouch for anybody"},
+	} {
+		if !o.has(need.name) && o.sound(need.name) {
+			o.lacks(need.name, need.hint)
 		}
-		o.bad(key, "16 random characters or more (RFC 2865 section 3)", "a secret of %d octets can be guessed", n)
 	}
-	c.MessageAuthenticator = o.choice("message_authenticator", "required", "optional")
-	c.Login = o.choice("login", "code", "password+code")
-	c.Directories = o.texts("directories")
-	c.AllowGroups = o.texts("allow_groups")
 	o.done()
-	return c
+	return r
 }
 
-// relateClients finds what is wrong between clients, and between them and the directories.
+// accounting returns addresses to listen on, none without the key; none may be one of taken.
+func (o *object) accounting(name string, taken []string) []string {
+	list := o.items(name)
+	for _, it := range list {
+		_, port, _ := net.SplitHostPort(it.text)
+		switch {
+		case !listenable(it.text):
+			it.bad(strings.ReplaceAll(listenHint, "1812", "1813"), "%q is not an address to listen on", it.text)
+		case port != "0" && slices.Contains(taken, it.text):
+			it.bad(`accounting has a port of its own: ":1813"`, "radius.listen has %q already", it.text)
+		}
+	}
+	return values(list)
+}
+
+// files returns the paths of files that must be there.
+func (o *object) files(name string) []string {
+	list := o.items(name)
+	for i, it := range list {
+		path := o.r.path(it.text)
+		if info, err := os.Stat(path); err != nil {
+			it.bad("paths are relative to the configuration file", "%s: %v", it.text, withoutPath(err))
+		} else if !info.Mode().IsRegular() {
+			it.bad("", "%s is not a file", it.text)
+		}
+		list[i].text = path
+	}
+	return values(list)
+}
+
+// relateClients finds what is wrong between clients, and between them and other sections.
 func (c *Config) relateClients(r *reader, directories map[string]bool) {
 	if len(c.Radius.Clients) == 0 {
 		r.problem(r.at("radius.clients"), "radius.clients", "name at least one gateway, with networks and secret", "no client, so no packet is answered")
 	}
-	names, secrets, networks := map[string]string{}, map[Secret]string{}, map[netip.Prefix]string{}
+	names, networks, certificates := map[string]string{}, map[netip.Prefix]string{}, map[string]string{}
 	for i, client := range c.Radius.Clients {
-		key := fmt.Sprintf("radius.clients[%d]", i)
+		key := clientKey(i)
 		if other, taken := names[client.Name]; taken && client.Name != "" {
 			r.problem(r.at(key+".name"), key+".name", "give each a name of its own", "%s is called %q too", other, client.Name)
 		}
 		names[client.Name] = key
-		if other, taken := secrets[client.Secret]; taken && client.Secret != "" {
-			where := key + ".secret"
-			if _, ok := r.where[key+".secret_file"]; ok {
-				where += "_file"
-			}
-			r.problem(r.at(where), where, "whoever knows one of two gateways must not be able to play the other", "client %q has the same secret", other)
-		}
-		secrets[client.Secret] = client.Name
 		for j, n := range client.Networks {
 			if other, taken := networks[n]; taken {
 				item := fmt.Sprintf("%s.networks[%d]", key, j)
@@ -88,11 +111,51 @@ func (c *Config) relateClients(r *reader, directories map[string]bool) {
 			}
 			networks[n] = client.Name
 		}
+		for j, n := range client.CertificateNames {
+			item := fmt.Sprintf("%s.certificate_names[%d]", key, j)
+			if other, taken := certificates[n]; taken {
+				r.problem(r.at(item), item, "each name belongs to one client", "%s belongs to client %q already", n, other)
+			}
+			certificates[n] = client.Name
+		}
+		if where := key + ".certificate_names"; len(client.CertificateNames) > 0 && c.Radius.RadSec == nil {
+			r.problem(r.at(where), where, "add radius.radsec, or networks and a secret instead", "certificates are shown over RadSec, which is off")
+		}
 		for j, d := range client.Directories {
 			if !directories[d] {
 				item := fmt.Sprintf("%s.directories[%d]", key, j)
 				r.problem(r.at(item), item, known(c.Directories), "there is no directory %q", d)
 			}
+		}
+	}
+	c.relateSecrets(r)
+}
+
+func clientKey(i int) string { return fmt.Sprintf("radius.clients[%d]", i) }
+
+// relateSecrets finds secrets that are known at two gateways. One that is being replaced counts: it
+// still opens.
+func (c *Config) relateSecrets(r *reader) {
+	owners := map[Secret]int{}
+	for i, client := range c.Radius.Clients {
+		for _, s := range []struct {
+			name  string
+			value Secret
+		}{{"secret", client.Secret}, {"previous_secret", client.PreviousSecret}} {
+			where := clientKey(i) + "." + s.name
+			if _, ok := r.where[where+"_file"]; ok {
+				where += "_file"
+			}
+			owner, taken := owners[s.value]
+			switch {
+			case s.value == "":
+				continue
+			case taken && owner == i:
+				r.problem(r.at(where), where, "the one that secret replaces; without a rotation leave the key out", "it is the same as secret")
+			case taken:
+				r.problem(r.at(where), where, "whoever knows one of two gateways must not be able to play the other", "client %q has the same secret", c.Radius.Clients[owner].Name)
+			}
+			owners[s.value] = i
 		}
 	}
 }

@@ -82,6 +82,7 @@ type object struct {
 	at     position
 	values map[string]ast.Node
 	keys   map[string]position
+	order  []string // of the keys in the file
 	known  []string
 }
 
@@ -111,6 +112,7 @@ func (r *reader) object(key string, n ast.Node) *object {
 			r.problem(at, o.path(name), "remove one of them", "the key is there twice")
 		default:
 			o.values[name], o.keys[name] = e.Value, at
+			o.order = append(o.order, name)
 			r.where[o.path(name)] = at
 		}
 	}

@@ -138,7 +138,16 @@ func values(list []item) []string {
 
 // choice returns one of the allowed words; the first is the default.
 func (o *object) choice(name string, allowed ...string) string {
-	s := o.text(name, allowed[0])
+	return o.oneOf(name, allowed[0], allowed...)
+}
+
+// oneOf returns one of the allowed words, or otherwise when the key is not there.
+func (o *object) oneOf(name, otherwise string, allowed ...string) string {
+	if !o.has(name) {
+		o.take(name)
+		return otherwise
+	}
+	s := o.text(name, otherwise)
 	if slices.Contains(allowed, s) {
 		return s
 	}
@@ -147,7 +156,7 @@ func (o *object) choice(name string, allowed ...string) string {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	o.bad(name, hint, "%q is not a value it can have", s)
-	return allowed[0]
+	return otherwise
 }
 
 // yes returns true or false.
