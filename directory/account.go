@@ -33,6 +33,18 @@ type Account struct {
 	Language  string // preferredLanguage; may be empty
 	Disabled  bool   // the directory says that nobody may log in with it
 	Groups    []Group
+	// Attributes are what [Config.Attributes] asked for and the entry has: their first values, by
+	// name in lower case. [Account.Attribute] reads it.
+	Attributes map[string][]string
+}
+
+// Attribute returns the first value of an attribute that [Config.Attributes] asked for, without
+// regard to the case of its name; "" when the entry has none. It may be any octets.
+func (a *Account) Attribute(name string) string {
+	if values := a.Attributes[strings.ToLower(name)]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // A Group is one that an account belongs to, directly or through other groups.
@@ -47,10 +59,15 @@ type Group struct {
 func (a *Account) InAny(names []string) bool {
 	for _, want := range names {
 		for _, g := range a.Groups {
-			if strings.Contains(want, "=") && equalDN(want, g.DN) || strings.EqualFold(want, g.Name) {
+			if g.Is(want) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// Is reports whether the group has this name: a cn, or a DN, which is recognised by its "=".
+func (g Group) Is(name string) bool {
+	return strings.Contains(name, "=") && equalDN(name, g.DN) || strings.EqualFold(name, g.Name)
 }

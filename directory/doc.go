@@ -21,7 +21,8 @@
 //  4. A password is sent to a server that the configuration's certificates vouch for, if TLS is
 //     configured at all, and never when it is empty. StartTLS that is refused is a failure.
 //  5. One directory that hangs holds up nobody who wants another.
-//  6. Nothing about passwords is remembered, and none is in an error or in the log.
+//  6. Nothing about passwords is remembered, and none is in an error or in the log. An attribute that
+//     holds passwords or keys is not read, even if the configuration asks for it ([HoldsSecret]).
 //
 // # Servers
 //

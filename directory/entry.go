@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -17,6 +18,13 @@ const (
 	attrID       = "entryUUID"            // RFC 4530
 	attrLocked   = "pwdAccountLockedTime" // draft-behera-ldap-password-policy section 5.3.3
 	lockedByHand = "000001010000Z"        // "locked permanently": only an administrator unlocks it
+)
+
+// Bounds of what an account keeps of an attribute that the configuration asks for. A longer value
+// is left out: what is cut off would be another value.
+const (
+	maxValues      = 16
+	maxValueOctets = 1024
 )
 
 // find implements [source].
@@ -82,7 +90,7 @@ func accountAttributes(c Config) []string {
 	if c.Groups {
 		attributes = append(attributes, "uid")
 	}
-	return append(append(attributes, c.LoginAttributes...), c.MailAttributes...)
+	return slices.Concat(attributes, c.LoginAttributes, c.MailAttributes, c.Attributes)
 }
 
 // accountFrom makes an account of an entry.
@@ -104,10 +112,34 @@ func accountFrom(e *ldap.Entry, c Config) (*Account, error) {
 		FullName:  first("displayName", "cn"),
 		Language:  first("preferredLanguage"),
 		Disabled:  first(attrLocked) == lockedByHand,
+
+		Attributes: kept(e, c.Attributes),
 	}
 	if a.ID == "" {
 		return nil, fmt.Errorf("%w: %w: %q has no %s, or the searcher may not read it",
 			ErrUnavailable, errEntryUnusable, e.DN, attrID)
 	}
 	return a, nil
+}
+
+// kept returns what an account keeps of the attributes that the configuration asks for; nil when
+// the entry has none of them.
+func kept(e *ldap.Entry, attributes []string) map[string][]string {
+	var found map[string][]string
+	for _, name := range attributes {
+		var values []string
+		for _, v := range e.GetEqualFoldAttributeValues(name) {
+			if v != "" && len(v) <= maxValueOctets && len(values) < maxValues {
+				values = append(values, v)
+			}
+		}
+		if len(values) == 0 {
+			continue
+		}
+		if found == nil {
+			found = make(map[string][]string, len(attributes))
+		}
+		found[strings.ToLower(name)] = values
+	}
+	return found
 }

@@ -59,6 +59,9 @@ type Config struct {
 	LoginAttributes []string
 	// MailAttributes hold mail addresses; empty: mail.
 	MailAttributes []string
+	// Attributes are read besides, and kept in the account: of each the first 16 values, and none
+	// that is longer than 1,024 octets. Those that hold passwords or keys are refused.
+	Attributes []string
 	// Groups says whether the groups of an account are looked up, directly and through other
 	// groups. It costs a search for each level of nesting.
 	Groups bool
@@ -78,7 +81,8 @@ type Config struct {
 func (c Config) sameAnswers(d Config) bool {
 	return c.LDIF == "" && d.LDIF == "" && c.Name == d.Name && slices.Equal(c.URLs, d.URLs) && c.StartTLS == d.StartTLS &&
 		c.BindDN == d.BindDN && c.BaseDN == d.BaseDN && c.Groups == d.Groups &&
-		slices.Equal(c.LoginAttributes, d.LoginAttributes) && slices.Equal(c.MailAttributes, d.MailAttributes)
+		slices.Equal(c.LoginAttributes, d.LoginAttributes) && slices.Equal(c.MailAttributes, d.MailAttributes) &&
+		slices.Equal(c.Attributes, d.Attributes)
 }
 
 // check returns the configuration with its defaults filled in, or all that is wrong with it.
@@ -97,9 +101,14 @@ func (c Config) check() (Config, error) {
 	c.LoginAttributes = orDefault(c.LoginAttributes, "uid")
 	c.MailAttributes = orDefault(c.MailAttributes, "mail")
 	attribute := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`) // RFC 4512 section 1.4, keystring
-	for _, a := range append(append([]string(nil), c.LoginAttributes...), c.MailAttributes...) {
+	for _, a := range slices.Concat(c.LoginAttributes, c.MailAttributes, c.Attributes) {
 		if !attribute.MatchString(a) {
 			bad("%q is not the name of an attribute", a)
+		}
+	}
+	for _, a := range c.Attributes {
+		if HoldsSecret(a) {
+			bad("attribute %q holds a password or a key: it is not read", a)
 		}
 	}
 	for _, r := range c.Realms {
@@ -109,6 +118,21 @@ func (c Config) check() (Config, error) {
 	}
 	errs = append(errs, c.checkWhere()...)
 	return c, errors.Join(errs...)
+}
+
+// HoldsSecret reports whether an attribute is known to hold passwords or keys, of which nothing may
+// leave the directory, whatever the configuration says.
+func HoldsSecret(attribute string) bool {
+	switch strings.ToLower(attribute) {
+	case "userpassword", "authpassword", "pwdhistory", // RFC 4519, RFC 3112, draft-behera-ldap-password-policy
+		"unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials", // Active Directory
+		"ms-mcs-admpwd", "mslaps-password", "mslaps-encryptedpassword", "msds-managedpassword",
+		"sambantpassword", "sambalmpassword", "sambapasswordhistory",
+		"krbprincipalkey", "krbmkey", "ipanthash", "ipatokenotpkey", // Kerberos and FreeIPA
+		"passwordhistory", "nsds5replicacredentials", "userpkcs12": // 389 Directory Server, RFC 2798
+		return true
+	}
+	return false
 }
 
 // checkWhere checks the keys that say where the directory is.

@@ -57,6 +57,7 @@ func TestNewSetKnowsNothingOfAnotherDirectory(t *testing.T) {
 		"searcher":   func(d *directory.Config) { d.BindDN, d.BindPassword = "", "" },
 		"attributes": func(d *directory.Config) { d.LoginAttributes = []string{"cn"} },
 		"mail":       func(d *directory.Config) { d.MailAttributes = []string{"cn"} },
+		"more":       func(d *directory.Config) { d.Attributes = []string{"employeeType"} },
 		"groups":     func(d *directory.Config) { d.Groups = !d.Groups },
 		"name":       func(d *directory.Config) { d.Name = "other" },
 	} {

@@ -143,6 +143,8 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"belong together":                func(c *directory.Config) { c.BindDN = "cn=x" },
 		`"uid=*)(a" is not the name`:     func(c *directory.Config) { c.LoginAttributes = []string{"uid=*)(a"} },
 		`"" is not the name`:             func(c *directory.Config) { c.MailAttributes = []string{""} },
+		`"*" is not the name`:            func(c *directory.Config) { c.Attributes = []string{"*"} },
+		`"USERPASSWORD" holds`:           func(c *directory.Config) { c.Attributes = []string{"title", "USERPASSWORD"} },
 		`"a@b" is not a realm`:           func(c *directory.Config) { c.Realms = []string{"a@b"} },
 		"a duration is negative":         func(c *directory.Config) { c.Stale = -1 },
 	} {

@@ -33,6 +33,7 @@ func Run(t *testing.T, open Open) {
 	t.Run("names", func(t *testing.T) { testNames(t, open) })
 	t.Run("mail", func(t *testing.T) { testMail(t, open) })
 	t.Run("groups", func(t *testing.T) { testGroups(t, open) })
+	t.Run("attributes", func(t *testing.T) { testAttributes(t, open) })
 	t.Run("passwords", func(t *testing.T) { testPasswords(t, open) })
 	t.Run("memory", func(t *testing.T) { testMemory(t, open) })
 	t.Run("concurrent", func(t *testing.T) { testConcurrent(t, open) })
