@@ -59,6 +59,7 @@ takes 300 to 400 octets, and the metric otpgate_audit_size_bytes is what all of 
 	flags.StringVar(&f.Client, "client", "", "configured name of the gateway")
 	flags.StringVar(&f.Source, "source", "", "where it came from: an address, or what the gateway calls the station")
 	flags.StringVar(&f.Device, "device", "", "id of the device")
+	flags.StringVar(&f.Session, "session", "", "id of the session, as the gateway's accounting has it")
 	flags.StringVar(&f.Actor, "actor", "", "which operator: a uid or a user's name")
 	flags.StringVar(&since, "since", "", "not before: a time, or how long ago")
 	flags.StringVar(&until, "until", "", "before: a time, or how long ago")
@@ -84,7 +85,7 @@ func wordsOf[T ~string](list []T) []string {
 // would let everything through.
 func filled(cmd *cobra.Command) error {
 	for _, name := range []string{
-		"last", "attempt", "name", "account", "client", "source", "device", "actor", "since", "until", "kind", "decision", "reason",
+		"last", "attempt", "name", "account", "client", "source", "device", "session", "actor", "since", "until", "kind", "decision", "reason",
 	} {
 		if v := cmd.Flag(name).Value.String(); cmd.Flag(name).Changed && (v == "" || name == "last" && v == "0") {
 			return usageError{withHint(fmt.Errorf("--%s: %q asks for nothing", name, v), "leave --%s out, or give it a value", name)}
@@ -122,7 +123,7 @@ func (rt *runtime) printEvent(e audit.Event) error {
 	}
 	for _, pair := range [][2]string{
 		{"", e.Decision}, {"", string(e.Reason)}, {"name", e.Name}, {"client", e.Client}, {"source", e.Source},
-		{"device", e.Device}, {"actor", e.Actor}, {"attempt", e.ID},
+		{"device", e.Device}, {"actor", e.Actor}, {"attempt", e.ID}, {"nas", e.NAS}, {"session", e.Session},
 	} {
 		if pair[1] == "" {
 			continue
@@ -135,6 +136,9 @@ func (rt *runtime) printEvent(e audit.Event) error {
 	if e.Count != 0 {
 		words = append(words, fmt.Sprintf("count=%d", e.Count))
 	}
+	if e.Traffic != nil {
+		words = append(words, trafficWords(e.Traffic)...)
+	}
 	if e.Stages != nil {
 		words = append(words, fmt.Sprintf("%.1fms", e.Stages.Total))
 	}
@@ -143,6 +147,23 @@ func (rt *runtime) printEvent(e audit.Event) error {
 	}
 	_, err := io.WriteString(rt.out, strings.Join(words, " ")+"\n")
 	return err
+}
+
+// trafficWords are what a gateway said of a session.
+func trafficWords(t *audit.Traffic) (words []string) {
+	if t.Address != "" {
+		words = append(words, "address="+quoted(t.Address))
+	}
+	if t.Seconds != 0 {
+		words = append(words, "lasted="+(time.Duration(t.Seconds)*time.Second).String())
+	}
+	if t.In != 0 || t.Out != 0 {
+		words = append(words, fmt.Sprintf("in=%d out=%d", t.In, t.Out))
+	}
+	if t.Cause != "" {
+		words = append(words, "cause="+quoted(t.Cause))
+	}
+	return words
 }
 
 // quoted keeps a value that came from outside in one piece, and from doing anything to a terminal.

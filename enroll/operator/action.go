@@ -198,7 +198,7 @@ func filterOf(q url.Values) (f audit.Filter, follow bool, err error) {
 	f = audit.Filter{
 		Kind: audit.Kind(q.Get("kind")), Name: q.Get("name"), Account: q.Get("account"), Client: q.Get("client"),
 		Decision: q.Get("decision"), Reason: otp.Reason(q.Get("reason")),
-		ID: q.Get("id"), Source: q.Get("source"), Device: q.Get("device"), Actor: q.Get("actor"),
+		ID: q.Get("id"), Source: q.Get("source"), Device: q.Get("device"), Session: q.Get("session"), Actor: q.Get("actor"),
 	}
 	for key, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
 		if text := q.Get(key); text != "" && err == nil {

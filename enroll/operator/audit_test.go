@@ -30,13 +30,13 @@ func TestAuditFiltersThatNothingFitsAreRefused(t *testing.T) {
 
 func TestAuditFiltersReachTheTrail(t *testing.T) {
 	w, ctx := start(t, 0, nil), context.Background()
-	e := audit.Event{Kind: audit.Login, Action: "access", ID: "00c0ffee", Account: "id", Name: "alice", Client: "vpn", Source: "10.1.2.3 aa", Device: "d", Actor: "uid 7", Decision: "reject", Reason: "code_wrong"}
+	e := audit.Event{Kind: audit.Login, Action: "access", ID: "00c0ffee", Account: "id", Name: "alice", Client: "vpn", Source: "10.1.2.3 aa", Device: "d", Session: "s", Actor: "uid 7", Decision: "reject", Reason: "code_wrong"}
 	if err := w.log.Record(ctx, e, audit.Event{Kind: audit.System, Action: "started"}); err != nil {
 		t.Fatal(err)
 	}
 	for name, f := range map[string]audit.Filter{
 		"kind": {Kind: e.Kind}, "id": {ID: e.ID}, "account": {Account: e.Account}, "name": {Name: e.Name}, "client": {Client: e.Client}, "source": {Source: "10.1.2.3"},
-		"device": {Device: e.Device}, "actor": {Actor: "7"}, "decision": {Decision: e.Decision}, "reason": {Reason: e.Reason},
+		"device": {Device: e.Device}, "session": {Session: e.Session}, "actor": {Actor: "7"}, "decision": {Decision: e.Decision}, "reason": {Reason: e.Reason},
 	} {
 		var got []string
 		if err := w.client.Audit(ctx, f, false, func(e audit.Event) error { got = append(got, e.ID); return nil }); err != nil || len(got) != 1 || got[0] != e.ID {

@@ -71,7 +71,7 @@ func (c *Client) Audit(ctx context.Context, f audit.Filter, follow bool, each fu
 	q := url.Values{"follow": {strconv.FormatBool(follow)}, "last": {strconv.Itoa(f.Last)}}
 	for key, value := range map[string]string{
 		"kind": string(f.Kind), "name": f.Name, "account": f.Account, "client": f.Client, "decision": f.Decision, "reason": string(f.Reason),
-		"id": f.ID, "source": f.Source, "device": f.Device, "actor": f.Actor,
+		"id": f.ID, "source": f.Source, "device": f.Device, "session": f.Session, "actor": f.Actor,
 	} {
 		if value != "" {
 			q.Set(key, value)

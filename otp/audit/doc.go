@@ -9,8 +9,9 @@
 //	          written again
 //
 // Invariants:
-//   - Recording never waits for the disk. Only where the trail is required it does: what Record took
-//     without an error is on disk then (one fsync for all that wait), and survives a crash.
+//   - Recording never waits for the disk. Only where the trail is required it does, and where the
+//     caller asks for it, as accounting has to: what Keep took without an error is on disk then (one
+//     fsync for all that wait), and survives a crash.
 //   - Every event is in the trail, or counted in an events_lost event that stands where it should,
 //     or, when the node ended before that could be written, in the log.
 //   - One event, one line, whatever its texts hold. A line that a crash cut short is closed before

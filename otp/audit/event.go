@@ -12,13 +12,14 @@ type Kind string
 // The kinds of events.
 const (
 	Login      Kind = "login"      // a decision about an attempt over RADIUS
+	Accounting Kind = "accounting" // what a gateway says of a session: "start", "interim_update", "stop", …
 	Enrollment Kind = "enrollment" // a step of the e-mail enrollment
 	Operator   Kind = "operator"   // something an operator did over the socket
 	System     Kind = "system"     // of the node: "started", "reloaded", "stopping"; of the trail: "events_lost"
 )
 
 // Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Login, Enrollment, Operator, System} }
+func Kinds() []Kind { return []Kind{Login, Accounting, Enrollment, Operator, System} }
 
 // Decisions returns the words that an event's decision is one of.
 func Decisions() []string {
@@ -49,10 +50,22 @@ type Event struct {
 	Device   string     `json:"device,omitempty"`   // the device's id
 	Decision string     `json:"decision,omitempty"` // one of [Decisions]
 	Reason   otp.Reason `json:"reason,omitempty"`
-	Detail   string     `json:"detail,omitempty"` // one sentence for people
-	Actor    string     `json:"actor,omitempty"`  // operator: uid and, if known, name of who did it
-	Count    int64      `json:"count,omitempty"`  // events_lost: how many
+	Detail   string     `json:"detail,omitempty"`  // one sentence for people
+	Actor    string     `json:"actor,omitempty"`   // operator: uid and, if known, name of who did it
+	NAS      string     `json:"nas,omitempty"`     // accounting: what the gateway calls itself
+	Session  string     `json:"session,omitempty"` // accounting: the gateway's Acct-Session-Id
+	Traffic  *Traffic   `json:"traffic,omitempty"`
+	Count    int64      `json:"count,omitempty"` // events_lost: how many
 	Stages   *Stages    `json:"stages_ms,omitempty"`
+}
+
+// Traffic is what a gateway says of a session so far. Zero fields were not said.
+type Traffic struct {
+	Address string `json:"address,omitempty"`    // that was given to the person, or a prefix
+	Seconds uint32 `json:"seconds,omitempty"`    // since the session began
+	In      uint64 `json:"octets_in,omitempty"`  // from the person
+	Out     uint64 `json:"octets_out,omitempty"` // to the person
+	Cause   string `json:"cause,omitempty"`      // why it ended
 }
 
 // Stages is where an attempt's time went, in milliseconds.

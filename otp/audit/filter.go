@@ -23,6 +23,7 @@ type Filter struct {
 	Device   string
 	Decision string
 	Reason   otp.Reason
+	Session  string    // the gateway's Acct-Session-Id
 	Actor    string    // all of it, or one word: 0 or root of "uid 0 (root)"
 	Since    time.Time // not before
 	Until    time.Time // before
@@ -113,6 +114,7 @@ func newSieve(f Filter) *sieve {
 		{[]byte(`"device":"`), func(e *Event) string { return e.Device }, []byte(f.Device), false},
 		{[]byte(`"decision":"`), func(e *Event) string { return e.Decision }, []byte(f.Decision), false},
 		{[]byte(`"reason":"`), func(e *Event) string { return string(e.Reason) }, []byte(f.Reason), false},
+		{[]byte(`"session":"`), func(e *Event) string { return e.Session }, []byte(f.Session), false},
 		{[]byte(`"actor":"`), func(e *Event) string { return e.Actor }, []byte(f.Actor), true},
 	} {
 		if len(w.text) > 0 {

@@ -15,7 +15,7 @@ func TestAFilterThatNothingCanFitIsRefused(t *testing.T) {
 		field, want string
 	}{
 		{Filter{Decision: "rejct"}, "decision", "accept, challenge, reject, drop"},
-		{Filter{Kind: "logins"}, "kind", "login, enrollment, operator, system"},
+		{Filter{Kind: "logins"}, "kind", "login, accounting, enrollment, operator, system"},
 		{Filter{Reason: "wrong"}, "reason", "code_wrong"},
 		{Filter{Last: -5}, "last", "up to 1000000"},
 		{Filter{Last: MaxLast + 1}, "last", "up to 1000000"},
@@ -39,7 +39,7 @@ func TestAFilterThatNothingCanFitIsRefused(t *testing.T) {
 func TestTextsAreCompared(t *testing.T) {
 	e := Event{
 		Kind: Operator, ID: "00c0ffee", Name: "Müller", Client: "vpn", Source: "2001:db8::1 02-00-00-00-00-01", Device: "d1",
-		Actor: "uid 0 (root)", Decision: "accept", Reason: "ok",
+		Session: "5a3f", Actor: "uid 0 (root)", Decision: "accept", Reason: "ok",
 	}
 	for _, c := range []struct {
 		filter Filter
@@ -50,6 +50,7 @@ func TestTextsAreCompared(t *testing.T) {
 		{Filter{Source: "2001:db8::1 02-00-00-00-00-01"}, true},
 		{Filter{Actor: "root"}, true}, {Filter{Actor: "0"}, true}, {Filter{Actor: "uid 0 (root)"}, true}, {Filter{Actor: "roo"}, false},
 		{Filter{Device: "D1", Client: "VPN"}, true}, {Filter{Device: "d1", Client: "wifi"}, false}, {Filter{Account: "x"}, false},
+		{Filter{Session: "5A3F"}, true}, {Filter{Session: "5a3"}, false},
 	} {
 		if got := newSieve(c.filter).fits(&e); got != c.fits {
 			t.Errorf("%+v: %t", c.filter, got)
@@ -64,7 +65,7 @@ func FuzzSieve(f *testing.F) {
 	f.Add("K", "ſ (", "\xff", "k", int64(-1))
 	f.Fuzz(func(t *testing.T, name, source, detail, want string, shift int64) {
 		at := time.Date(2027, 1, 2, 3, 4, 5, 678, time.UTC)
-		line := appendLine(nil, &Event{Time: at, Kind: Login, Name: name, Source: source, Detail: detail, Actor: source, ID: detail, Stages: &Stages{}})
+		line := appendLine(nil, &Event{Time: at, Kind: Login, Name: name, Source: source, Detail: detail, Actor: source, ID: detail, NAS: name, Session: detail, Traffic: &Traffic{Address: source, Cause: name}, Stages: &Stages{}})
 		line = line[:len(line)-1]
 		var e Event
 		if err := json.Unmarshal(line, &e); err != nil {
@@ -72,8 +73,8 @@ func FuzzSieve(f *testing.F) {
 		}
 		moment := at.Add(time.Duration(shift))
 		for _, filter := range []Filter{
-			{Name: want}, {Source: want}, {Actor: want}, {ID: want}, {Account: want}, {Kind: Kind(want)}, {Since: moment}, {Until: moment},
-			{Name: e.Name}, {Source: e.Source}, {Actor: e.Actor}, {ID: e.ID},
+			{Name: want}, {Source: want}, {Actor: want}, {ID: want}, {Session: want}, {Account: want}, {Kind: Kind(want)}, {Since: moment}, {Until: moment},
+			{Name: e.Name}, {Source: e.Source}, {Actor: e.Actor}, {ID: e.ID}, {Session: e.Session},
 		} {
 			s := newSieve(filter)
 			if s.excludes(line) && s.fits(&e) {

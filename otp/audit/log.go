@@ -95,25 +95,29 @@ func Open(o Options) (*Log, error) {
 // required, Record returns once all of events are on disk (one fsync for all that wait), and an
 // error that wraps [ErrUnavailable] when they are not or ctx ended first.
 func (l *Log) Record(ctx context.Context, events ...Event) error {
+	if l.options.Required {
+		return l.Keep(ctx, events...)
+	}
+	if len(events) > 0 {
+		_ = l.enqueue(l.record(events)) // counted
+	}
+	return nil
+}
+
+// Keep takes events into the trail as Record does on a required one, whether or not this one is:
+// it returns nil once all of events are on disk. RFC 2866 section 4.1 forbids to acknowledge
+// accounting before that.
+//
+// An error wraps [ErrUnavailable]. After one that ctx caused the events may still get on record:
+// whoever asks for it again can find them there twice.
+func (l *Log) Keep(ctx context.Context, events ...Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	r := record{events: append([]Event(nil), events...)}
-	for i := range r.events {
-		if r.events[i].Time.IsZero() {
-			r.events[i].Time = l.options.Now()
-		}
-	}
-	if !l.options.Required {
-		if !l.enqueue(r) {
-			l.drop(len(events), errors.New("more events than the disk takes"))
-		}
-		return nil
-	}
+	r := l.record(events)
 	r.done = make(chan error, 1)
-	if !l.enqueue(r) {
-		l.drop(len(events), errors.New("more events than the disk takes"))
-		return fmt.Errorf("%w: too much is waiting", ErrUnavailable)
+	if err := l.enqueue(r); err != nil {
+		return err
 	}
 	select {
 	case err := <-r.done:
@@ -123,18 +127,30 @@ func (l *Log) Record(ctx context.Context, events ...Event) error {
 	}
 }
 
-func (l *Log) enqueue(r record) bool {
+// record makes of events what the writer takes.
+func (l *Log) record(events []Event) record {
+	r := record{events: append([]Event(nil), events...)}
+	for i := range r.events {
+		if r.events[i].Time.IsZero() {
+			r.events[i].Time = l.options.Now()
+		}
+	}
+	return r
+}
+
+// enqueue hands r to the writer, or counts its events as lost.
+func (l *Log) enqueue(r record) error {
 	l.closing.RLock()
 	defer l.closing.RUnlock()
-	if l.closed {
-		return false
+	if !l.closed {
+		select {
+		case l.queue <- r:
+			return nil
+		default:
+		}
 	}
-	select {
-	case l.queue <- r:
-		return true
-	default:
-		return false
-	}
+	l.drop(len(r.events), errors.New("more events than the disk takes"))
+	return fmt.Errorf("%w: too much is waiting", ErrUnavailable)
 }
 
 // drop makes it known that events are lost.
@@ -253,9 +269,9 @@ func (l *Log) put(w *writer, batch []record) error {
 // hint says what to do about a trail that cannot be written.
 func (l *Log) hint() string {
 	if l.options.Required {
-		return "free space in data_dir; until then no login passes, because audit.required is set"
+		return "free space in data_dir; until then no login passes, because audit.required is set, and accounting is not acknowledged"
 	}
-	return "free space in data_dir; until then logins pass without being on record"
+	return "free space in data_dir; until then logins pass without being on record, and accounting is not acknowledged"
 }
 
 // gather takes what waits behind first, up to a bound.

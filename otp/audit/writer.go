@@ -141,7 +141,15 @@ func (w *writer) undo(n int64) {
 
 // appendLine appends one event as one line of JSON, whatever its strings hold.
 func appendLine(b []byte, e *Event) []byte {
-	for _, s := range []*string{&e.Action, &e.ID, &e.Account, &e.Name, &e.Client, &e.Source, &e.Device, &e.Decision, &e.Detail, &e.Actor} {
+	texts := []*string{
+		&e.Action, &e.ID, &e.Account, &e.Name, &e.Client, &e.Source, &e.Device, &e.Decision, &e.Detail, &e.Actor, &e.NAS, &e.Session,
+	}
+	if e.Traffic != nil {
+		t := *e.Traffic // the caller's is not ours to change
+		e.Traffic = &t
+		texts = append(texts, &t.Address, &t.Cause)
+	}
+	for _, s := range texts {
 		*s = bounded(*s)
 	}
 	line, err := json.Marshal(e) // escapes control characters, and invalid UTF-8 as U+FFFD
