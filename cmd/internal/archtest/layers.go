@@ -33,6 +33,8 @@ func layers() []layer {
 		{"radius/delay", nil, "holds back what others made"},
 		{"radius/duplicates", nil, "compares octets, and knows nothing of what they mean"},
 		{"radius/quiet", nil, "counts time, whatever is said"},
+		{"radius", []string{"directory", "otp", "otp/audit"}, "asks who and with which code, and says what it decided"},
+		{"radius/proof", []string{"otp"}, "what it makes of a packet satisfies otp.Proof"},
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
 		{"enroll", []string{
