@@ -34,6 +34,7 @@ func layers() []layer {
 		{"radius/duplicates", nil, "compares octets, and knows nothing of what they mean"},
 		{"radius/quiet", nil, "counts time, whatever is said"},
 		{"radius", []string{"directory", "otp", "otp/audit"}, "asks who and with which code, and says what it decided"},
+		{"radius/challenge", nil, "seals what it is given, with the keys that it is given"},
 		{"radius/proof", []string{"otp"}, "what it makes of a packet satisfies otp.Proof"},
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
