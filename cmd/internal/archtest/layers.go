@@ -36,6 +36,7 @@ func layers() []layer {
 		{"radius", []string{"directory", "otp", "otp/audit"}, "asks who and with which code, and says what it decided"},
 		{"radius/challenge", nil, "seals what it is given, with the keys that it is given"},
 		{"radius/proof", []string{"otp"}, "what it makes of a packet satisfies otp.Proof"},
+		{"radius/hours", nil, "the clock on the wall, and nothing of who asks"},
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
 		{"enroll", []string{
