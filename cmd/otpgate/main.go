@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // hours have a time zone, and the machine may know none
 
 	"otpgate/otp/redisstore"
 )
