@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -52,6 +53,14 @@ type SharedCode struct {
 	Within time.Duration
 }
 
+// String is what a code is good for, in words.
+func (s SharedCode) String() string {
+	if s.Times == 0 {
+		return "off"
+	}
+	return fmt.Sprintf("%d logins within %s", s.Times, short(s.Within))
+}
+
 // minRadiusSecret is the shortest secret that is let through. RFC 2865 section 3 wants 16 octets;
 // what is shorter than 8 can be tried out from one captured packet within hours.
 const minRadiusSecret = 8
@@ -88,7 +97,11 @@ func readClient(o *object) Client {
 	c.ReplyGroups = readReplyGroups(o.section("reply_groups"), m)
 	o.each("reply", func(rule *object) { c.Reply = append(c.Reply, readReplyRule(rule)) })
 	c.checkTogether(o)
-	m.rest(o)
+	for _, s := range c.Explain() {
+		if _, known := m.origins[s.Key]; !known {
+			m.given(o, s.Key)
+		}
+	}
 	o.done()
 	return c
 }
@@ -171,7 +184,7 @@ func (c *Client) checkReplyOnly(o *object) {
 		o.bad("reply_only", "add 18 and 24, or ask for both at once: login: password+code", "a challenge needs Reply-Message (18) and State (24)")
 	}
 	if c.MPPE != "never" && lacks(26) {
-		o.bad("reply_only", "add 26", "keys are vendor's attributes (26)")
+		o.bad("reply_only", "add 26", "MPPE keys are vendor attributes (26)")
 	}
 }
 
@@ -235,7 +248,7 @@ func (o *object) attributeNumbers(name, otherwise string) []int {
 		n, err := strconv.Atoi(it.text)
 		switch {
 		case err != nil || n < 1 || n > 255:
-			it.bad("a number from 1 to 255: 18 is Reply-Message, 25 Class, 26 all that is a vendor's, 80 Message-Authenticator", "%q is not the number of an attribute", it.text)
+			it.bad("a number from 1 to 255: 18 is Reply-Message, 25 Class, 26 those of vendors, 80 Message-Authenticator", "%q is not the number of an attribute", it.text)
 		case slices.Contains(out, n):
 			it.bad("remove one of them", "%d is there twice", n)
 		default:

@@ -16,7 +16,14 @@
 // Each section is a plain function that asks a reader for its keys, so that the order of the
 // problems is the order of the file, and adding a key is one line.
 //
+// What a client leaves out, its profile says: habits is the table, with a reason on each row, and
+// [Client.Explain] tells where each setting comes from. Who can hold what a setting gives up against
+// somebody is in [Config.Warnings]; they do not keep a node from starting.
+//
 // Decisions:
+//   - A profile may set message_authenticator below required, because required means no answer at all
+//     for most programs in the field. It sets learn, not optional, and check says so.
+//   - Hours are told by the clock on the wall, of a zone that is named: the machine's own may be any.
 //   - YAML anchors, aliases, tags and merge keys are refused: they hide what applies where, and can
 //     make a small file very large.
 //   - An ldap:// URL without start_tls to another machine is refused, because passwords would

@@ -122,3 +122,26 @@ func weekday(s string) (time.Weekday, bool) {
 	}
 	return 0, false
 }
+
+// String is the hours as people write them.
+func (h Hours) String() string {
+	if len(h.Spans) == 0 {
+		return "always"
+	}
+	return fmt.Sprintf("%s, %s", listed(h.Spans), h.Zone)
+}
+
+// String is the span as people write it.
+func (s Span) String() string {
+	clock := fmt.Sprintf("%02d:%02d-%02d:%02d", s.From/60, s.From%60, s.To/60, s.To%60)
+	if s.Days == everyDay {
+		return clock
+	}
+	var days []string
+	for i := range 7 {
+		if d := time.Weekday(i+1) % 7; s.Days&(1<<d) != 0 { // the week begins on Monday
+			days = append(days, d.String()[:3])
+		}
+	}
+	return strings.Join(days, ",") + " " + clock
+}

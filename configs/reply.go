@@ -55,7 +55,10 @@ func readReplyGroups(o *object, m manners) ReplyGroups {
 }
 
 func readReplyRule(o *object) ReplyRule {
-	rule := ReplyRule{Group: o.filled("group", "", "cn or full DN of a group; without the key: everybody")}
+	rule := ReplyRule{Group: strings.TrimSpace(o.text("group", ""))}
+	if rule.Group == "" && o.has("group") && o.sound("group") {
+		o.bad("group", "cn or full DN of a group; without the key: everybody", "it is empty")
+	}
 	attributes := o.section("attributes")
 	for _, name := range attributes.order {
 		rule.Attributes = append(rule.Attributes, attributes.replyAttribute(name))
