@@ -58,19 +58,20 @@ func (c Client) warnOfForgery(warn warner) {
 		return
 	}
 	const better = "make the gateway send it and insist on it; then message_authenticator: required. Until then learn, a tunnel, or RadSec"
-	whose := ""
-	if c.Origins["message_authenticator"] == FromProfile {
+	key, whose := "message_authenticator", ""
+	if c.Origins[key] == FromProfile {
+		key = "profile"
 		h, _ := habitOf(c.Profile, "message_authenticator")
 		whose = fmt.Sprintf("; profile %s: %s", c.Profile, h.why)
 	}
 	switch {
 	case c.MessageAuthenticator == "omit":
-		warn("message_authenticator", "install the fix of the gateway; then message_authenticator: required. Until then a tunnel, or RadSec",
+		warn(key, "install the fix of the gateway; then message_authenticator: required. Until then a tunnel, or RadSec",
 			"who sits between can make an accept of a refusal (CVE-2024-3596)%s", whose)
 	case c.MessageAuthenticator == "optional":
-		warn("message_authenticator", better, "a packet without it proves nothing: who can use an address of the client can ask, and who sits between can make an accept of a refusal (CVE-2024-3596)%s", whose)
+		warn(key, better, "a packet without it proves nothing: who can use an address of the client can ask, and who sits between can make an accept of a refusal (CVE-2024-3596)%s", whose)
 	case whose != "" && c.MessageAuthenticator == "learn":
-		warn("profile", better, "message_authenticator: learn takes packets without it until the client is proven to send it (CVE-2024-3596)%s", whose)
+		warn(key, better, "message_authenticator: learn takes packets without it until the client is proven to send it (CVE-2024-3596)%s", whose)
 	}
 	if c.AcceptUnsignedProxyState {
 		warn("accept_unsigned_proxy_state", "let the proxy send Message-Authenticator; then remove the key",
