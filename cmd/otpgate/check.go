@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"otpgate/cmd/internal/console"
 	"otpgate/configs"
 	"otpgate/enroll/mail"
 	"otpgate/enroll/operator"
@@ -26,7 +27,7 @@ import (
 
 func (rt *runtime) checkCommand() *cobra.Command {
 	var live bool
-	cmd := rt.withJSON(&cobra.Command{
+	cmd := console.WithJSON(&cobra.Command{
 		Use:   "check",
 		Short: "Report every problem of a configuration",
 		Long: `Reads the configuration and everything that it names, and reports all problems at once with
@@ -35,9 +36,9 @@ mail server, whether the store is sealed with this node's keyset, and, where the
 compares its clock with the one here. It changes nothing. Status 2: the file has problems; status 1: a
 peer has.`,
 		Example: "  otpgate check --config otpgate.yaml --live",
-		Args:    exactArgs(),
+		Args:    console.ExactArgs(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return rt.check(cmd.Context(), live) },
-	})
+	}, &rt.json)
 	cmd.Flags().BoolVar(&live, "live", false, "also ask the directories, the store with its clock, and the mail server")
 	return cmd
 }
@@ -46,8 +47,8 @@ peer has.`,
 type checked struct {
 	OK       bool              `json:"ok"`
 	Problems []configs.Problem `json:"problems"`
-	State    *state            `json:"state,omitempty"` // with --live: of all that was asked
-	Checks   []finding         `json:"checks,omitempty"`
+	State    *console.State    `json:"state,omitempty"` // with --live: of all that was asked
+	Checks   []console.Finding `json:"checks,omitempty"`
 }
 
 func (rt *runtime) check(ctx context.Context, live bool) error {
@@ -55,19 +56,19 @@ func (rt *runtime) check(ctx context.Context, live bool) error {
 	directories := rt.checkDirectories(cfg, problems)
 	if directories == nil {
 		if !rt.json {
-			return usageError{problems}
+			return console.Usage(problems)
 		}
-		if err := rt.printJSON(checked{Problems: problems.List}); err != nil {
+		if err := console.PrintJSON(rt.out, checked{Problems: problems.List}); err != nil {
 			return err
 		}
-		return usageError{silent{problems}}
+		return console.Usage(console.Silent(problems))
 	}
 	defer directories.Close()
 	if live {
 		return rt.reportLive(rt.checkLive(ctx, cfg, directories))
 	}
 	if rt.json {
-		return rt.printJSON(checked{OK: true, Problems: []configs.Problem{}})
+		return console.PrintJSON(rt.out, checked{OK: true, Problems: []configs.Problem{}})
 	}
 	fmt.Fprintf(rt.out, "%s: no problems; %d clients, %d directories\n", rt.configPath, len(cfg.Radius.Clients), len(cfg.Directories))
 	return nil
@@ -127,18 +128,18 @@ func said(problems *configs.Problems, key string) bool {
 func oneLine(err error) string { return strings.Join(strings.Split(err.Error(), "\n"), "; ") }
 
 // reportLive prints what the peers are like.
-func (rt *runtime) reportLive(findings []finding) error {
+func (rt *runtime) reportLive(findings []console.Finding) error {
 	bad := 0
 	for _, f := range findings {
-		if f.State != ready {
+		if f.State != console.Ready {
 			bad++
 		}
 	}
 	var err error
-	if all := worst(findings); rt.json {
-		err = rt.printJSON(checked{OK: bad == 0, Problems: []configs.Problem{}, State: &all, Checks: findings})
+	if all := console.Worst(findings); rt.json {
+		err = console.PrintJSON(rt.out, checked{OK: bad == 0, Problems: []configs.Problem{}, State: &all, Checks: findings})
 	} else {
-		err = rt.printFindings(findings)
+		err = console.PrintFindings(rt.out, findings)
 	}
 	if err != nil || bad == 0 {
 		return err
@@ -150,12 +151,12 @@ func (rt *runtime) reportLive(findings []finding) error {
 const liveTimeout = 10 * time.Second
 
 // checkLive asks all peers at once and returns what they are like in a fixed order.
-func (rt *runtime) checkLive(ctx context.Context, cfg *configs.Config, directories *accounts) []finding {
+func (rt *runtime) checkLive(ctx context.Context, cfg *configs.Config, directories *accounts) []console.Finding {
 	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 	defer cancel()
 	var mu sync.Mutex
-	var findings []finding
-	add := func(more ...finding) {
+	var findings []console.Finding
+	add := func(more ...console.Finding) {
 		mu.Lock()
 		defer mu.Unlock()
 		findings = append(findings, more...)
@@ -163,7 +164,7 @@ func (rt *runtime) checkLive(ctx context.Context, cfg *configs.Config, directori
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for name, err := range directories.Health(ctx) {
-			add(found("directory "+name, degraded, err, "answers"))
+			add(found("directory "+name, console.Degraded, err, "answers"))
 		}
 	})
 	wg.Go(func() {
@@ -175,36 +176,36 @@ func (rt *runtime) checkLive(ctx context.Context, cfg *configs.Config, directori
 	})
 	if cfg.Enroll != nil {
 		wg.Go(func() {
-			add(found("mail server", degraded, rt.checkLiveMail(ctx, cfg.Enroll.Mail), "answers, and lets us in"))
+			add(found("mail server", console.Degraded, rt.checkLiveMail(ctx, cfg.Enroll.Mail), "answers, and lets us in"))
 		})
 	}
 	wg.Wait()
-	slices.SortFunc(findings, func(a, b finding) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(findings, func(a, b console.Finding) int { return strings.Compare(a.Name, b.Name) })
 	return findings
 }
 
 // found is what asking a peer gave: bad with the error and its hint, or words.
-func found(name string, bad state, err error, words string) finding {
+func found(name string, bad console.State, err error, words string) console.Finding {
 	if err != nil {
-		return finding{Name: name, State: bad, Detail: oneLine(err), Hint: hintFor(err)}
+		return console.Finding{Name: name, State: bad, Detail: oneLine(err), Hint: hintFor(err)}
 	}
-	return finding{Name: name, State: ready, Detail: words}
+	return console.Finding{Name: name, State: console.Ready, Detail: words}
 }
 
 // checkLiveRedis asks Redis whether it may be used, whose it is, and what time it is.
-func (rt *runtime) checkLiveRedis(ctx context.Context, cfg *configs.Config) []finding {
+func (rt *runtime) checkLiveRedis(ctx context.Context, cfg *configs.Config) []console.Finding {
 	store, err := openStore(cfg, slog.New(slog.DiscardHandler), nil, rt.now)
 	if err != nil {
-		return []finding{found("store", notReady, err, "")}
+		return []console.Finding{found("store", console.NotReady, err, "")}
 	}
 	defer store.Close()
 	before := rt.now()
 	at, err := store.Ping(ctx)
 	after := rt.now()
 	if err != nil {
-		return []finding{found("store", notReady, err, "")}
+		return []console.Finding{found("store", console.NotReady, err, "")}
 	}
-	findings := []finding{found("store", ready, nil, "answers"), rt.checkClock(cfg, before.Add(after.Sub(before)/2).Sub(at))}
+	findings := []console.Finding{found("store", console.Ready, nil, "answers"), rt.checkClock(cfg, before.Add(after.Sub(before)/2).Sub(at))}
 	if s, ok := store.(interface {
 		Bound(context.Context) (string, error)
 	}); ok {
@@ -215,57 +216,57 @@ func (rt *runtime) checkLiveRedis(ctx context.Context, cfg *configs.Config) []fi
 }
 
 // checkClock judges how far the clock here is ahead of the store's.
-func (rt *runtime) checkClock(cfg *configs.Config, off time.Duration) finding {
+func (rt *runtime) checkClock(cfg *configs.Config, off time.Duration) console.Finding {
 	if off.Abs() > cfg.OTP.Period/2 {
-		return finding{
-			Name: "clock", State: degraded, Detail: fmt.Sprintf("the store's and this one differ by %s", off.Abs().Round(time.Second)),
+		return console.Finding{
+			Name: "clock", State: console.Degraded, Detail: fmt.Sprintf("the store's and this one differ by %s", off.Abs().Round(time.Second)),
 			Hint: "set the time on the one that is wrong: codes would be those of other steps than phones show",
 		}
 	}
-	return finding{Name: "clock", State: ready, Detail: fmt.Sprintf("%s from the store's", off.Abs().Round(time.Millisecond))}
+	return console.Finding{Name: "clock", State: console.Ready, Detail: fmt.Sprintf("%s from the store's", off.Abs().Round(time.Millisecond))}
 }
 
 // checkKeyset compares the keyset of a store with the one here, and makes neither.
-func checkKeyset(cfg *configs.Config, whose string, err error) finding {
+func checkKeyset(cfg *configs.Config, whose string, err error) console.Finding {
 	if err != nil {
-		return found("keyset", notReady, err, "")
+		return found("keyset", console.NotReady, err, "")
 	}
 	mine := "none"
 	if !absent(filepath.Join(cfg.DataDir, keyset.Name)) {
 		keys, _, err := keyset.Open(cfg.DataDir)
 		if err != nil {
-			return found("keyset", notReady, err, "")
+			return found("keyset", console.NotReady, err, "")
 		}
 		mine = keys.Fingerprint()
 	}
 	switch {
 	case whose == mine:
-		return found("keyset", ready, nil, "the store's: "+mine)
+		return found("keyset", console.Ready, nil, "the store's: "+mine)
 	case whose == "" && mine == "none":
-		return found("keyset", ready, nil, "none yet, here and in the store: serve makes it")
+		return found("keyset", console.Ready, nil, "none yet, here and in the store: serve makes it")
 	case whose == "":
-		return found("keyset", ready, nil, "the store is nobody's yet: it becomes that of "+mine)
+		return found("keyset", console.Ready, nil, "the store is nobody's yet: it becomes that of "+mine)
 	}
-	return found("keyset", notReady, withHint(fmt.Errorf("%w, %s; here is %s", otp.ErrForeignKeyset, whose, mine), "%s", foreignHint(cfg)), "")
+	return found("keyset", console.NotReady, withHint(fmt.Errorf("%w, %s; here is %s", otp.ErrForeignKeyset, whose, mine), "%s", foreignHint(cfg)), "")
 }
 
 // checkLiveEmbedded asks the node that has the embedded store open, or looks at the file.
-func (rt *runtime) checkLiveEmbedded(ctx context.Context, cfg *configs.Config) []finding {
-	clock := found("clock", ready, nil, "not compared: an embedded store has no other")
+func (rt *runtime) checkLiveEmbedded(ctx context.Context, cfg *configs.Config) []console.Finding {
+	clock := found("clock", console.Ready, nil, "not compared: an embedded store has no other")
 	socket := filepath.Join(cfg.DataDir, operator.SocketName)
 	if err := knock(ctx, socket); err == nil {
 		c := operator.Dial(socket)
 		defer c.Close()
 		s, err := c.Status(ctx)
-		return []finding{clock, found("store", notReady, err, "in use by the running node "+s.Version)}
+		return []console.Finding{clock, found("store", console.NotReady, err, "in use by the running node "+s.Version)}
 	} else if errors.Is(err, fs.ErrPermission) {
-		return []finding{clock, found("store", degraded, withHint(fmt.Errorf("cannot be looked at: %w", err), "run this as the service's user or as root"), "")}
+		return []console.Finding{clock, found("store", console.Degraded, withHint(fmt.Errorf("cannot be looked at: %w", err), "run this as the service's user or as root"), "")}
 	}
 	whose, err := boltstore.Bound(filepath.Join(cfg.DataDir, embeddedName))
 	if err != nil {
-		return []finding{clock, found("store", notReady, err, "")}
+		return []console.Finding{clock, found("store", console.NotReady, err, "")}
 	}
-	return []finding{clock, found("store", ready, nil, "embedded in data_dir; no node is running"), checkKeyset(cfg, whose, nil)}
+	return []console.Finding{clock, found("store", console.Ready, nil, "embedded in data_dir; no node is running"), checkKeyset(cfg, whose, nil)}
 }
 
 // knock reports whether somebody listens on a socket.

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"otpgate/cmd/internal/console"
 	"otpgate/configs"
 )
 
@@ -16,7 +15,7 @@ import (
 func (rt *runtime) complete(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
-		c.Args, c.RunE = known, help
+		console.OnlyCommands(c)
 	}
 	flags := map[string]cobra.CompletionFunc{
 		"client":    rt.clientNames,
@@ -28,10 +27,7 @@ func (rt *runtime) complete(root *cobra.Command) {
 		flags[free] = cobra.NoFileCompletions
 	}
 	each(root, func(c *cobra.Command) {
-		switch {
-		case c.CommandPath() == "otpgate device revoke":
-			c.ValidArgsFunction = rt.deviceIDs
-		case c.ValidArgsFunction == nil && c.ValidArgs == nil:
+		if c.ValidArgsFunction == nil && c.ValidArgs == nil {
 			c.ValidArgsFunction = cobra.NoFileCompletions
 		}
 		for name, give := range flags {
@@ -49,16 +45,6 @@ func each(c *cobra.Command, f func(*cobra.Command)) {
 	}
 }
 
-// known is the check of arguments for a command that has only others below it.
-func known(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{withHint(fmt.Errorf("there is no command %q", args[0]), "see %s --help", cmd.CommandPath())}
-	}
-	return nil
-}
-
-func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-
 // helpCommand is cobra's, but for what it says of a topic that is not there.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
@@ -67,7 +53,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || about == nil || len(rest) > 0 {
-				return usageError{withHint(fmt.Errorf("there is no command %q", args[len(args)-max(len(rest), 1)]), "see otpgate --help")}
+				return console.Usage(console.WithHint(fmt.Errorf("there is no command %q", args[len(args)-max(len(rest), 1)]), "see otpgate --help"))
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
@@ -107,28 +93,4 @@ func (rt *runtime) directoryNames(*cobra.Command, []string, string) ([]cobra.Com
 		names = append(names, d.Name)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// deviceIDs are those of the account that was typed before. Names of accounts are not offered: there
-// are too many, and a shell must not list people.
-func (rt *runtime) deviceIDs(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) != 1 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	client, err := rt.dial()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-	defer cancel()
-	list, err := client.ListDevices(ctx, args[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	ids := make([]cobra.Completion, len(list))
-	for i, d := range list {
-		ids[i] = cobra.CompletionWithDesc(d.ID, printable(d.Label))
-	}
-	return ids, cobra.ShellCompDirectiveNoFileComp
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"otpgate/cmd/internal/console"
 	"otpgate/configs"
 	"otpgate/enroll/outbox"
 	"otpgate/otp"
@@ -38,7 +39,7 @@ func (rt *runtime) demoCommand() *cobra.Command {
 		Long: `Runs everything on this machine, in a temporary folder: a directory from a file, the embedded
 store, mails into an outbox page. It enrolls a phone the way a person would, logs in over its own
 RADIUS socket, shows the accept and the refusal of the same code, and stays up to be played with.`,
-		Args: exactArgs(),
+		Args: console.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return rt.demo(cmd.Context(), once) },
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "end after the replay was refused")
@@ -69,7 +70,7 @@ func (rt *runtime) demo(ctx context.Context, once bool) (err error) {
 	defer func() {
 		err = errors.Join(err, d.stop(ctx))
 		if errors.Is(context.Cause(ctx), syscall.EPIPE) {
-			err = silent{syscall.EPIPE}
+			err = console.Silent(syscall.EPIPE)
 		}
 	}()
 	if err := d.start(ctx); err != nil {

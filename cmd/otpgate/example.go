@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"otpgate/cmd/internal/console"
 	"otpgate/configs"
 )
 
@@ -26,9 +27,9 @@ func (rt *runtime) exampleCommand() *cobra.Command {
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:
-				return usageError{fmt.Errorf("unexpected argument %q", args[1])}
+				return console.Usage(fmt.Errorf("unexpected argument %q", args[1]))
 			case len(args) == 1 && !slices.Contains(names, args[0]):
-				return usageError{withHint(fmt.Errorf("there is no example %q", args[0]), "one of: config, quickstart, service, people")}
+				return console.Usage(console.WithHint(fmt.Errorf("there is no example %q", args[0]), "one of: config, quickstart, service, people"))
 			}
 			return nil
 		},

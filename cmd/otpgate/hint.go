@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"otpgate/cmd/internal/console"
 	"otpgate/configs"
 	"otpgate/otp"
 	"otpgate/otp/boltstore"
@@ -16,13 +17,17 @@ import (
 	"otpgate/otp/redisstore"
 )
 
+// withHint is [console.WithHint], which is needed at every turn here.
+func withHint(err error, format string, args ...any) error {
+	return console.WithHint(err, format, args...)
+}
+
 // hintFor is the likely cause of an error and the next action: what was said about it where it was
 // met, or else what its kind says. "" when there is nothing to say. Errors of packages state facts;
 // hints are said here, so that there is one of them.
 func hintFor(err error) string {
-	var h hinted
-	if errors.As(err, &h) {
-		return h.hint
+	if hint, ok := console.Hint(err); ok {
+		return hint
 	}
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError

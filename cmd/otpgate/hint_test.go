@@ -41,16 +41,3 @@ func TestErrorsHaveOneHint(t *testing.T) {
 		t.Errorf("%q", hint)
 	}
 }
-
-func TestStatesHaveOneShape(t *testing.T) {
-	for word, want := range map[string]state{
-		"ok": ready, "ready": ready, "degraded": degraded, "not ready": notReady, "not_ready": notReady, "no such word": notReady, "": notReady,
-	} {
-		if got := stateOf(word); got != want {
-			t.Errorf("%q: %s", word, got)
-		}
-	}
-	if got := worst([]finding{{State: degraded}, {State: ready}}); got != degraded || worst(nil) != ready {
-		t.Errorf("%s", got)
-	}
-}

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"otpgate/cmd/internal/console"
+	"otpgate/cmd/internal/operate"
 )
 
 // runtime is what the outside world gives the process: nothing else in the program reads the
@@ -26,31 +29,6 @@ type runtime struct {
 
 const defaultConfigPath = "/etc/otpgate/otpgate.yaml"
 
-// usageError marks an error that the person at the command line can only mend there: status 2.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-// hinted adds the likely cause and the next action to an error.
-type hinted struct {
-	error
-	hint string
-}
-
-func (e hinted) Unwrap() error { return e.error }
-
-func withHint(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return hinted{err, fmt.Sprintf(format, args...)}
-}
-
-// silent marks an error that was told already, or that nobody is there to read.
-type silent struct{ error }
-
-func (e silent) Unwrap() error { return e.error }
-
 // execute runs one command line and returns the exit status.
 func (rt *runtime) execute(ctx context.Context, args []string) int {
 	root := rt.rootCommand()
@@ -63,8 +41,7 @@ func (rt *runtime) execute(ctx context.Context, args []string) int {
 		return 0
 	}
 	rt.report(interrupted(ctx, err))
-	var usage usageError
-	if errors.As(err, &usage) {
+	if console.IsUsage(err) {
 		return 2
 	}
 	return 1
@@ -75,12 +52,10 @@ func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.Cause(ctx)) {
 		return err
 	}
-	words := error(errInterrupted)
-	var h hinted
-	if errors.As(err, &h) {
-		words = hinted{words, h.hint}
+	if hint, ok := console.Hint(err); ok {
+		return console.WithHint(errInterrupted, "%s", hint)
 	}
-	return words
+	return errInterrupted
 }
 
 var errInterrupted = errors.New("interrupted")
@@ -98,22 +73,23 @@ Try it:  otpgate demo`,
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("there is no command %q", args[0])}
+				return console.Usage(fmt.Errorf("there is no command %q", args[0]))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{withHint(err, "see %s --help", cmd.CommandPath())}
+		return console.Usage(console.WithHint(err, "see %s --help", cmd.CommandPath()))
 	})
 	root.PersistentFlags().StringVarP(&rt.configPath, "config", "c", defaultConfigPath, "configuration `file`")
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml")
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(
-		rt.serveCommand(), rt.checkCommand(), rt.exampleCommand(), rt.demoCommand(),
-		rt.inviteCommand(), rt.deviceCommand(), rt.auditCommand(), rt.statusCommand(),
-	)
+	root.AddCommand(rt.serveCommand(), rt.checkCommand(), rt.exampleCommand(), rt.demoCommand())
+	root.AddCommand(operate.Commands(operate.Options{
+		In: rt.in, Out: rt.out, Err: rt.err, LookupEnv: rt.lookupEnv, Now: rt.now,
+		ConfigPath: func() string { return rt.configPath },
+	})...)
 	rt.complete(root)
 	return root
 }
@@ -121,8 +97,7 @@ Try it:  otpgate demo`,
 // report prints an error as "error:" and "hint:" lines. Problems of a configuration file bring
 // their own hints, one each, and are printed as they are.
 func (rt *runtime) report(err error) {
-	var quiet silent
-	if errors.As(err, &quiet) {
+	if console.IsSilent(err) {
 		return
 	}
 	if p := problemsIn(err); p != nil {
@@ -132,19 +107,6 @@ func (rt *runtime) report(err error) {
 	fmt.Fprintf(rt.err, "otpgate: error: %v\n", err)
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintf(rt.err, "otpgate: hint: %s\n", hint)
-	}
-}
-
-// exactArgs is cobra.ExactArgs with an error that names what is missing and exit status 2.
-func exactArgs(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) < len(names):
-			return usageError{withHint(fmt.Errorf("%s is missing", names[len(args)]), "usage: %s", cmd.UseLine())}
-		case len(args) > len(names):
-			return usageError{withHint(fmt.Errorf("unexpected argument %q", args[len(names)]), "usage: %s", cmd.UseLine())}
-		}
-		return nil
 	}
 }
 

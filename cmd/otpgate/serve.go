@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"otpgate/cmd/internal/console"
 	"otpgate/configs"
 )
 
@@ -21,7 +22,7 @@ func (rt *runtime) serveCommand() *cobra.Command {
 		Long: `Runs a node until SIGTERM or SIGINT, which let answers in flight out first.
 SIGHUP reads the configuration again; a bad file leaves the running one in force.`,
 		Example: "  otpgate serve --config /etc/otpgate/otpgate.yaml",
-		Args:    exactArgs(),
+		Args:    console.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := rt.load()
 			if err != nil {
@@ -39,7 +40,7 @@ SIGHUP reads the configuration again; a bad file leaves the running one in force
 func (rt *runtime) load() (*configs.Config, error) {
 	cfg, err := configs.Load(rt.configPath, rt.lookupEnv)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, console.Usage(err)
 	}
 	return cfg, nil
 }

@@ -55,8 +55,11 @@ func layers() []layer {
 		{"metrics", nil, "cmd hands it the checks, so that it need not know what it watches"},
 		{"cmd/otpgate", []string{
 			"configs", "metrics", "directory", "radius", "radius/probe", "otp", "otp/audit", "otp/boltstore",
-			"otp/keyset", "otp/redisstore", "enroll", "enroll/mail", "enroll/operator", "enroll/outbox", "cmd/internal/terminal",
+			"otp/keyset", "otp/redisstore", "enroll", "enroll/mail", "enroll/operator", "enroll/outbox",
+			"cmd/internal/console", "cmd/internal/operate",
 		}, "the only place that wires"},
+		{"cmd/internal/operate", []string{"configs", "otp/audit", "enroll/operator", "cmd/internal/console", "cmd/internal/terminal"}, "asks the running node, and never its files"},
+		{"cmd/internal/console", nil, "prints, whatever it is"},
 		{"cmd/internal/terminal", nil, "draws for whoever looks"},
 		{"cmd/internal/archtest", nil, "reads the tree as text"},
 	}

@@ -1,4 +1,4 @@
-package main
+package operate
 
 import (
 	"encoding/json"
@@ -10,15 +10,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"otpgate/cmd/internal/console"
 	"otpgate/enroll/operator"
 	"otpgate/otp/audit"
 )
 
-func (rt *runtime) auditCommand() *cobra.Command {
+func (dk *desk) auditCommand() *cobra.Command {
 	var f audit.Filter
 	var follow bool
 	var since, until string
-	cmd := rt.withJSON(&cobra.Command{
+	cmd := dk.withJSON(&cobra.Command{
 		Use:   "audit",
 		Short: "Show who logged in where, and what operators did",
 		Long: `Shows the node's audit trail, the oldest event first. Filters narrow it down; an event has
@@ -30,23 +31,23 @@ takes 300 to 400 octets, and the metric otpgate_audit_size_bytes is what all of 
   otpgate audit --follow --decision reject
   otpgate audit --attempt 3f9c01d2
   otpgate audit --name alice --since 24h --json`,
-		Args: exactArgs(),
+		Args: console.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := filled(cmd); err != nil {
 				return err
 			}
-			if f.Since, err = rt.moment(since); err != nil {
-				return usageError{withHint(fmt.Errorf("--since: %w", err), "such as 24h, 2026-01-31 or 2026-01-31T12:00:00Z")}
+			if f.Since, err = dk.moment(since); err != nil {
+				return console.Usage(console.WithHint(fmt.Errorf("--since: %w", err), "such as 24h, 2026-01-31 or 2026-01-31T12:00:00Z"))
 			}
-			if f.Until, err = rt.moment(until); err != nil {
-				return usageError{withHint(fmt.Errorf("--until: %w", err), "such as 24h, 2026-01-31 or 2026-01-31T12:00:00Z")}
+			if f.Until, err = dk.moment(until); err != nil {
+				return console.Usage(console.WithHint(fmt.Errorf("--until: %w", err), "such as 24h, 2026-01-31 or 2026-01-31T12:00:00Z"))
 			}
 			var refused *audit.FilterError
 			if errors.As(f.Check(), &refused) {
-				return usageError{withHint(fmt.Errorf("--%s: no event has %q", refused.Field, refused.Value), "it is %s", refused.Want)}
+				return console.Usage(console.WithHint(fmt.Errorf("--%s: no event has %q", refused.Field, refused.Value), "it is %s", refused.Want))
 			}
-			return rt.operate(func(c *operator.Client) error {
-				return c.Audit(cmd.Context(), f, follow, rt.printEvent)
+			return dk.operate(func(c *operator.Client) error {
+				return c.Audit(cmd.Context(), f, follow, dk.printEvent)
 			})
 		},
 	})
@@ -88,19 +89,19 @@ func filled(cmd *cobra.Command) error {
 		"last", "attempt", "name", "account", "client", "source", "device", "session", "actor", "since", "until", "kind", "decision", "reason",
 	} {
 		if v := cmd.Flag(name).Value.String(); cmd.Flag(name).Changed && (v == "" || name == "last" && v == "0") {
-			return usageError{withHint(fmt.Errorf("--%s: %q asks for nothing", name, v), "leave --%s out, or give it a value", name)}
+			return console.Usage(console.WithHint(fmt.Errorf("--%s: %q asks for nothing", name, v), "leave --%s out, or give it a value", name))
 		}
 	}
 	return nil
 }
 
 // moment reads a time, a day, or how long ago.
-func (rt *runtime) moment(s string) (time.Time, error) {
+func (dk *desk) moment(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return rt.now().Add(-d), nil
+		return dk.Now().Add(-d), nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
 		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
@@ -111,9 +112,9 @@ func (rt *runtime) moment(s string) (time.Time, error) {
 }
 
 // printEvent prints one event in one line.
-func (rt *runtime) printEvent(e audit.Event) error {
-	if rt.json {
-		enc := json.NewEncoder(rt.out)
+func (dk *desk) printEvent(e audit.Event) error {
+	if dk.json {
+		enc := json.NewEncoder(dk.Out)
 		enc.SetEscapeHTML(false)
 		return enc.Encode(e)
 	}
@@ -129,7 +130,7 @@ func (rt *runtime) printEvent(e audit.Event) error {
 			continue
 		}
 		if pair[0] != "" {
-			pair[1] = pair[0] + "=" + quoted(pair[1])
+			pair[1] = pair[0] + "=" + console.Quoted(pair[1])
 		}
 		words = append(words, pair[1])
 	}
@@ -143,16 +144,16 @@ func (rt *runtime) printEvent(e audit.Event) error {
 		words = append(words, fmt.Sprintf("%.1fms", e.Stages.Total))
 	}
 	if e.Detail != "" {
-		words = append(words, "("+printable(e.Detail)+")")
+		words = append(words, "("+console.Printable(e.Detail)+")")
 	}
-	_, err := io.WriteString(rt.out, strings.Join(words, " ")+"\n")
+	_, err := io.WriteString(dk.Out, strings.Join(words, " ")+"\n")
 	return err
 }
 
 // trafficWords are what a gateway said of a session.
 func trafficWords(t *audit.Traffic) (words []string) {
 	if t.Address != "" {
-		words = append(words, "address="+quoted(t.Address))
+		words = append(words, "address="+console.Quoted(t.Address))
 	}
 	if t.Seconds != 0 {
 		words = append(words, "lasted="+(time.Duration(t.Seconds)*time.Second).String())
@@ -161,20 +162,7 @@ func trafficWords(t *audit.Traffic) (words []string) {
 		words = append(words, fmt.Sprintf("in=%d out=%d", t.In, t.Out))
 	}
 	if t.Cause != "" {
-		words = append(words, "cause="+quoted(t.Cause))
+		words = append(words, "cause="+console.Quoted(t.Cause))
 	}
 	return words
-}
-
-// quoted keeps a value that came from outside in one piece, and from doing anything to a terminal.
-func quoted(s string) string {
-	if q := fmt.Sprintf("%q", s); strings.ContainsAny(s, " =") || q != `"`+s+`"` {
-		return q
-	}
-	return s
-}
-
-func printable(s string) string {
-	q := fmt.Sprintf("%q", s)
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
