@@ -9,7 +9,7 @@ import (
 // Limits of notes.
 const (
 	// MaxNotes is how many fields a kind and key have; the note that expires first makes room for a new
-	// field, and of several the one whose field is first in the order of octets.
+	// field, of several that do any.
 	MaxNotes = 64
 	// MaxNoteValue is how many octets a value has at most.
 	MaxNoteValue = 1024

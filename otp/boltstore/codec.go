@@ -63,7 +63,37 @@ func (r *record) appendState(b []byte) []byte {
 		b = append(b, r.places[i].id[:]...)
 		b = r.places[i].append(b)
 	}
-	return r.others.append(b)
+	return r.appendMore(r.others.append(b))
+}
+
+// appendMore appends what records did not hold at first, when there is any: without it a record reads as
+// it always did, and an older otpgate passes over it.
+func (r *record) appendMore(b []byte) []byte {
+	if len(r.challenges) == 0 && len(r.shares) == 0 {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.challenges)))
+	for i := range r.challenges {
+		c := &r.challenges[i]
+		n := uint64(c.wrong) << 1
+		if c.spent {
+			n |= 1
+		}
+		b = append(b, c.id[:]...)
+		b = binary.AppendUvarint(b, n)
+		b = append(b, c.token[:]...)
+		b = binary.AppendVarint(b, c.at)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.shares)))
+	for i := range r.shares {
+		s := &r.shares[i]
+		b = append(b, s.place[:]...)
+		b = appendString(b, s.device)
+		b = binary.AppendVarint(b, s.step)
+		b = binary.AppendVarint(b, s.at)
+		b = binary.AppendUvarint(b, uint64(s.uses))
+	}
+	return b
 }
 
 func (f *failures) append(b []byte) []byte {
@@ -187,7 +217,24 @@ func decodeState(b []byte, list []*enrolled) (*record, error) {
 		r.places = append(r.places, place{id: otp.Place(d.fixed(8)), failures: d.failures()})
 	}
 	r.others = d.failures()
+	if len(d.b) > 0 {
+		d.more(r)
+	}
 	return r, d.err
+}
+
+// more reads what appendMore has written.
+func (d *decoder) more(r *record) {
+	for n := d.count(); n > 0 && d.err == nil; n-- {
+		c := challenge{id: [8]byte(d.fixed(8))}
+		wrong := d.uint()
+		c.wrong, c.spent = int(wrong>>1), wrong&1 == 1
+		c.token, c.at = otp.Token(d.fixed(16)), d.int()
+		r.challenges = append(r.challenges, c)
+	}
+	for n := d.count(); n > 0 && d.err == nil; n-- {
+		r.shares = append(r.shares, share{place: otp.Place(d.fixed(8)), device: d.string(), step: d.int(), at: d.int(), uses: int(d.uint())})
+	}
 }
 
 // fixed returns exactly n octets, zeros after a failure.

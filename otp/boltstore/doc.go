@@ -1,4 +1,4 @@
-// Package boltstore keeps devices, claims and tickets in one file on the local disk.
+// Package boltstore keeps devices, claims, tickets and notes in one file on the local disk.
 //
 //	Claim ─┐                 ┌─ rules on a copy of each account's record
 //	Claim ─┼─► queue ─► writer ─► one transaction ─► one fsync ─► all answered
@@ -28,9 +28,10 @@
 //
 //	meta      "keyset" -> fingerprint; "ping" -> a counter
 //	devices   account -> labels, sealed seeds and parameters of its devices
-//	states    account -> version, last steps, recent tokens, places, wrong codes
+//	states    account -> version, last steps, recent tokens, places, wrong codes, challenges, shares
 //	journal-N number of a transaction -> states of all accounts that it changed
 //	tickets   kind, account -> digest, tries, expiry
+//	notes     kind, key, field -> expiry, value
 //
 // # Decisions
 //
@@ -42,5 +43,8 @@
 //   - Reads of the file are left behind when their caller has to go, so that a hanging disk keeps nobody
 //     waiting; there are 64 at most, because each holds a thread.
 //   - An expired ticket stays until its account gets another or tries it: there is one per kind and
-//     account at most.
+//     account at most. So does an expired note, until its key has as many as it may: the store has no
+//     clock of its own by which it could throw it away.
+//   - Challenges and shares stand at the end of a state, and nothing at all when there are none: a file of
+//     an older otpgate opens as it is, and an older otpgate opens this one and passes over them.
 package boltstore

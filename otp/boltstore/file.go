@@ -16,7 +16,8 @@ var (
 	devicesBucket = []byte("devices")
 	statesBucket  = []byte("states")
 	ticketsBucket = []byte("tickets")
-	buckets       = [][]byte{metaBucket, devicesBucket, statesBucket, ticketsBucket}
+	notesBucket   = []byte("notes")
+	buckets       = [][]byte{metaBucket, devicesBucket, statesBucket, ticketsBucket, notesBucket}
 
 	keysetKey = []byte("keyset")
 	pingKey   = []byte("ping")

@@ -12,48 +12,60 @@ import (
 // holds a thread until it does, and Go ends a process that has 10,000 of them.
 const maxReaders = 64
 
-// read reads a record that is not in memory, and leaves the reading behind when ctx ends: a disk that
-// hangs cannot be told to stop.
+// read reads a record that is not in memory.
 func (s *Store) read(ctx context.Context, key []byte) (*record, error) {
-	select {
-	case s.readers <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	type outcome struct {
-		record *record
-		err    error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		defer func() { <-s.readers }()
+	return reading(ctx, s, func() (*record, error) {
 		r, err := s.readFile(key)
 		if err != nil {
 			s.notice(key, err)
 		}
-		done <- outcome{r, err}
+		return r, err
+	})
+}
+
+// reading runs what reads the file, and leaves it behind when ctx ends: a disk that hangs cannot be told
+// to stop.
+func reading[T any](ctx context.Context, s *Store, read func() (T, error)) (T, error) {
+	var zero T
+	select {
+	case s.readers <- struct{}{}:
+	case <-ctx.Done():
+		return zero, ctx.Err()
+	}
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		defer func() { <-s.readers }()
+		value, err := read()
+		done <- outcome{value, err}
 	}()
 	select {
 	case o := <-done:
-		return o.record, o.err
+		return o.value, o.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return zero, ctx.Err()
 	}
 }
 
 func (s *Store) readFile(key []byte) (r *record, err error) {
-	f := s.db.Load()
-	if f == nil {
-		return nil, otp.ErrUnavailable
-	}
-	if err := f.whole(); err != nil {
-		return nil, err
-	}
-	err = guarded(func() error {
-		return f.View(func(tx *bbolt.Tx) (err error) {
-			r, err = load(tx, key)
-			return err
-		})
+	err = s.view(func(tx *bbolt.Tx) (err error) {
+		r, err = load(tx, key)
+		return err
 	})
 	return r, err
+}
+
+// view looks into the file, in which somebody may have damaged anything.
+func (s *Store) view(look func(*bbolt.Tx) error) error {
+	f := s.db.Load()
+	if f == nil {
+		return otp.ErrUnavailable
+	}
+	if err := f.whole(); err != nil {
+		return err
+	}
+	return guarded(func() error { return f.View(look) })
 }

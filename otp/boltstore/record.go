@@ -16,6 +16,9 @@ type record struct {
 	claims  []claim  // answered Claimed within ClaimLifetime of the last claim, oldest first
 	places  []place  // known places, the one used longest ago first
 	others  failures // of all places that are not known
+
+	challenges []challenge // the one that changed longest ago first
+	shares     []share     // oldest first
 }
 
 // device is one device: what enrollment fixed, and what logins change.
@@ -70,6 +73,8 @@ func (r *record) clone() *record {
 	c.devices = slices.Clone(r.devices)
 	c.claims = slices.Clone(r.claims)
 	c.places = slices.Clone(r.places)
+	c.challenges = slices.Clone(r.challenges)
+	c.shares = slices.Clone(r.shares)
 	return &c
 }
 
@@ -83,10 +88,11 @@ func (r *record) device(id string) *device {
 	return nil
 }
 
-// remove forgets a device and every token that claimed a step of it.
+// remove forgets a device, every token that claimed a step of it, and which of its steps are shared.
 func (r *record) remove(id string) {
 	r.devices = slices.DeleteFunc(r.devices, func(d device) bool { return d.id == id })
 	r.claims = slices.DeleteFunc(r.claims, func(c claim) bool { return c.device == id })
+	r.shares = slices.DeleteFunc(r.shares, func(s share) bool { return s.device == id })
 }
 
 // snapshot is the record as the rest of the program sees it: devices by age, then by id.

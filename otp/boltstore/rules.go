@@ -17,50 +17,115 @@ const (
 // apply carries out one claim on r in the order of the rules of [otp.Answer], and reports
 // whether r was changed.
 func (r *record) apply(c *otp.Claim) (receipt otp.Receipt, changed bool) {
-	now := millis(c.Now)
-	switch c.Kind {
-	case otp.UseStep:
-		if r.claimed(c.Token, now) {
-			return otp.Receipt{Answer: otp.Claimed}, false
-		}
-	case otp.WrongCode, otp.WrongPassword:
-	default:
+	if c.Kind < otp.UseStep || c.Kind > otp.Preview {
 		return otp.Receipt{Err: fmt.Errorf("claim of kind %d: %w", c.Kind, otp.ErrUnavailable)}, false
 	}
-	d := r.device(c.Device)
-	// That the device is not there although the version fits: only a caller that makes up devices gets there.
-	if c.Version != r.version || d == nil && c.Kind != otp.WrongCode {
+	now := millis(c.Now)
+	if asksForStep(c) && r.claimed(c, now) {
+		return otp.Receipt{Answer: passed(c), Again: true}, false
+	}
+	if r.stale(c) {
 		return otp.Receipt{Answer: otp.Stale}, false
 	}
 	f := r.failures(c.Place)
 	if f.waiting(now) {
 		return otp.Receipt{Answer: otp.Throttled, Failures: f.count, Until: fromMillis(f.until)}, false
 	}
-	if c.Kind == otp.WrongCode {
-		return f.count1(c, now)
-	}
 	if c.Kind == otp.WrongPassword {
-		return r.wrongPassword(d, c, now)
+		return r.wrongPassword(r.device(c.Device), c, now)
 	}
+	if c.Challenge.Given() {
+		if ch := r.challenge(c, now); ch.over(c.Challenge.Tries) {
+			return otp.Receipt{Answer: otp.Spent}, false
+		}
+	}
+	switch {
+	case c.Kind == otp.WrongCode:
+		return r.wrongCode(c, now)
+	case !asksForStep(c): // a preview of the place
+		return otp.Receipt{Answer: otp.Free}, false
+	}
+	return r.useStep(c, now)
+}
+
+// asksForStep reports whether a claim is about using a step: a preview that names no device is about
+// its place alone.
+func asksForStep(c *otp.Claim) bool {
+	return c.Kind == otp.UseStep || c.Kind == otp.Preview && c.Device != ""
+}
+
+// passed is the answer to a claim that passes.
+func passed(c *otp.Claim) otp.Answer {
+	if c.Kind == otp.UseStep {
+		return otp.Claimed
+	}
+	return otp.Free
+}
+
+// stale reports whether the claim was made with what the account is no more. That the device is not there
+// although the version fits: only a caller that makes up devices gets there.
+func (r *record) stale(c *otp.Claim) bool {
+	if c.Kind == otp.Preview && c.Device == "" {
+		return c.Version != r.version && c.Version != otp.AnyVersion
+	}
+	return c.Version != r.version || c.Kind != otp.WrongCode && r.device(c.Device) == nil
+}
+
+// useStep uses the step, or says why not. A preview changes nothing.
+func (r *record) useStep(c *otp.Claim, now int64) (otp.Receipt, bool) {
+	left := 0
+	if c.Challenge.Given() {
+		left = c.Challenge.Left(r.challenge(c, now).wrong)
+	}
+	d, f := r.device(c.Device), r.failures(c.Place)
 	if slices.Contains(f.misses, c.Miss) { // what was wrong here stays wrong here
-		return otp.Receipt{Answer: otp.Counted, Failures: f.count}, false
+		return otp.Receipt{Answer: otp.Counted, Failures: f.count, TriesLeft: left}, false
 	}
-	if c.Step <= d.lastStep || d.usedUp(c.Step) {
-		return otp.Receipt{Answer: otp.Used}, false
+	first, again := c.Step > d.lastStep, -1
+	if !first {
+		again = r.shared(c, now)
 	}
-	r.use(d, c, now)
-	return otp.Receipt{Answer: otp.Claimed}, true
+	if d.usedUp(c.Step) || !first && again < 0 {
+		return otp.Receipt{Answer: otp.Used, TriesLeft: left}, false
+	}
+	receipt := otp.Receipt{Answer: passed(c), Shared: !first}
+	if c.Kind == otp.Preview {
+		return receipt, false
+	}
+	if first {
+		r.use(d, c, now)
+	} else {
+		r.shares[again].uses++
+		d.lastUsed = now
+	}
+	r.keepToken(c, now)
+	return receipt, true
 }
 
-// claimed reports whether the token was answered Claimed within ClaimLifetime.
-func (r *record) claimed(t otp.Token, now int64) bool {
-	return slices.ContainsFunc(r.claims, func(c claim) bool { return c.token == t && c.alive(now) })
+// keepToken remembers that the token was answered Claimed, which ends its challenge.
+func (r *record) keepToken(c *otp.Claim, now int64) {
+	r.claims = slices.DeleteFunc(r.claims, func(c claim) bool { return !c.alive(now) })
+	r.claims = lastN(append(r.claims, claim{token: c.Token, device: c.Device, at: now}), maxClaims)
+	if c.Challenge.Given() {
+		ch := r.challenge(c, now)
+		ch.spent = true
+		r.keepChallenge(ch, c.Token, now)
+	}
 }
 
-// alive allows for clocks of nodes that differ, in either direction.
-func (c *claim) alive(now int64) bool {
+// claimed reports whether the token was answered Claimed within the lifetime that the claim gives it.
+func (r *record) claimed(c *otp.Claim, now int64) bool {
+	span := c.TokenLifetime().Milliseconds()
+	return slices.ContainsFunc(r.claims, func(known claim) bool { return known.token == c.Token && known.within(now, span) })
+}
+
+// alive reports whether the token may still be claimed again by anybody.
+func (c *claim) alive(now int64) bool { return c.within(now, otp.ClaimLifetime.Milliseconds()) }
+
+// within allows for clocks of nodes that differ, in either direction.
+func (c *claim) within(now, span int64) bool {
 	age := now - c.at
-	return max(age, -age) <= otp.ClaimLifetime.Milliseconds()
+	return max(age, -age) <= span
 }
 
 // failures are those that apply to the place: its own when it is known, else those of all others.
@@ -82,9 +147,9 @@ func (r *record) use(d *device, c *otp.Claim, now int64) {
 	}
 	d.wrong = slices.DeleteFunc(slices.Clone(d.wrong), func(w wrongStep) bool { return w.step <= c.Step })
 
-	r.claims = slices.DeleteFunc(r.claims, func(c claim) bool { return !c.alive(now) })
-	r.claims = lastN(append(r.claims, claim{token: c.Token, device: d.id, at: now}), maxClaims)
-
+	if c.Share.Given() {
+		r.keepShare(c, now)
+	}
 	known := len(r.places)
 	r.places = slices.DeleteFunc(r.places, func(p place) bool { return p.id == c.Place })
 	if len(r.places) == known {

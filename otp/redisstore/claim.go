@@ -58,10 +58,12 @@ func (s *Store) claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 // valid refuses what the records cannot hold, rather than to let it come back as something else.
 func valid(c *otp.Claim) error {
 	switch {
-	case c.Kind < otp.UseStep || c.Kind > otp.WrongPassword:
+	case c.Kind < otp.UseStep || c.Kind > otp.Preview:
 		return unavailable("claim", fmt.Errorf("kind %d", c.Kind))
 	case c.Step >= limit48 || c.Step <= -limit48 || c.Drift != int(int32(c.Drift)) || len(c.Device) > 0xffff:
 		return unavailable("claim", fmt.Errorf("step %d, drift %d or the device is out of range", c.Step, c.Drift))
+	case c.Challenge.Tries != int(int16(c.Challenge.Tries)) || c.Share.Times != int(int32(c.Share.Times)):
+		return unavailable("claim", fmt.Errorf("%d tries or %d times are out of range", c.Challenge.Tries, c.Share.Times))
 	case millis(c.Now) < 0 || millis(c.Now) >= limit48/2:
 		return unavailable("claim", fmt.Errorf("time %v is out of range", c.Now))
 	}
@@ -69,7 +71,7 @@ func valid(c *otp.Claim) error {
 }
 
 func (s *Store) claimCall(c *otp.Claim, w *waits) call {
-	args := make([]any, 11)
+	args := make([]any, 11, 16)
 	args[0], args[1], args[2], args[3], args[4] = int(c.Kind), c.Version, c.Token[:], c.Place[:], millis(c.Now)
 	if c.Kind == otp.WrongCode {
 		args[5], args[6], args[7] = "", 0, 0
@@ -79,7 +81,18 @@ func (s *Store) claimCall(c *otp.Claim, w *waits) call {
 		args[9], args[10] = 0, ""
 	}
 	args[8] = c.Miss[:]
+	if c.Lifetime != 0 || c.Challenge.Given() || c.Share.Given() { // as a rule nothing of it is
+		args = append(args, c.TokenLifetime().Milliseconds(), challenge(c), c.Challenge.Tries, c.Share.Times, c.Share.Within.Milliseconds())
+	}
 	return call{script: s.scripts.claim, key: s.accountKey(c.Account), args: args}
+}
+
+// challenge is the id of the claim's challenge, "" without one.
+func challenge(c *otp.Claim) []byte {
+	if !c.Challenge.Given() {
+		return nil
+	}
+	return c.Challenge.ID[:]
 }
 
 // waits writes back-offs as milliseconds, and remembers the last: as a rule all claims have the same.
@@ -104,6 +117,12 @@ func (w *waits) of(backoff []time.Duration) string {
 	return w.text
 }
 
+// Why claim.lua lets pass what was used before.
+const (
+	again  = 1
+	shared = 2
+)
+
 // receipt reads the reply of claim.lua. Whatever it does not know is no answer.
 func receipt(reply any, err error) otp.Receipt {
 	if err != nil {
@@ -116,14 +135,23 @@ func receipt(reply any, err error) otp.Receipt {
 			return otp.Receipt{Answer: a}
 		}
 	case []any:
-		if len(r) != 3 {
+		var n [5]int64
+		if len(r) != len(n) {
 			break
 		}
-		answer, _ := r[0].(int64)
-		failures, ok := r[1].(int64)
-		until, ok2 := r[2].(int64)
-		if a := otp.Answer(answer); ok && ok2 && (a == otp.Throttled || a == otp.Counted) {
-			return otp.Receipt{Answer: a, Failures: int(failures), Until: fromMillis(until)}
+		whole := true
+		for i := range n {
+			var ok bool
+			n[i], ok = r[i].(int64)
+			whole = whole && ok
+		}
+		switch a := otp.Answer(n[0]); a {
+		case otp.Claimed, otp.Used, otp.Throttled, otp.Counted, otp.Spent, otp.Free:
+			if whole {
+				return otp.Receipt{
+					Answer: a, Failures: int(n[1]), Until: fromMillis(n[2]), TriesLeft: int(n[3]), Again: n[4] == again, Shared: n[4] == shared,
+				}
+			}
 		}
 	}
 	return otp.Receipt{Err: unavailable("claim", fmt.Errorf("unexpected reply %v", reply))}

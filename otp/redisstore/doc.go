@@ -1,4 +1,4 @@
-// Package redisstore keeps devices, claims and tickets in Redis, which any number of nodes share:
+// Package redisstore keeps devices, claims, tickets and notes in Redis, which any number of nodes share:
 // standalone, Sentinel or Cluster.
 //
 //	Claim(batch) ─► one pipeline ─► one script call per claim ─► receipts in order
@@ -10,12 +10,15 @@
 //
 //	<prefix>{<account>}:a      hash: all there is about an account
 //	<prefix>{<account>}:t<n>   string: the ticket of kind n; expires by itself 30 days after its expiry
+//	<prefix>{<key>}:n:<kind>   hash: the notes of a key and kind; expires by itself 30 days after the
+//	                           latest of their expiries
 //	<prefix>keyset             string: fingerprint of the keyset
 //	<prefix>ping               string: written by Ping
 //
 // <account> is the id with every octet but letters, digits, "-", "_" and "." written as %XX, so
 // that it cannot leave its hash tag; ids whose text would be longer than 200 octets become
-// ~ and their SHA-256. All keys of an account are in one slot. Fields of the hash:
+// ~ and their SHA-256. The key and the kind of notes are written the same way. All keys of an account
+// are in one slot. Fields of the hash:
 //
 //	v          version
 //	d<device>  what enrollment fixed, then the label
@@ -26,6 +29,8 @@
 //	t          tokens answered Claimed, with time and device
 //	p          known places, the one used longest ago first
 //	x, x<place> wrong codes: of all others; of a known place
+//	c          challenges: wrong codes, whether it is spent, the last token, when; there once one was used
+//	m          steps that may be shared: place, when, how often, device; there once one was
 //
 // While every value has at most 64 octets, Redis keeps the hash as one list: about 360 octets for
 // an account with one device.
@@ -33,15 +38,15 @@
 // # The least that a Redis user needs
 //
 //	user otpgate on >PASSWORD ~otpgate:* resetchannels -@all +evalsha +script|load +hgetall
-//	     +hmget +hget +hset +hdel +hkeys +hexists +hincrby +get +set +setnx +del +time
-//	     +config|get +info +role
+//	     +hmget +hget +hset +hdel +hkeys +hexists +hincrby +hlen +pttl +pexpire +get +set +setnx
+//	     +del +time +config|get +info +role
 //
 // and in a cluster +cluster|slots +command besides.
 //
 // # Invariants
 //
-//  1. A script decides by its arguments and its keys alone; its clock serves to throw away tickets that
-//     nobody asks for any more, and nothing else.
+//  1. A script decides by its arguments and its keys alone; its clock serves to throw away tickets and
+//     notes that nobody asks for any more, and nothing else.
 //  2. Only calls that may run twice are repeated by the library after a lost reply.
 //  3. A server that may evict keys is refused, at every new connection and at every Ping: an
 //     evicted account would accept its used steps again.

@@ -52,6 +52,11 @@ func (s *Store) accountKey(account string) string {
 	return s.prefix + "{" + tag(account) + "}:a"
 }
 
+// noteKey is in the slot of the account that key may be.
+func (s *Store) noteKey(kind, key string) string {
+	return s.prefix + "{" + tag(key) + "}:n:" + tag(kind)
+}
+
 func (s *Store) ticketKey(kind otp.TicketKind, account string) string {
 	return s.prefix + "{" + tag(account) + "}:t" + strconv.Itoa(int(kind))
 }

@@ -20,6 +20,8 @@ var (
 	removeSource string
 	//go:embed lua/ticket.lua
 	ticketSource string
+	//go:embed lua/note.lua
+	noteSource string
 )
 
 // script is Lua that Redis knows by the SHA-1 of its source.
@@ -31,18 +33,18 @@ func newScript(source string) script {
 }
 
 // scripts are all of them.
-type scripts struct{ claim, add, rename, remove, ticket script }
+type scripts struct{ claim, add, rename, remove, ticket, note script }
 
 func newScripts() scripts {
 	return scripts{
 		claim: newScript(claimSource), add: newScript(addSource), rename: newScript(renameSource),
-		remove: newScript(removeSource), ticket: newScript(ticketSource),
+		remove: newScript(removeSource), ticket: newScript(ticketSource), note: newScript(noteSource),
 	}
 }
 
 // load queues the loading of all scripts.
 func (l *scripts) load(ctx context.Context, p redis.Pipeliner) {
-	for _, s := range []script{l.claim, l.add, l.rename, l.remove, l.ticket} {
+	for _, s := range []script{l.claim, l.add, l.rename, l.remove, l.ticket, l.note} {
 		p.ScriptLoad(ctx, s.source)
 	}
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // leastUser may do what the store needs, and nothing else. doc.go shows it.
-const leastUser = "otpgate on >correct-horse ~otpgate:* resetchannels -@all +evalsha +script|load +hgetall +hmget +hget +hset +hdel +hkeys +hexists +hincrby +get +set +setnx +del +time +config|get +info +role"
+const leastUser = "otpgate on >correct-horse ~otpgate:* resetchannels -@all +evalsha +script|load +hgetall +hmget +hget +hset +hdel +hkeys +hexists +hincrby +hlen +pttl +pexpire +get +set +setnx +del +time +config|get +info +role"
 
 // leastInCluster is what it needs in a cluster besides.
 const leastInCluster = " +cluster|slots +command"

@@ -97,6 +97,12 @@ func WantUnavailable(t *testing.T, s otp.Store, ctx context.Context, when string
 	if ok || taken {
 		t.Errorf("%s: a ticket was right", when)
 	}
+	want("PutNotes", s.PutNotes(ctx, []otp.Note{{Kind: "kind", Key: "account", Field: "f", Value: []byte("v"), Expires: start}}))
+	notes, err := s.Notes(ctx, "kind", "account", start)
+	want("Notes", err)
+	if len(notes) > 0 {
+		t.Errorf("%s: there were notes", when)
+	}
 	_, err = s.Ping(ctx)
 	want("Ping", err)
 }

@@ -45,6 +45,12 @@ func RunConcurrent(t *testing.T, open func(t *testing.T) otp.Store) {
 				x.Fatalf("%d Counted, %d Used", answers[otp.Counted], answers[otp.Used])
 			}
 		}},
+		{"1000 wrong codes to one challenge: its tries are counted, then it is spent", testTriesTogether},
+		{"1000 steps to one challenge: one is claimed, then it is spent", testAnswerOnce},
+		{"1000 uses of one shared step: as many are claimed as may be", testShareTogether},
+		{"1000 uses of one shared step with few tokens: each counts once", testShareTokenTogether},
+		{"notes that are put together are found together", testNotesTogether},
+		{"there are never too many notes", testNotesBounded},
 		{"batches with the same steps: each step is claimed once", testOverlappingBatches},
 		{"one ticket is taken once", testTakeOnce},
 		{"tries are not spent twice over", testTriesOnce},

@@ -32,9 +32,14 @@ func Run(t *testing.T, open func(t *testing.T) otp.Store) {
 		{"passwords", runPasswords},
 		{"codes", runCodes},
 		{"places", runPlaces},
+		{"lifetimes", runLifetimes},
+		{"challenges", runChallenges},
+		{"shares", runShares},
+		{"previews", runPreviews},
 		{"batches", runBatches},
 		{"model", runModel},
 		{"tickets", runTickets},
+		{"notes", runNotes},
 		{"accounts", runAccounts},
 		{"calls", runCalls},
 	} {
@@ -182,6 +187,10 @@ func name(a otp.Answer) string {
 		return "Stale"
 	case otp.Counted:
 		return "Counted"
+	case otp.Spent:
+		return "Spent"
+	case otp.Free:
+		return "Free"
 	}
 	return "no answer"
 }

@@ -1,16 +1,23 @@
 -- One claim, by the rules of otp.Answer in their order. All numbers that decide come as arguments.
 -- KEYS[1]  the account
 -- ARGV     kind, version, token, place, now in ms, device, step, drift, miss, forget in ms, waits in ms
--- Returns  1 Claimed, 2 Used, 4 Stale, {3 Throttled, failures, until}, {5 Counted, failures, until}
+--          and, unless nothing of it is used: lifetime of a token in ms, challenge, tries, times, within in ms
+-- Returns  1 Claimed, 2 Used, 4 Stale, or {answer, failures, until, tries left, 1 again | 2 shared}
 local LIFETIME, MAX_CLAIMS, MAX_PLACES, MAX_MISSES, MAX_WRONG, MAX_WRONG_STEPS = 30000, 64, 16, 8, 3, 32
+local CHALLENGE_LIFETIME, MAX_CHALLENGES, SHARE_LIFETIME, MAX_SHARES = 600000, 16, 300000, 8
 
 local key, kind, version, token, place, now = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local device, step, drift = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local lifetime, challenge = tonumber(ARGV[12] or LIFETIME), ARGV[13] or ''
+local tries, times, within = tonumber(ARGV[14] or 0), tonumber(ARGV[15] or 0), tonumber(ARGV[16] or 0)
+local preview = kind == '4' -- of kind 1, if it names a device, and of the place otherwise
+local asks = kind == '1' or preview and device ~= ''
 
 local h = redis.call('HMGET', key, 'v', 't', 'p', 'x', 'x' .. place, 'u' .. device, 'w' .. device)
 local claims, places, use, wrong = h[2] or '', h[3] or '', h[6], h[7] or ''
 
-local function alive(at) return math.abs(now - at) <= LIFETIME end
+local function near(at, span) return math.abs(now - at) <= span end
+local function alive(at) return near(at, LIFETIME) end
 
 -- Tokens that were answered Claimed: those still alive, and the last one of this device.
 local kept, last = {}, nil
@@ -18,14 +25,18 @@ local i = 1
 while i <= #claims do
   local tok, at, dev, next = struct.unpack('>c16I6I2c0', claims, i)
   if alive(at) then
-    if kind == '1' and tok == token then return 1 end
+    if asks and tok == token and near(at, lifetime) then return {preview and 7 or 1, 0, 0, 0, 1} end
     kept[#kept + 1] = string.sub(claims, i, next - 1)
   end
   if dev == device then last = alive(at) and tok or nil end
   i = next
 end
 
-if version ~= (h[1] or '0') or (kind ~= '2' and not use) then return 4 end
+if preview and not asks then
+  if version ~= (h[1] or '0') and version ~= '18446744073709551615' then return 4 end
+elseif version ~= (h[1] or '0') or (kind ~= '2' and not use) then
+  return 4
+end
 
 -- The failures that apply to the place: its own when it is known, else those of all others.
 local field, fails = 'x', h[4]
@@ -38,7 +49,32 @@ if fails then
   misses = string.sub(fails, 17)
 end
 -- A wait that begins more than LIFETIME from now was made by a clock that was ahead, and is over.
-if now < wait and when - now <= LIFETIME then return {3, count, wait} end
+if now < wait and when - now <= LIFETIME then return {3, count, wait, 0, 0} end
+
+-- Challenges: how often this one was answered with a wrong code, and all others that stay.
+local wrongs, spent, counted, challenges = 0, 0, nil, {}
+if challenge ~= '' and kind ~= '3' then
+  local text = redis.call('HGET', key, 'c') or ''
+  for j = 1, #text, 32 do
+    local id, n, tok, at = struct.unpack('>c8I2c16I6', text, j)
+    if now - at <= CHALLENGE_LIFETIME then
+      if id == challenge then
+        wrongs, spent, counted = math.floor(n / 2), n % 2, tok
+      else
+        challenges[#challenges + 1] = string.sub(text, j, j + 31)
+      end
+    end
+  end
+  if spent == 1 or (wrongs > 0 and wrongs >= tries) then return {6, 0, 0, 0, 0} end
+end
+local function changed() -- remembers what became of the challenge
+  challenges[#challenges + 1] = struct.pack('>c8I2c16I6', challenge, wrongs * 2 + spent, token, now)
+  while #challenges > MAX_CHALLENGES do table.remove(challenges, 1) end
+  redis.call('HSET', key, 'c', table.concat(challenges))
+end
+local function left() return math.max(tries - wrongs, 0) end
+
+if preview and not asks then return {7, 0, 0, 0, 0} end
 
 local miss = ARGV[9]
 local function remembered()
@@ -46,12 +82,17 @@ local function remembered()
     if string.sub(misses, j, j + 3) == miss then return true end
   end
 end
-if kind == '1' and remembered() then return {5, count, 0} end -- what was wrong here stays wrong here
+if asks and remembered() then return {5, count, 0, left(), 0} end -- what was wrong here stays wrong here
 
 if kind == '2' then
+  if challenge ~= '' and (wrongs == 0 or counted ~= token) then
+    wrongs = wrongs + 1
+    if wrongs >= tries then spent = 1 end
+    changed()
+  end
   local forget = tonumber(ARGV[10])
   if forget > 0 and now - when > forget then count, wait, misses = 0, 0, '' end
-  if remembered() then return {5, count, 0} end
+  if remembered() then return {5, count, 0, left(), 0} end
   count, wait = count + 1, 0
   local n, pause = 0, 0
   for ms in string.gmatch(ARGV[11], '%-?%d+') do
@@ -61,7 +102,7 @@ if kind == '2' then
   if pause > 0 then wait = now + pause end
   misses = string.sub(misses .. miss, -4 * MAX_MISSES)
   redis.call('HSET', key, field, struct.pack('>I4I6I6', count, now, wait) .. misses)
-  return {5, count, wait}
+  return {5, count, wait, left(), 0}
 end
 
 -- Wrong passwords: of this step, of all steps that stay, and the lowest of them.
@@ -91,7 +132,7 @@ end
 if kind == '3' then
   if usedup or (step <= laststep and last ~= token) then return 2 end
   for j = 1, #tokens, 16 do
-    if string.sub(tokens, j, j + 15) == token then return {5, #tokens / 16, 0} end
+    if string.sub(tokens, j, j + 15) == token then return {5, #tokens / 16, 0, 0, 0} end
   end
   tokens = tokens .. token
   local record = struct.pack('>I6I2', step, #tokens) .. tokens
@@ -103,13 +144,47 @@ if kind == '3' then
   else
     redis.call('HSET', key, 'w' .. device, keep(-1) .. record)
   end
-  return {5, #tokens / 16, 0}
+  return {5, #tokens / 16, 0, 0, 0}
 end
 
-if step <= laststep or usedup then return 2 end
+-- Steps that may be shared, and the use of this one that they allow.
+local first, again, shares = step > laststep, nil, {}
+if times >= 2 and within > 0 then
+  local text = redis.call('HGET', key, 'm') or ''
+  i = 1
+  while i <= #text do
+    local p, s, at, uses, dev, next = struct.unpack('>c8I6I6I4I2c0', text, i)
+    if not first and p == place and s == step and dev == device and uses < times and near(at, math.min(within, SHARE_LIFETIME)) then
+      again = struct.pack('>c8I6I6I4I2', p, s, at, uses + 1, #dev) .. dev
+      shares[#shares + 1] = again
+    elseif not first or near(at, SHARE_LIFETIME) then
+      shares[#shares + 1] = string.sub(text, i, next - 1)
+    end
+    i = next
+  end
+end
+if usedup or not (first or again) then
+  if challenge ~= '' then return {2, 0, 0, left(), 0} end
+  return 2
+end
+if preview then return {7, 0, 0, 0, again and 2 or 0} end
 
 kept[#kept + 1] = struct.pack('>c16I6I2', token, now, #device) .. device
 while #kept > MAX_CLAIMS do table.remove(kept, 1) end
+if challenge ~= '' then
+  spent = 1
+  changed()
+end
+if again then
+  redis.call('HSET', key, 't', table.concat(kept), 'm', table.concat(shares),
+    'u' .. device, struct.pack('>I6I6i4I6', laststep, now, olddrift, floor))
+  return {1, 0, 0, 0, 2}
+end
+if times >= 2 and within > 0 then
+  shares[#shares + 1] = struct.pack('>c8I6I6I4I2', place, step, now, 1, #device) .. device
+  while #shares > MAX_SHARES do table.remove(shares, 1) end
+  redis.call('HSET', key, 'm', table.concat(shares))
+end
 
 local list = {}
 for j = 1, #places, 8 do

@@ -1,4 +1,4 @@
--- Forgets a device, and every token that claimed a step of it.
+-- Forgets a device, every token that claimed a step of it, and which of its steps are shared.
 -- KEYS[1]  the account
 -- ARGV     device
 -- Returns  whether the device was there
@@ -12,6 +12,16 @@ while i <= #claims do
   i = next
 end
 redis.call('HSET', key, 't', table.concat(kept))
+local shares = redis.call('HGET', key, 'm')
+if shares then
+  kept, i = {}, 1
+  while i <= #shares do
+    local _, _, _, _, dev, next = struct.unpack('>c8I6I6I4I2c0', shares, i)
+    if dev ~= device then kept[#kept + 1] = string.sub(shares, i, next - 1) end
+    i = next
+  end
+  redis.call('HSET', key, 'm', table.concat(kept))
+end
 redis.call('HDEL', key, 'd' .. device, 's' .. device, 'S' .. device, 'u' .. device, 'w' .. device)
 redis.call('HINCRBY', key, 'v', 1)
 return 1
