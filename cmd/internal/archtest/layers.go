@@ -38,6 +38,7 @@ func layers() []layer {
 		{"radius/proof", []string{"otp"}, "what it makes of a packet satisfies otp.Proof"},
 		{"radius/hours", nil, "the clock on the wall, and nothing of who asks"},
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
+		{"radius/radsec", nil, "carries packets; whose they are and what is in them, others decide"},
 		{"radius/radsec/radsectest", nil, "issues certificates"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
 		{"enroll", []string{

@@ -38,6 +38,7 @@ func exceptions() []exception {
 		{"directory/cache.go", "time.Until", "what is left of a context is told by the context's own clock; with one that a test moves it comes out as years, or as nothing"},
 		{"directory/pool.go", "time.Until", "as in cache.go"},
 		{"metrics/health_test.go", "time.Sleep", "in a synctest bubble: no real time"},
+		{"radius/radsec/server_test.go", "time.Sleep", "in a synctest bubble: no real time"},
 	}
 }
 
