@@ -22,3 +22,17 @@ func watchCertificate(reg prometheus.Registerer, listener string, files *certifi
 		return float64(c.Leaf.NotAfter.Unix())
 	})
 }
+
+// watchAuthority tells whether the authorities of a listener's clients are those of the file.
+func watchAuthority(reg prometheus.Registerer, listener string, file *authorityFile) {
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "otpgate_client_authorities_stale",
+		Help:        "1 while the file with the authorities of clients cannot be used and the old ones stay in force.",
+		ConstLabels: prometheus.Labels{"listener": listener},
+	}, func() float64 {
+		if file.stale() {
+			return 1
+		}
+		return 0
+	})
+}

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -62,4 +66,103 @@ func (f *certificateFiles) orLoaded(err error) (*tls.Certificate, error) {
 		return f.loaded, nil
 	}
 	return nil, err
+}
+
+// authorityFile are the authorities of clients' certificates, in a file that is read again when it
+// changes. While the new file is no good, the old authorities stay, and the log and a gauge tell.
+type authorityFile struct {
+	file   string
+	logger *slog.Logger // nil: nothing is logged
+
+	mu     sync.Mutex
+	loaded *x509.CertPool
+	stamp  fileStamp // of what was read last, good or not
+	wrong  error     // about what was read last
+}
+
+// fileStamp is what tells a file from what it was before.
+type fileStamp struct {
+	changed time.Time
+	size    int64
+}
+
+// get returns the authorities: the same pool as long as nothing changed. It returns an error only
+// when there has never been a good file.
+func (f *authorityFile) get() (*x509.CertPool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := os.Stat(f.file)
+	if err != nil {
+		return f.refuse(err, fileStamp{})
+	}
+	stamp := fileStamp{info.ModTime(), info.Size()}
+	if stamp == f.stamp {
+		return f.last()
+	}
+	data, err := os.ReadFile(f.file)
+	if err != nil {
+		return f.refuse(err, fileStamp{}) // whose rights may change without a new stamp
+	}
+	pool, err := authoritiesIn(data)
+	if err != nil {
+		return f.refuse(fmt.Errorf("%s: %w", f.file, err), stamp)
+	}
+	if f.loaded != nil && f.logger != nil {
+		f.logger.Info("the authorities of clients were read again", "file", f.file)
+	}
+	f.loaded, f.stamp, f.wrong = pool, stamp, nil
+	return pool, nil
+}
+
+// refuse keeps what there was, and says so once for each new file.
+func (f *authorityFile) refuse(err error, stamp fileStamp) (*x509.CertPool, error) {
+	if f.loaded != nil && f.logger != nil && (f.wrong == nil || stamp != f.stamp) {
+		f.logger.Error("the new authorities of clients cannot be used: the old ones stay in force", "file", f.file, "error", err)
+	}
+	f.stamp, f.wrong = stamp, err
+	return f.last()
+}
+
+func (f *authorityFile) last() (*x509.CertPool, error) {
+	if f.loaded != nil {
+		return f.loaded, nil
+	}
+	return nil, f.wrong
+}
+
+// stale reports whether the old authorities are in force because the file is no good.
+func (f *authorityFile) stale() bool {
+	_, _ = f.get()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.wrong != nil
+}
+
+// authoritiesIn reads all certificates of a PEM text. It is stricter than a pool, which passes over
+// what it does not understand: half of a file must not quietly lock out the clients of the other half.
+func authoritiesIn(text []byte) (*x509.CertPool, error) {
+	pool, count := x509.NewCertPool(), 0
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			break
+		}
+		text = rest
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("it holds a %s where only certificates belong", block.Type)
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d: %w", count+1, err)
+		}
+		pool.AddCert(c)
+		count++
+	}
+	switch {
+	case bytes.Contains(text, []byte("-----BEGIN")):
+		return nil, fmt.Errorf("certificate %d is not complete", count+1)
+	case count == 0:
+		return nil, errors.New("it holds no certificate")
+	}
+	return pool, nil
 }

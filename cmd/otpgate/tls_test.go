@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"otpgate/radius/radsec/radsectest"
+)
+
+// TestAuthoritiesAreReadAgain: a good new file counts at once; a bad one leaves the old one in force,
+// is logged once and shows in a gauge until it is good again.
+func TestAuthoritiesAreReadAgain(t *testing.T) {
+	first, second := newAuthority(t), newAuthority(t)
+	var log bytes.Buffer
+	name := filepath.Join(t.TempDir(), "ca.pem")
+	f := &authorityFile{file: name, logger: slog.New(slog.NewTextHandler(&log, nil))}
+	if _, err := f.get(); err == nil {
+		t.Fatal("authorities without a file")
+	}
+	registry, minute := prometheus.NewPedanticRegistry(), 0
+	watchAuthority(registry, "radsec", f)
+	replace := func(text []byte) {
+		t.Helper()
+		minute++
+		at := time.Now().Add(time.Duration(minute) * time.Minute)
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := append(first.PEM(), second.PEM()...)
+	garbled := bytes.Replace(both, []byte("MII"), []byte("AII"), 1)
+	key := func() []byte { _, k, _ := first.Issue(radsectest.Server()); return k }()
+	for _, c := range []struct {
+		what string
+		text []byte
+		want *radsectest.Authority
+		says string // empty: it is good
+	}{
+		{"the first", first.PEM(), first, ""},
+		{"the second", second.PEM(), second, ""},
+		{"nothing", nil, second, "holds no certificate"},
+		{"text", []byte("see the other file"), second, "holds no certificate"},
+		{"half of one", second.PEM()[:200], second, "certificate 1 is not complete"},
+		{"one and a half", both[:len(both)-60], second, "certificate 2 is not complete"},
+		{"one that is garbled", garbled, second, "certificate 1: x509"},
+		{"a key", append(first.PEM(), key...), second, "PRIVATE KEY"},
+		{"the first again", first.PEM(), first, ""},
+	} {
+		log.Reset()
+		replace(c.text)
+		pool, err := f.get()
+		if err != nil || !pool.Equal(c.want.Pool()) {
+			t.Errorf("%s: other authorities, %v", c.what, err)
+		}
+		if again, _ := f.get(); again != pool {
+			t.Errorf("%s: another pool, though nothing changed", c.what)
+		}
+		if got := log.String(); strings.Count(got, "level=ERROR") != min(len(c.says), 1) || !strings.Contains(got, c.says) {
+			t.Errorf("%s: want %q in\n%s", c.what, c.says, got)
+		}
+		if strings.Contains(log.String(), "MII") {
+			t.Errorf("%s: the log shows what is in the file", c.what)
+		}
+		metric := "# HELP otpgate_client_authorities_stale 1 while the file with the authorities of clients cannot be used and the old ones stay in force.\n" +
+			"# TYPE otpgate_client_authorities_stale gauge\n" +
+			"otpgate_client_authorities_stale{listener=\"radsec\"} " + map[bool]string{true: "0", false: "1"}[c.says == ""] + "\n"
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(metric)); err != nil {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if pool, err := f.get(); err != nil || !pool.Equal(first.Pool()) || !f.stale() {
+		t.Errorf("without the file: %v", err)
+	}
+	replace(second.PEM())
+	if pool, err := f.get(); err != nil || !pool.Equal(second.Pool()) || f.stale() {
+		t.Errorf("with it again: %v", err)
+	}
+}
+
+func newAuthority(t *testing.T) *radsectest.Authority {
+	t.Helper()
+	a, err := radsectest.New("clients")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
