@@ -41,6 +41,7 @@ func layers() []layer {
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
 		{"radius/radsec", nil, "carries packets; whose they are and what is in them, others decide"},
 		{"radius/radsec/radsectest", nil, "issues certificates"},
+		{"radius/session", []string{"otp"}, "reads octets, and keeps notes of sessions"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
 		{"enroll", []string{
 			"directory", "otp", "otp/audit",
