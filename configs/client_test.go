@@ -25,13 +25,15 @@ func gateway(keys string) string {
 	return strings.Replace(small, "long-enough-1}", "long-enough-1, "+keys+"}", 1)
 }
 
-func TestEveryKeyOfAClientIsRead(t *testing.T) {
-	_, c := client(t, `previous_secret: long-enough-0, profile: fortinet, message_authenticator: learn, accept_unsigned_proxy_state: true,
+const everyKey = `previous_secret: long-enough-0, profile: fortinet, message_authenticator: learn, accept_unsigned_proxy_state: true,
 	  reply_only: [18, 24, 26], login: password-then-code, password_only_groups: [robots], charset: utf-8, challenge: understood,
 	  challenge_prompt: "Código: ", timeout: 7s, directories: [corp], allow_groups: [staff], deny_groups: [guests],
 	  hours: {zone: Europe/Lisbon, allow: ["Mon-Wed,Sat 07:00-20:00", "22:00-06:00"]}, failover_grace: 5s,
 	  shared_code: {times: 6, within: 60s}, reply_groups: {tell: ["*"], attribute: Class, form: ou},
-	  reply: [{attributes: {Class: "OU=staff", Session-Timeout: 28800}}, {group: netadmins, attributes: {Service-Type: Administrative-User, Cisco-AVPair: ["shell:priv-lvl=15", " kept "]}}]`)
+	  reply: [{attributes: {Class: "OU=staff", Session-Timeout: 28800}}, {group: netadmins, attributes: {Service-Type: Administrative-User, Cisco-AVPair: ["shell:priv-lvl=15", " kept "]}}]`
+
+func TestEveryKeyOfAClientIsRead(t *testing.T) {
+	_, c := client(t, everyKey)
 	zone, err := time.LoadLocation("Europe/Lisbon")
 	if err != nil {
 		t.Fatal(err)

@@ -380,6 +380,7 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Add(configs.Example)
 	f.Add([]byte(small))
+	f.Add([]byte(gateway(everyKey)))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(dir, fmt.Sprintf("%d.yaml", os.Getpid()))
@@ -390,6 +391,18 @@ func FuzzConfig(f *testing.F) {
 		if err == nil {
 			if c == nil || len(c.Directories) == 0 || len(c.Radius.Clients) == 0 {
 				t.Errorf("accepted without a directory or a client: %+v", c)
+			}
+			for _, w := range c.Warnings() {
+				if w.Key == "" || w.Message == "" || w.Hint == "" || w.Line < 1 || w.Column < 1 {
+					t.Errorf("a warning without place or words: %+v", w)
+				}
+			}
+			for _, client := range c.Radius.Clients {
+				for _, s := range client.Explain() {
+					if s.Origin == "" || s.Value == "" {
+						t.Errorf("a setting from nowhere: %+v", s)
+					}
+				}
 			}
 			return
 		}

@@ -13,7 +13,7 @@ import (
 // Radius is the section about gateways.
 type Radius struct {
 	Listen          []string
-	Accounting      []string // nil: accounting is off
+	Accounting      []string // none: accounting is off
 	RadSec          *RadSec  // nil: no RADIUS over TLS
 	RejectDelay     time.Duration
 	DictionaryFiles []string
@@ -49,14 +49,12 @@ func readRadSec(o *object) *RadSec {
 	r.ClientCAFile = o.authorities("client_ca_file")
 	r.MaxConnections = o.number("max_connections", 1024, 1, 65536)
 	r.IdleTimeout = o.duration("idle_timeout", 5*time.Minute, 10*time.Second, aDay)
-	for _, need := range []struct{ name, hint string }{
-		{"certificate_file", "what otpgate shows to gateways"},
-		{"key_file", "the key of certificate_file"},
-		{"client_ca_file", "who vouches for the certificates of gateways; not the system's authorities, which vouch for anybody"},
-	} {
-		if !o.has(need.name) && o.sound(need.name) {
-			o.lacks(need.name, need.hint)
-		}
+	if !o.has("certificate_file") && !o.has("key_file") {
+		o.lacks("certificate_file", "what is shown to gateways")
+		o.lacks("key_file", "the key of certificate_file")
+	}
+	if !o.has("client_ca_file") {
+		o.lacks("client_ca_file", "who vouches for the certificates of gateways; the system's authorities vouch for anybody")
 	}
 	o.done()
 	return r
