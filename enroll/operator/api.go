@@ -66,8 +66,24 @@ type Status struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	// Draining: it has been told to stop, and lets answers in flight out.
-	Draining bool    `json:"draining"`
-	Checks   []Check `json:"checks"`
+	Draining bool           `json:"draining"`
+	Checks   []Check        `json:"checks"`
+	Clients  []ClientStatus `json:"clients,omitempty"` // in the order of the configuration
+}
+
+// ClientStatus is what is known of the packets of one client.
+type ClientStatus struct {
+	Name     string    `json:"name"`
+	Policy   string    `json:"policy"`         // message_authenticator: required, learn, optional, omit
+	Sentence string    `json:"sentence"`       // of Message-Authenticator, for people
+	Signed   uint64    `json:"signed"`         // packets that had Message-Authenticator
+	Total    uint64    `json:"total"`          // packets that could have had it
+	Since    time.Time `json:"since,omitzero"` // when counting began; zero: nothing was counted yet
+	Proven   bool      `json:"proven"`         // it always signs: required costs nothing
+	// Packets that fitted one secret and the other: a previous secret that no packet fits any more
+	// can go.
+	CurrentSecret  uint64 `json:"current_secret"`
+	PreviousSecret uint64 `json:"previous_secret"`
 }
 
 // Check is one thing that a node depends on.

@@ -47,6 +47,18 @@ func (c *Client) Invite(ctx context.Context, nameOrMail string) (enroll.Invitati
 	return i, c.call(ctx, http.MethodPost, "/invitations", nil, map[string]string{"name": nameOrMail}, &i)
 }
 
+// Account returns all that there is to know about an account.
+func (c *Client) Account(ctx context.Context, nameOrMail string) (AccountView, error) {
+	var v AccountView
+	return v, c.call(ctx, http.MethodGet, "/accounts", url.Values{"name": {nameOrMail}}, nil, &v)
+}
+
+// Explain tells what would become of a login, and claims nothing.
+func (c *Client) Explain(ctx context.Context, q ExplainRequest) (Explanation, error) {
+	var x Explanation
+	return x, c.call(ctx, http.MethodPost, "/explanations", nil, q, &x)
+}
+
 // ListDevices returns the devices of an account.
 func (c *Client) ListDevices(ctx context.Context, nameOrMail string) ([]Device, error) {
 	var list []Device

@@ -1,7 +1,7 @@
 // Package operator is the API by which operators' commands talk to a running node, and its client.
 //
-//	otpgate invite, device, audit, status ──► Client ──► data_dir/operator.sock ──► Server ──► otp, directory, audit
-//	                                                     mode 0600, HTTP, JSON
+//	otpgate account, explain, device, … ──► Client ──► data_dir/operator.sock ──► Server ──► otp, directory, audit
+//	                                                   mode 0600, HTTP, JSON
 //
 // # Invariants
 //
@@ -18,6 +18,8 @@
 //   - HTTP, because it streams in both directions and nothing new has to be invented; no
 //     versioning, because client and server are the same program.
 //   - A command goes through the node, because the embedded store has one owner.
+//   - Explaining a login tells whether a code would be let in. Who can ask can also add a device,
+//     so it gives nothing away to them; that they asked is on record all the same.
 //   - The import reads line by line, so that one broken line cannot swallow the rest, as a lost
 //     quotation mark does in a CSV reader.
 package operator

@@ -46,8 +46,13 @@ type Options struct {
 	Invite func(ctx context.Context, a *directory.Account) (enroll.Invitation, error)
 	Trail  Trail
 	Status func(ctx context.Context) Status
-	Logger *slog.Logger // nil: none
-	Now    func() time.Time
+	// Sessions returns the open sessions of an account, by its id. nil: none are kept.
+	Sessions func(ctx context.Context, account string) ([]Session, error)
+	// Explain tells what would become of a login, and claims nothing. Nothing that it says, its
+	// error included, may hold the request's code. nil: it is not available.
+	Explain func(ctx context.Context, q ExplainRequest) (Explanation, error)
+	Logger  *slog.Logger // nil: none
+	Now     func() time.Time
 }
 
 // A Server answers operators' commands.
@@ -131,6 +136,8 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /invitations", s.invite)
+	mux.HandleFunc("GET /accounts", s.showAccount)
+	mux.HandleFunc("POST /explanations", s.explain)
 	mux.HandleFunc("GET /devices", s.listDevices)
 	mux.HandleFunc("POST /devices", s.addDevice)
 	mux.HandleFunc("DELETE /devices", s.revokeDevice)
@@ -194,7 +201,7 @@ const recordTime = 5 * time.Second
 func (s *Server) record(r *http.Request, e audit.Event) error {
 	e.Time, e.Kind = s.o.Now(), audit.Operator
 	e.Actor, _ = r.Context().Value(actorKey{}).(string)
-	s.logger.Info("operator action", "action", e.Action, "actor", e.Actor, "account", e.Account, "device", e.Device)
+	s.logger.Info("operator action", "action", e.Action, "actor", e.Actor, "account", e.Account, "device", e.Device, "client", e.Client)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), recordTime) // who hangs up did it all the same
 	defer cancel()
 	err := s.o.Trail.Record(ctx, e)
