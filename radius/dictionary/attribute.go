@@ -121,8 +121,8 @@ func (a *Attribute) Is(w Wire) bool {
 	return ok && vendor == a.Vendor.ID && number == a.Number
 }
 
-// room is how many octets of data fit into one instance.
-func (a *Attribute) room() int {
+// Room is how many octets of data fit into one instance, its tag included.
+func (a *Attribute) Room() int {
 	if a.Vendor == nil {
 		return maxAttribute
 	}

@@ -79,8 +79,8 @@ func (p *parser) attribute(fields []string) {
 		return
 	}
 	a.Number = uint32(n)
-	if a.Size > a.room() {
-		p.bad(fmt.Sprintf("octets[%d] at most", a.room()), "%s does not fit into the vendor's format", fields[2])
+	if a.Size > a.Room() {
+		p.bad(fmt.Sprintf("octets[%d] at most", a.Room()), "%s does not fit into the vendor's format", fields[2])
 		return
 	}
 	p.define(a)

@@ -47,7 +47,7 @@ func (a *Attribute) Encode(value string) ([]Wire, error) {
 	if a.Size > 0 && len(octets) != a.Size {
 		return nil, a.bad("", "%d octets, and it has %d", len(octets), a.Size)
 	}
-	most := a.room()
+	most := a.Room()
 	switch {
 	case len(octets) <= most:
 		return []Wire{a.wire(octets)}, nil
@@ -136,7 +136,7 @@ func (a *Attribute) encodeText(tag int, text string) ([]Wire, error) {
 	case len(text) > maxText:
 		return nil, a.bad("", "%d octets: a packet has no room for them", len(text))
 	}
-	most := a.room()
+	most := a.Room()
 	if tag > 0 {
 		most--
 	}

@@ -10,7 +10,8 @@ import (
 const maxNear = 64
 
 // nearest returns the name that was probably meant: the same but for punctuation, one with the
-// vendor before it or that goes on, or one with few letters that differ; "" when there is none.
+// vendor before it or that goes on, one it is short for, or one with few letters that differ; ""
+// when there is none.
 func nearest(written string, known []string) string {
 	if written == "" || len(written) > maxNear {
 		return ""
@@ -27,7 +28,7 @@ func nearest(written string, known []string) string {
 		switch {
 		case plain.Replace(other) == bare:
 			return k
-		case part == "" && (strings.HasSuffix(other, "-"+low) || strings.HasPrefix(other, low+"-")):
+		case part == "" && (strings.HasSuffix(other, "-"+low) || strings.HasPrefix(other, low+"-") || abbreviates(low, other)):
 			part = k
 		}
 		if len(k) > maxNear {
@@ -38,6 +39,25 @@ func nearest(written string, known []string) string {
 		}
 	}
 	return cmp.Or(part, best)
+}
+
+// abbreviates reports whether every word of a begins the same word of b, such as admin-user for
+// administrative-user.
+func abbreviates(a, b string) bool {
+	if strings.Count(a, "-") != strings.Count(b, "-") {
+		return false
+	}
+	for {
+		first, a2, more := strings.Cut(a, "-")
+		whole, b2, _ := strings.Cut(b, "-")
+		if first == "" || !strings.HasPrefix(whole, first) {
+			return false
+		}
+		if !more {
+			return true
+		}
+		a, b = a2, b2
+	}
 }
 
 // distance is how many letters have to be added, removed or changed to make b of a.

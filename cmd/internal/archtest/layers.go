@@ -42,6 +42,7 @@ func layers() []layer {
 		{"radius/radsec", nil, "carries packets; whose they are and what is in them, others decide"},
 		{"radius/radsec/radsectest", nil, "issues certificates"},
 		{"radius/session", []string{"otp"}, "reads octets, and keeps notes of sessions"},
+		{"radius/reply", []string{"directory", "radius/dictionary"}, "says what an account may, in attributes"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
 		{"enroll", []string{
 			"directory", "otp", "otp/audit",

@@ -1,0 +1,297 @@
+package reply_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"otpgate/directory"
+	"otpgate/radius/dictionary"
+	"otpgate/radius/reply"
+)
+
+func words(t testing.TB) *dictionary.Dictionary {
+	t.Helper()
+	d, err := dictionary.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// set is a setting: set("Class", "a", "b").
+func set(name string, values ...string) reply.Setting {
+	return reply.Setting{Name: name, Values: values}
+}
+
+func rule(group string, settings ...reply.Setting) reply.Rule {
+	return reply.Rule{Group: group, Attributes: settings}
+}
+
+func compile(t testing.TB, o reply.Options) *reply.Reply {
+	t.Helper()
+	o.Dictionary = words(t)
+	r, problems := reply.Compile(o)
+	if len(problems) > 0 {
+		t.Fatalf("%+v", problems)
+	}
+	return r
+}
+
+// describe is a reply as people read it.
+func describe(t testing.TB, r *reply.Reply, a *directory.Account) []string {
+	t.Helper()
+	wires, err := r.For(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, all := words(t), []string{}
+	for _, w := range wires {
+		name, value := d.Describe(w)
+		all = append(all, name+"="+value)
+	}
+	return all
+}
+
+func alice(groups ...string) *directory.Account {
+	a := &directory.Account{
+		ID: "1", Name: "alice", Mail: "alice@corp.example", FullName: "Alice Ärcher", DN: "uid=alice,dc=corp",
+		Attributes: map[string][]string{"employeetype": {"staff", "second"}, "hours": {"8"}, "binary": {"\xff"}, "hex": {"0x41"}},
+	}
+	for _, g := range groups {
+		a.Groups = append(a.Groups, directory.Group{Name: g, DN: "cn=" + g + ",dc=corp"})
+	}
+	return a
+}
+
+func TestRules(t *testing.T) {
+	r := compile(t, reply.Options{Rules: []reply.Rule{
+		rule("", set("Class", "OU=staff"), set("Session-Timeout", "28800"), set("Service-Type", "NAS-Prompt-User")),
+		rule("netadmins", set("Service-Type", "Administrative-User"), set("Cisco-AVPair", "shell:priv-lvl=15", "shell:roles=a")),
+		rule("CN=vlans, DC=corp", set("Tunnel-Type", ":1:VLAN"), set("Tunnel-Private-Group-Id", ":1:42")),
+		rule("vlans", set("Class", "second"), set("Tunnel-Type", ":2:VLAN")),
+		rule("nobody", set("Filter-Id", "x")),
+	}})
+	for _, c := range []struct {
+		groups []string
+		want   []string
+	}{
+		{nil, []string{"Class=OU=staff", "Session-Timeout=28800", "Service-Type=NAS-Prompt-User"}},
+		{[]string{"NetAdmins"}, []string{
+			"Class=OU=staff", "Session-Timeout=28800", "Service-Type=Administrative-User", "Cisco-AVPair=shell:priv-lvl=15", "Cisco-AVPair=shell:roles=a",
+		}},
+		{[]string{"vlans"}, []string{
+			"Class=OU=staff", "Session-Timeout=28800", "Service-Type=NAS-Prompt-User",
+			"Tunnel-Type=:1:VLAN", "Tunnel-Private-Group-Id=:1:42", "Class=second", "Tunnel-Type=:2:VLAN",
+		}},
+	} {
+		if diff := cmp.Diff(c.want, describe(t, r, alice(c.groups...))); diff != "" {
+			t.Errorf("in %v: want -, got +\n%s", c.groups, diff)
+		}
+	}
+	if !r.NeedsGroups() || r.DirectoryAttributes() != nil {
+		t.Errorf("needs groups %v, attributes %v", r.NeedsGroups(), r.DirectoryAttributes())
+	}
+	if _, err := r.For(nil); err == nil {
+		t.Error("attributes for nobody")
+	}
+	wires, _ := r.For(alice("netadmins"))
+	if w := wires[3]; w.Type != 26 || hex.EncodeToString(w.Value) != "000000090113"+hex.EncodeToString([]byte("shell:priv-lvl=15")) {
+		t.Errorf("priv-lvl is %x", w)
+	}
+	var none *reply.Reply
+	if wires, err := none.For(alice()); wires != nil || err != nil || none.NeedsGroups() || none.DirectoryAttributes() != nil {
+		t.Errorf("no reply: %v, %v", wires, err)
+	}
+	if got := describe(t, compile(t, reply.Options{}), alice()); len(got) > 0 {
+		t.Errorf("nothing configured: %v", got)
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	for _, c := range []struct{ name, value, want string }{
+		{"Class", "{{.Name}}", "Class=alice"},
+		{"Class", "{{.Mail}} {{.DN}}", "Class=alice@corp.example uid=alice,dc=corp"},
+		{"Reply-Message", "Hello {{.FullName}}", "Reply-Message=Hello Alice Ärcher"},
+		{"Filter-Id", `{{.Attribute "employeeType"}}`, "Filter-Id=staff"},
+		{"Filter-Id", `x{{.Attribute "title"}}`, "Filter-Id=x"},
+		{"Filter-Id", `{{.Attribute "title"}}`, ""},
+		{"Filter-Id", `{{if .Attribute "title"}}a{{else if eq (.Attribute "employeeType") "staff"}}b{{else}}c{{end}}`, "Filter-Id=b"},
+		{"Filter-Id", `{{if and (ne .Name "bob") (not (.Attribute "title"))}}{{.Name | upper}}{{end}}`, "Filter-Id=ALICE"},
+		{"Filter-Id", `{{or (.Attribute "title") .Name "x" | lower}}`, "Filter-Id=alice"},
+		{"Filter-Id", `{{"constant"}}{{/* note */}}`, "Filter-Id=constant"},
+		{"Filter-Id", "no { template }}", "Filter-Id=no { template }}"},
+		{"Idle-Timeout", `{{.Attribute "hours"}}00`, "Idle-Timeout=800"},
+		{"Service-Type", `{{if .Name}}Administrative{{end}}-User`, "Service-Type=Administrative-User"},
+		{"Tunnel-Private-Group-Id", `:3:{{.Attribute "hours"}}`, "Tunnel-Private-Group-Id=:3:8"},
+		{"Class", `{{.Attribute "hex"}}`, "Class=0x30783431"}, // the text 0x41, not the letter A
+	} {
+		r := compile(t, reply.Options{Rules: []reply.Rule{rule("", set(c.name, c.value))}})
+		want := []string{c.want}
+		if c.want == "" {
+			want = []string{}
+		}
+		if diff := cmp.Diff(want, describe(t, r, alice())); diff != "" {
+			t.Errorf("%s: want -, got +\n%s", c.value, diff)
+		}
+	}
+	r := compile(t, reply.Options{Rules: []reply.Rule{rule("",
+		set("Class", `{{.Attribute "employeeType"}}`, `{{if .Name}}{{.Attribute "Title"}}{{end}}`), set("Filter-Id", `{{.Attribute "EMPLOYEETYPE" | lower}}`))}})
+	if diff := cmp.Diff([]string{"EMPLOYEETYPE", "Title"}, r.DirectoryAttributes()); diff != "" || r.NeedsGroups() {
+		t.Errorf("attributes of the directory: want -, got +\n%s", diff)
+	}
+	// A later rule's number takes the place of the first, unless it came out empty.
+	r = compile(t, reply.Options{Rules: []reply.Rule{
+		rule("", set("Session-Timeout", "100")), rule("", set("Session-Timeout", `{{.Attribute "hours"}}`)),
+	}})
+	if got := describe(t, r, alice()); !slices.Equal(got, []string{"Session-Timeout=8"}) {
+		t.Errorf("%v", got)
+	}
+	if got := describe(t, r, &directory.Account{}); !slices.Equal(got, []string{"Session-Timeout=100"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestUnfitMeansNoReply: there are no attributes at all when one of them does not fit.
+func TestUnfitMeansNoReply(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	a := alice()
+	for i := range 6 {
+		a.Attributes[fmt.Sprintf("long%d", i)] = []string{long}
+	}
+	for _, c := range []struct {
+		name  string
+		value string
+		want  error
+	}{
+		{"Session-Timeout", "{{.Name}}", reply.ErrValue},
+		{"Framed-IP-Address", `{{.Attribute "hours"}}`, reply.ErrValue},
+		{"Service-Type", `{{.Attribute "employeeType"}}`, reply.ErrValue},
+		{"Class", `{{.Attribute "binary"}}`, reply.ErrValue},
+		{"Filter-Id", `{{.Attribute "long0"}}{{.Attribute "long1"}}{{.Attribute "long2"}}{{.Attribute "long3"}}{{.Attribute "long4"}}`, reply.ErrValue},
+		{"Filter-Id", `{{.Attribute "long0"}}{{.Attribute "long1"}}{{.Attribute "long2"}}{{.Attribute "long3"}}`, reply.ErrTooLong},
+	} {
+		r := compile(t, reply.Options{Rules: []reply.Rule{rule("", set("Class", "first"), set(c.name, c.value))}})
+		wires, err := r.For(a)
+		if !errors.Is(err, c.want) || wires != nil {
+			t.Errorf("%s = %s: %v, %v", c.name, c.value, wires, err)
+		}
+		if c.want == reply.ErrValue && (err == nil || !strings.Contains(err.Error(), c.name)) {
+			t.Errorf("%s is not named: %v", c.name, err)
+		}
+	}
+	var rules []reply.Rule
+	in := alice()
+	for i := range 10 {
+		name := fmt.Sprintf("g%d", i)
+		rules = append(rules, rule(name, set("Class", strings.Repeat("y", 500))))
+		in.Groups = append(in.Groups, directory.Group{Name: name})
+	}
+	r := compile(t, reply.Options{Rules: rules})
+	if _, err := r.For(in); !errors.Is(err, reply.ErrTooLong) {
+		t.Errorf("in ten groups: %v", err)
+	}
+	in.Groups = in.Groups[:5]
+	if wires, err := r.For(in); err != nil || len(wires) != 10 {
+		t.Errorf("in five groups: %d, %v", len(wires), err)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	long := strings.Repeat("x", 254)
+	a := alice("vpn", "admins", "a;b", "0x41", ":1:x", long, "vpn")
+	for _, c := range []struct {
+		tell reply.Tell
+		want []string
+	}{
+		{reply.Tell{}, []string{}},
+		{reply.Tell{Names: []string{"*"}, Attribute: "Filter-Id"}, []string{"Filter-Id=0x41", "Filter-Id=:1:x", "Filter-Id=a;b", "Filter-Id=admins", "Filter-Id=vpn"}},
+		{reply.Tell{Names: []string{"VPN", "cn=admins,dc=CORP", "other"}, Attribute: "class", Form: reply.Each}, []string{"Class=admins", "Class=vpn"}},
+		{reply.Tell{Names: []string{"*"}, Attribute: "Class", Form: reply.Semicolon}, []string{"Class=0x" + hex.EncodeToString([]byte("0x41;:1:x;admins;vpn"))}},
+		{reply.Tell{Names: []string{"vpn", "admins", "a;b", long}, Attribute: "Class", Form: reply.OU}, []string{"Class=OU=admins;vpn"}},
+		{reply.Tell{Names: []string{"a;b"}, Attribute: "Class", Form: reply.OU}, []string{}},
+		{reply.Tell{Names: []string{"vpn"}, Attribute: "Fortinet-Group-Name"}, []string{"Fortinet-Group-Name=vpn"}},
+		{reply.Tell{Names: []string{"admins"}, Attribute: "Tunnel-Private-Group-Id"}, []string{"Tunnel-Private-Group-Id=admins"}},
+	} {
+		r := compile(t, reply.Options{Groups: c.tell})
+		if diff := cmp.Diff(c.want, describe(t, r, a)); diff != "" {
+			t.Errorf("%+v: want -, got +\n%s", c.tell, diff)
+		}
+		if r.NeedsGroups() != (len(c.tell.Names) > 0) {
+			t.Errorf("%+v: needs groups %v", c.tell, r.NeedsGroups())
+		}
+	}
+}
+
+// TestManyGroups: what is joined is divided between groups, never inside of one.
+func TestManyGroups(t *testing.T) {
+	a := alice()
+	for i := range 60 {
+		a.Groups = append(a.Groups, directory.Group{Name: fmt.Sprintf("group-%02d-%s", (i*7)%60, strings.Repeat("ü", i%20))})
+	}
+	for _, form := range []reply.Form{reply.Semicolon, reply.OU} {
+		r := compile(t, reply.Options{Groups: reply.Tell{Names: []string{"*"}, Attribute: "Class", Form: form}})
+		wires, err := r.For(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, w := range wires {
+			text, ou := strings.CutPrefix(string(w.Value), "OU=")
+			if ou != (form == reply.OU) || len(w.Value) > 253 {
+				t.Errorf("%s: %q", form, w.Value)
+			}
+			told = append(told, strings.Split(text, ";")...)
+		}
+		var want []string
+		for _, g := range a.Groups {
+			want = append(want, g.Name)
+		}
+		slices.Sort(want)
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("%s: want -, got +\n%s", form, diff)
+		}
+	}
+	a.Groups = append(a.Groups, directory.Group{Name: "nul\x00"})
+	r := compile(t, reply.Options{Groups: reply.Tell{Names: []string{"*"}, Attribute: "Class"}})
+	if wires, err := r.For(a); !errors.Is(err, reply.ErrValue) || wires != nil {
+		t.Errorf("a group with NUL: %v", err)
+	}
+}
+
+func TestOnly(t *testing.T) {
+	r := compile(t, reply.Options{
+		Rules:  []reply.Rule{rule("", set("Class", "a"), set("Session-Timeout", "1"), set("Cisco-AVPair", `{{.Attribute "x"}}`)), rule("g", set("Filter-Id", "f"))},
+		Groups: reply.Tell{Names: []string{"*"}, Attribute: "Filter-Id"},
+		Only:   []int{25, 18},
+	})
+	if got := describe(t, r, alice("g")); !slices.Equal(got, []string{"Class=a"}) {
+		t.Errorf("%v", got)
+	}
+	if r.DirectoryAttributes() != nil {
+		t.Errorf("reads %v for nothing", r.DirectoryAttributes())
+	}
+}
+
+func TestStaticRepliesCostNothing(t *testing.T) {
+	r := compile(t, reply.Options{Rules: []reply.Rule{rule("", set("Class", "a", "b"), set("Session-Timeout", "1"))}})
+	a := alice()
+	if n := testing.AllocsPerRun(100, func() { _, _ = r.For(a) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	wires, _ := r.For(a)
+	_ = append(wires, dictionary.Wire{Type: 1})
+	if again, _ := r.For(a); len(again) != 3 || cap(again) != 3 {
+		t.Error("what one caller appends, others see")
+	}
+	r = compile(t, reply.Options{Rules: []reply.Rule{rule("", set("Class", "a")), rule("g", set("Class", "b"))}})
+	in := alice("f", "g")
+	if n := testing.AllocsPerRun(100, func() { _, _ = r.For(in) }); n > 1 {
+		t.Errorf("%v allocations with a group", n)
+	}
+}
