@@ -38,6 +38,7 @@ func layers() []layer {
 		{"radius/proof", []string{"otp"}, "what it makes of a packet satisfies otp.Proof"},
 		{"radius/hours", nil, "the clock on the wall, and nothing of who asks"},
 		{"radius/dictionary", nil, "names and numbers"},
+		{"radius/posture", []string{"otp"}, "counts what others have verified, and keeps notes of it"},
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
 		{"radius/radsec", nil, "carries packets; whose they are and what is in them, others decide"},
 		{"radius/radsec/radsectest", nil, "issues certificates"},
