@@ -2,9 +2,10 @@
 //
 //	proof ──► window walk ──► match ──► Store.Claim ──► Result
 //	             │ (every device,          │
-//	             │  every step)            ├─ used before, by another packet: reason code_used
-//	             │                         ├─ backing off:                    reason throttled
-//	             └─ no match ──────────────┴─ counted against the place:      reason code_wrong
+//	             │  every step)            ├─ used before, by another packet:  reason code_used
+//	             │                         ├─ backing off:                     reason throttled
+//	             │                         ├─ its challenge has no tries left: reason challenge_spent
+//	             └─ no match ──────────────┴─ counted against the place:       reason code_wrong
 //
 // The walk is arithmetic on what the node already knows of the account's devices; the claim is
 // one round trip to the [Store], which all nodes of a cluster share. What a node knows may be
@@ -16,9 +17,11 @@
 //
 //  1. A step of a device is claimed before success is reported, and never by two tokens.
 //     Steps are claimed in rising order only: a step at or below the last one claimed is used.
-//  2. A claim is idempotent for its token for [ClaimLifetime], so that a retransmission to
+//     The one exception is asked for with every claim, and bounded: see [Share].
+//  2. A claim is idempotent for its token for [ClaimLifetime] or less, so that a retransmission to
 //     another node, or the Redis library's own retry, gets the first answer again.
-//  3. The zero value of [Answer], [Decision] and [Result] never lets anybody in.
+//  3. The zero value of [Answer], [Decision] and [Result] never lets anybody in, and neither does
+//     [Free], the answer to a question.
 //  4. Codes and seeds are compared in constant time, and appear in no error and no log.
 //  5. Stores keep and compare; policy (how long to back off, how wide the window is) arrives
 //     as data in the claim.
@@ -29,5 +32,24 @@
 // (client and Calling-Station-Id). Places from which the account has logged in before have a
 // count each; all others share one. So whoever guesses from elsewhere slows down everybody
 // elsewhere, and not the person at the desk where she logged in yesterday. The wait grows with
-// each wrong code (RFC 4226 section 7.3) up to one try an hour.
+// each wrong code (RFC 4226 section 7.3) up to one try an hour. A first factor that is asked for before
+// the code is counted the same way ([Verifier.WrongFactor]), and a place that has to wait is told so
+// before a directory is asked ([Verifier.CheckPlace]).
+//
+// # Challenges
+//
+// Where the code is asked for by a second packet, every node can open the State, and an old one can be
+// sent again. So what has become of a challenge is the store's to know: wrong codes are counted against
+// it, and it is answered with success once ([Challenged]). They count against the place as ever.
+//
+// # What may be relaxed
+//
+// [Attempt.Token] says which attempts are one, and the store remembers only what was claimed. Whoever
+// makes it of less than the whole packet, so that a gateway which asks a second server gets the first
+// answer, gives it a short [Attempt.Lifetime], and uses it only after everything else was found right:
+// the same token counts one wrong password. [Attempt.Share] lets one place use one code a few times.
+//
+// # Notes
+//
+// A [Note] is something small that all nodes are to know, on which no login depends.
 package otp

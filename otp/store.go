@@ -206,18 +206,29 @@ type Answer uint8
 // The answers. Rules are in the order in which a store MUST apply them:
 //
 //	Stale      Version is not the account's: nothing was changed (all kinds). But a token that
-//	           was answered Claimed within ClaimLifetime gets Claimed again first, provided
-//	           that the device is still there.
+//	           was answered Claimed within the claim's Lifetime gets Claimed again first (and
+//	           Receipt.Again), provided that the device is still there.
 //	Throttled  the place is backing off until Receipt.Until: nothing was changed (all kinds). A
 //	           wait that begins more than ClaimLifetime after Now was made by a wrong clock: over
+//	Spent      UseStep, WrongCode: so many wrong codes were counted against the claim's challenge
+//	           as it has Tries, or a step was claimed with it: nothing was changed
 //	Claimed    UseStep: the step is now used; the place is known (and used now); the count of
-//	           wrong codes that applied to the place is back to none; LastUsed and Drift are kept
+//	           wrong codes that applied to the place is back to none; LastUsed and Drift are kept;
+//	           the claim's challenge is spent; the step may be shared if the claim has a Share
 //	Counted    UseStep: the place remembers Miss as wrong: nothing was changed. What is tried again
 //	           for nothing must have no chance, although the window has moved on.
+//	Claimed    UseStep: the step was claimed before, by a claim with a Share from the same place, no
+//	           longer than this claim's Share.Within ago, and fewer than Share.Times times (and
+//	           Receipt.Shared). LastUsed is kept, and the challenge is spent; nothing else is changed
 //	Used       UseStep, WrongPassword: a step at or above this one was claimed before by
 //	           another token, or the step was used up by wrong passwords
 //	Counted    WrongCode, WrongPassword: counted, or counted before. The same token counts once
-//	           for WrongPassword; the same Miss counts once for WrongCode.
+//	           for WrongPassword; the same Miss counts once for WrongCode. Against a challenge a
+//	           WrongCode counts whether or not its place remembers Miss, but the token that
+//	           was counted last does not count again.
+//	Free       Preview: UseStep would be answered Claimed, or, when it names no Device, the place need
+//	           not wait. Every other answer to a Preview is the one that UseStep would get; it is
+//	           never Claimed.
 const (
 	NoAnswer Answer = iota
 	Claimed

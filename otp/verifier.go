@@ -13,7 +13,7 @@ import (
 type Attempt struct {
 	Account string
 	Proof   Proof
-	Token   Token
+	Token   Token // what makes it the same attempt: see "What may be relaxed" in the package's comment
 	Place   Place
 
 	Challenge Challenged    // which challenge it answers, if any

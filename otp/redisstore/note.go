@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,11 @@ func (s *Store) PutNotes(ctx context.Context, notes []otp.Note) error {
 			return struct{}{}, nil
 		}
 		for _, cmd := range s.run(ctx, calls) {
-			if err := cmd.Err(); err != nil {
+			stored, err := cmd.Bool() // a connection that was refused leaves neither a reply nor an error
+			if err == nil && !stored {
+				err = errors.New("unexpected reply")
+			}
+			if err != nil {
 				return struct{}{}, err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -84,8 +85,13 @@ func TestTLSAndLeastPrivilege(t *testing.T) {
 	code.Kind, code.Miss, code.Backoff, code.Forget = otp.WrongCode, otp.Miss{1}, []time.Duration{0}, time.Hour
 	password := useStep("a", 100, 6)
 	password.Kind = otp.WrongPassword
-	for i, r := range s.Claim(background(t), []otp.Claim{code, password, useStep("a", 100, 1), useStep("a", 100, 2)}) {
-		if want := []otp.Answer{otp.Counted, otp.Counted, otp.Claimed, otp.Used}[i]; r.Answer != want {
+	code.Challenge = otp.Challenged{ID: [8]byte{1}, Tries: 2}
+	shared := useStep("a", 101, 3)
+	shared.Challenge, shared.Share = otp.Challenged{ID: [8]byte{2}, Tries: 2}, otp.Share{Times: 2, Within: time.Minute}
+	preview := useStep("a", 102, 4)
+	preview.Kind = otp.Preview
+	for i, r := range s.Claim(background(t), []otp.Claim{code, password, useStep("a", 100, 1), useStep("a", 100, 2), shared, preview}) {
+		if want := []otp.Answer{otp.Counted, otp.Counted, otp.Claimed, otp.Used, otp.Claimed, otp.Free}[i]; r.Answer != want {
 			t.Errorf("claim %d: %+v", i, r)
 		}
 	}
@@ -97,6 +103,14 @@ func TestTLSAndLeastPrivilege(t *testing.T) {
 	}
 	if ok, err := s.TakeTicket(background(t), otp.EnrollmentTicket, "a", otp.Digest{}, noon.Add(-time.Minute)); err != nil || !ok {
 		t.Error(ok, err)
+	}
+	for n := range otp.MaxNotes + 1 {
+		if err := s.PutNotes(background(t), []otp.Note{{Kind: "k", Key: "a", Field: fmt.Sprint(n), Value: []byte("v"), Expires: noon}, {Kind: "k", Key: "a", Field: "none"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if notes, err := s.Notes(background(t), "k", "a", noon.Add(-time.Minute)); err != nil || len(notes) != otp.MaxNotes {
+		t.Error(len(notes), err)
 	}
 	testWrongCredentials(t, right)
 }

@@ -330,6 +330,7 @@ func (x *trial) random(account string, m *model) otp.Claim {
 	if (kind == otp.UseStep || kind == otp.Preview) && x.rnd.IntN(8) > 0 { // else a code that may have been wrong before
 		c.Miss = miss(100 + x.rnd.IntN(1000))
 	}
+	x.relax(&c)
 	if d := m.devices[c.Device]; d != nil {
 		c.Drift = d.drift
 	}
@@ -342,7 +343,6 @@ func (x *trial) random(account string, m *model) otp.Claim {
 	if x.rnd.IntN(20) == 0 {
 		c.Version--
 	}
-	x.relax(&c)
 	return c
 }
 
@@ -351,9 +351,9 @@ func (x *trial) relax(c *otp.Claim) {
 	if x.rnd.IntN(3) == 0 {
 		c.Challenge = otp.Challenged{ID: [8]byte{3: 1 + byte((x.count/50+x.rnd.IntN(20))%250)}, Tries: x.rnd.IntN(5)}
 	}
-	if x.rnd.IntN(2) == 0 {
+	if x.rnd.IntN(3) == 0 { // few places, devices and steps, so that they meet
 		c.Share = otp.Share{Times: x.rnd.IntN(5), Within: time.Duration(x.rnd.IntN(90)) * time.Second}
-		c.Place = place(x.rnd.IntN(3))
+		c.Place, c.Device, c.Step = place(x.rnd.IntN(2)), deviceID(x.rnd.IntN(2)), 103+int64(x.now/(15*time.Second))
 	}
 	if x.rnd.IntN(3) == 0 {
 		c.Lifetime = time.Duration(x.rnd.IntN(50)-5) * time.Second

@@ -1,6 +1,7 @@
 -- Stores notes of one kind and key, in their order.
 -- KEYS[1]  the notes: a hash of expiry in ms and value, by field
 -- ARGV     for each note: field, whether it is to be kept, expiry in ms, value
+-- Returns  1
 local MAX_NOTES, key = 64, KEYS[1]
 local latest = -1 -- none
 for i = 1, #ARGV, 4 do
