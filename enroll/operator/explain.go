@@ -105,5 +105,11 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err, q.Account)
 		return
 	}
+	if x.Steps == nil {
+		x.Steps = []Step{} // scripts find the lists, whatever is in them
+	}
+	if x.Reply == nil {
+		x.Reply = []ReplyAttribute{}
+	}
 	s.answer(w, x)
 }
