@@ -82,17 +82,12 @@ func wordsOf[T ~string](list []T) []string {
 	return words
 }
 
-// filled refuses filters that were given without a value, such as a script's empty variable: they
-// would let everything through.
+// filled refuses filters that ask for nothing: they would let everything through.
 func filled(cmd *cobra.Command) error {
-	for _, name := range []string{
-		"last", "attempt", "name", "account", "client", "source", "device", "session", "actor", "since", "until", "kind", "decision", "reason",
-	} {
-		if v := cmd.Flag(name).Value.String(); cmd.Flag(name).Changed && (v == "" || name == "last" && v == "0") {
-			return console.Usage(console.WithHint(fmt.Errorf("--%s: %q asks for nothing", name, v), "leave --%s out, or give it a value", name))
-		}
+	if last := cmd.Flag("last"); last.Changed && last.Value.String() == "0" {
+		return empty("last", "0")
 	}
-	return nil
+	return given(cmd, "attempt", "name", "account", "client", "source", "device", "session", "actor", "since", "until", "kind", "decision", "reason")
 }
 
 // moment reads a time, a day, or how long ago.

@@ -33,7 +33,9 @@ type desk struct {
 // Commands returns the commands that go to the top of the command line.
 func Commands(o Options) []*cobra.Command {
 	dk := &desk{Options: o}
-	return []*cobra.Command{dk.inviteCommand(), dk.deviceCommand(), dk.auditCommand(), dk.statusCommand()}
+	return []*cobra.Command{
+		dk.statusCommand(), dk.explainCommand(), dk.accountCommand(), dk.deviceCommand(), dk.inviteCommand(), dk.auditCommand(),
+	}
 }
 
 // withJSON gives a command the --json flag.

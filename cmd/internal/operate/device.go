@@ -41,14 +41,21 @@ func (dk *desk) deviceListCommand() *cobra.Command {
 					fmt.Fprintf(dk.Out, "%s has no device\n", args[0])
 					return nil
 				}
-				return console.Table(dk.Out, func(w io.Writer) {
-					fmt.Fprintln(w, "ID\tLABEL\tCODE\tENROLLED\tLAST USED")
-					for _, d := range list {
-						fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", d.ID, d.Label, kind(d), day(&d.Created), day(d.LastUsed))
-					}
-				})
+				return dk.printDevices(list)
 			})
 		},
+	})
+}
+
+func (dk *desk) printDevices(list []operator.Device) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return console.Table(dk.Out, func(w io.Writer) {
+		fmt.Fprintln(w, "ID\tLABEL\tCODE\tENROLLED\tLAST USED")
+		for _, d := range list {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", d.ID, d.Label, kind(d), day(&d.Created), day(d.LastUsed))
+		}
 	})
 }
 

@@ -1,6 +1,6 @@
 // Package operate is the commands that talk to a running node: the help desk's, and the operator's.
 //
-//	otpgate invite, device, audit, status ──► desk ──► operator.Client ──► data_dir/operator.sock
+//	otpgate status, explain, account, device, … ──► desk ──► operator.Client ──► data_dir/operator.sock
 //
 // Of the configuration they need data_dir only, so that a problem elsewhere in the file does not
 // keep anybody from revoking a lost phone.

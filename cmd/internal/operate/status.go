@@ -3,6 +3,7 @@ package operate
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,12 +18,13 @@ type nodeStatus struct {
 	Started time.Time     `json:"started"`
 	State   console.State `json:"state"`
 	// Draining: it has been told to stop.
-	Draining bool              `json:"draining"`
-	Checks   []console.Finding `json:"checks"`
+	Draining bool                    `json:"draining"`
+	Checks   []console.Finding       `json:"checks"`
+	Clients  []operator.ClientStatus `json:"clients,omitempty"`
 }
 
 func statusOf(s operator.Status) nodeStatus {
-	n := nodeStatus{Version: s.Version, Started: s.Started, Draining: s.Draining, Checks: make([]console.Finding, len(s.Checks))}
+	n := nodeStatus{Version: s.Version, Started: s.Started, Draining: s.Draining, Checks: make([]console.Finding, len(s.Checks)), Clients: s.Clients}
 	for i, c := range s.Checks {
 		n.Checks[i] = console.Finding{Name: c.Name, State: console.StateOf(c.State), Detail: c.Detail}
 	}
@@ -38,7 +40,9 @@ func (dk *desk) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show how the running node is",
 		Long: `Asks the running node how it is, and what it depends on: ready, degraded or not_ready.
-Status 1: it is not ready, or cannot be asked.`,
+Below, for each client, what became of its packets: whether they carry Message-Authenticator, which
+tells when it can be required, and which of two secrets they fit, which tells when the previous one
+can go. Status 1: it is not ready, or cannot be asked.`,
 		Example: "  otpgate status --json",
 		Args:    console.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,7 +63,7 @@ func (dk *desk) printStatus(n nodeStatus) error {
 		err = console.PrintJSON(dk.Out, n)
 	} else {
 		fmt.Fprintf(dk.Out, "otpgate %s, up %s, %s\n", n.Version, dk.Now().Sub(n.Started).Round(time.Second), n.State)
-		err = console.PrintFindings(dk.Out, n.Checks)
+		err = errors.Join(console.PrintFindings(dk.Out, n.Checks), dk.printClients(n.Clients))
 	}
 	if err == nil && n.Draining {
 		return console.WithHint(errors.New("the node is stopping"), "it lets answers in flight out, and takes no new logins")
@@ -68,4 +72,31 @@ func (dk *desk) printStatus(n nodeStatus) error {
 		err = console.WithHint(errors.New("the node is not ready"), "no login is answered until what is not_ready above is mended; its log says more")
 	}
 	return err
+}
+
+// printClients prints a line for each client.
+func (dk *desk) printClients(list []operator.ClientStatus) error {
+	if len(list) == 0 {
+		return nil
+	}
+	fmt.Fprintln(dk.Out)
+	return console.Table(dk.Out, func(w io.Writer) {
+		fmt.Fprintln(w, "CLIENT\tSECRET\tMESSAGE-AUTHENTICATOR\t")
+		for _, c := range list {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.Name, secrets(c), c.Policy, c.Sentence)
+		}
+	})
+}
+
+// secrets says which secrets a client's packets fitted.
+func secrets(c operator.ClientStatus) string {
+	switch {
+	case c.CurrentSecret == 0 && c.PreviousSecret == 0:
+		return "not seen yet"
+	case c.PreviousSecret == 0:
+		return "current"
+	case c.CurrentSecret == 0:
+		return "previous only"
+	}
+	return fmt.Sprintf("current %d, previous %d", c.CurrentSecret, c.PreviousSecret)
 }
