@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -25,21 +26,40 @@ import (
 	"otpgate/otp/keyset"
 )
 
+// checking is what the check command is asked to do besides checking.
+type checking struct {
+	live    bool
+	explain bool
+	client  string // explain only this one; "": all
+}
+
 func (rt *runtime) checkCommand() *cobra.Command {
-	var live bool
+	var do checking
 	cmd := console.WithJSON(&cobra.Command{
 		Use:   "check",
 		Short: "Report every problem of a configuration",
 		Long: `Reads the configuration and everything that it names, and reports all problems at once with
-line, column and what would be right. With --live it also asks the directories, the store and the
-mail server, whether the store is sealed with this node's keyset, and, where the store is shared,
-compares its clock with the one here. It changes nothing. Status 2: the file has problems; status 1: a
-peer has.`,
-		Example: "  otpgate check --config otpgate.yaml --live",
-		Args:    console.ExactArgs(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return rt.check(cmd.Context(), live) },
+line, column and what would be right. What works but gives something up is a warning, and no problem.
+
+With --live it also asks the directories, the store and the mail server, whether the store is sealed
+with this node's keyset, and, where the store is shared, compares its clock with the one here. With
+--explain it also shows for each client what every setting comes to, and where that comes from: the
+file, the client's profile, or the default. It changes nothing. Status 2: the file has problems;
+status 1: a peer has.`,
+		Example: `  otpgate check --config otpgate.yaml --live
+  otpgate check --explain --client vpn`,
+		Args: console.ExactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flag("client").Changed && (do.client == "" || !do.explain) {
+				return console.Usage(withHint(errors.New("--client is for --explain, and needs a value"), "such as: otpgate check --explain --client vpn"))
+			}
+			return rt.check(cmd.Context(), do)
+		},
 	}, &rt.json)
-	cmd.Flags().BoolVar(&live, "live", false, "also ask the directories, the store with its clock, and the mail server")
+	flags := cmd.Flags()
+	flags.BoolVar(&do.live, "live", false, "also ask the directories, the store with its clock, and the mail server")
+	flags.BoolVar(&do.explain, "explain", false, "also show every setting of the clients, and where it comes from")
+	flags.StringVar(&do.client, "client", "", "explain only the client of this `name`")
 	return cmd
 }
 
@@ -47,31 +67,113 @@ peer has.`,
 type checked struct {
 	OK       bool              `json:"ok"`
 	Problems []configs.Problem `json:"problems"`
-	State    *console.State    `json:"state,omitempty"` // with --live: of all that was asked
+	Warnings []configs.Problem `json:"warnings"`
+	Clients  []explained       `json:"clients,omitempty"` // with --explain
+	State    *console.State    `json:"state,omitempty"`   // with --live: of all that was asked
 	Checks   []console.Finding `json:"checks,omitempty"`
 }
 
-func (rt *runtime) check(ctx context.Context, live bool) error {
+// explained is what one client's settings come to.
+type explained struct {
+	Name     string            `json:"name"`
+	Profile  string            `json:"profile,omitempty"`
+	Settings []configs.Setting `json:"settings"`
+}
+
+func (rt *runtime) check(ctx context.Context, do checking) error {
 	cfg, problems := configs.Read(rt.configPath, rt.lookupEnv)
 	directories := rt.checkDirectories(cfg, problems)
 	if directories == nil {
 		if !rt.json {
 			return console.Usage(problems)
 		}
-		if err := console.PrintJSON(rt.out, checked{Problems: problems.List}); err != nil {
+		if err := console.PrintJSON(rt.out, checked{Problems: problems.List, Warnings: []configs.Problem{}}); err != nil {
 			return err
 		}
 		return console.Usage(console.Silent(problems))
 	}
 	defer directories.Close()
-	if live {
-		return rt.reportLive(rt.checkLive(ctx, cfg, directories))
+	report := checked{OK: true, Problems: []configs.Problem{}, Warnings: append([]configs.Problem{}, cfg.Warnings()...)}
+	if do.explain {
+		var err error
+		if report.Clients, err = explain(cfg, do.client); err != nil {
+			return err
+		}
 	}
+	if do.live {
+		report.Checks = rt.checkLive(ctx, cfg, directories)
+		all := console.Worst(report.Checks)
+		report.State = &all
+	}
+	return rt.reportCheck(cfg, report)
+}
+
+// explain lists what the settings of the clients come to; of one, if it is named.
+func explain(cfg *configs.Config, only string) ([]explained, error) {
+	var list []explained
+	var names []string
+	for _, c := range cfg.Radius.Clients {
+		names = append(names, c.Name)
+		if only == "" || only == c.Name {
+			list = append(list, explained{Name: c.Name, Profile: c.Profile, Settings: append([]configs.Setting{}, c.Explain()...)})
+		}
+	}
+	if len(list) == 0 {
+		return nil, console.Usage(withHint(fmt.Errorf("--client: there is no client %q", only), "one of: %s", strings.Join(names, ", ")))
+	}
+	return list, nil
+}
+
+// reportCheck prints what was found of a configuration without problems.
+func (rt *runtime) reportCheck(cfg *configs.Config, report checked) error {
+	bad := 0
+	for _, f := range report.Checks {
+		if f.State != console.Ready {
+			bad++
+		}
+	}
+	report.OK = bad == 0
+	var err error
 	if rt.json {
-		return console.PrintJSON(rt.out, checked{OK: true, Problems: []configs.Problem{}})
+		err = console.PrintJSON(rt.out, report)
+	} else {
+		err = rt.printChecked(cfg, report)
 	}
-	fmt.Fprintf(rt.out, "%s: no problems; %d clients, %d directories\n", rt.configPath, len(cfg.Radius.Clients), len(cfg.Directories))
-	return nil
+	if err != nil || bad == 0 {
+		return err
+	}
+	return fmt.Errorf("%d of %d checks found a problem", bad, len(report.Checks))
+}
+
+func (rt *runtime) printChecked(cfg *configs.Config, report checked) error {
+	for _, w := range report.Warnings {
+		fmt.Fprintf(rt.err, "warning: %s\n", w)
+	}
+	for _, c := range report.Clients {
+		fmt.Fprintf(rt.out, "client %s", c.Name)
+		if c.Profile != "" {
+			fmt.Fprintf(rt.out, ", profile %s", c.Profile)
+		}
+		fmt.Fprintln(rt.out)
+		err := console.Table(rt.out, func(w io.Writer) {
+			for _, s := range c.Settings {
+				fmt.Fprintf(w, "  %s\t%s\t%s", s.Key, s.Value, s.Origin)
+				if s.Why != "" {
+					fmt.Fprintf(w, "\t%s", s.Why)
+				}
+				fmt.Fprintln(w)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(rt.out)
+	}
+	if report.Checks != nil {
+		return console.PrintFindings(rt.out, report.Checks)
+	}
+	_, err := fmt.Fprintf(rt.out, "%s: no problems; %d clients, %d directories\n", rt.configPath, len(cfg.Radius.Clients), len(cfg.Directories))
+	return err
 }
 
 // checkDirectories adds what is wrong with LDIF files to the problems, and returns the directories
@@ -126,26 +228,6 @@ func said(problems *configs.Problems, key string) bool {
 
 // oneLine is the text of an error that may have several.
 func oneLine(err error) string { return strings.Join(strings.Split(err.Error(), "\n"), "; ") }
-
-// reportLive prints what the peers are like.
-func (rt *runtime) reportLive(findings []console.Finding) error {
-	bad := 0
-	for _, f := range findings {
-		if f.State != console.Ready {
-			bad++
-		}
-	}
-	var err error
-	if all := console.Worst(findings); rt.json {
-		err = console.PrintJSON(rt.out, checked{OK: bad == 0, Problems: []configs.Problem{}, State: &all, Checks: findings})
-	} else {
-		err = console.PrintFindings(rt.out, findings)
-	}
-	if err != nil || bad == 0 {
-		return err
-	}
-	return fmt.Errorf("%d of %d checks found a problem", bad, len(findings))
-}
 
 // liveTimeout is how long each peer gets in a live check.
 const liveTimeout = 10 * time.Second

@@ -23,7 +23,9 @@ func (rt *runtime) complete(root *cobra.Command) {
 		"algorithm": cobra.FixedCompletions([]string{"SHA1", "SHA256", "SHA512"}, cobra.ShellCompDirectiveNoFileComp),
 		"digits":    cobra.FixedCompletions([]string{"6", "7", "8"}, cobra.ShellCompDirectiveNoFileComp),
 	}
-	for _, free := range []string{"account", "actor", "attempt", "device", "label", "last", "name", "period", "session", "since", "source", "until"} {
+	for _, free := range []string{
+		"account", "actor", "attempt", "code", "device", "label", "last", "name", "period", "session", "since", "source", "station", "until",
+	} {
 		flags[free] = cobra.NoFileCompletions
 	}
 	each(root, func(c *cobra.Command) {

@@ -16,6 +16,7 @@ func (n *node) reload(rt *runtime) {
 		n.recordSystem(rt.now(), "reload_failed", "the running configuration stays in force")
 		return
 	}
+	n.warn(next)
 	n.log.Info("configuration reloaded", "clients", len(next.Radius.Clients))
 	n.recordSystem(rt.now(), "reloaded", "")
 }
@@ -36,4 +37,12 @@ func (n *node) takeOver(next *configs.Config) error {
 		n.log.Warn("this change waits for a restart", "key", name)
 	}
 	return nil
+}
+
+// warn logs what works in a configuration and gives something up.
+func (n *node) warn(cfg *configs.Config) {
+	for _, w := range cfg.Warnings() {
+		n.log.Warn("the configuration gives something up", "where", cfg.Where(w.Key),
+			"key", w.Key, "what", w.Message, "hint", w.Hint)
+	}
 }

@@ -61,6 +61,7 @@ func (rt *runtime) serve(ctx context.Context, cfg *configs.Config, hup <-chan os
 		return err
 	}
 	defer func() { err = errors.Join(err, n.stop()) }()
+	n.warn(cfg)
 	if n.bound.Load() {
 		n.log.Info("ready to serve", "version", version(), "config", rt.configPath)
 	} else {
