@@ -119,11 +119,18 @@ func TestProblems(t *testing.T) {
 		t.Errorf("without a dictionary: %+v", problems)
 	}
 	many := rule("")
-	for range 2000 {
-		many.Attributes = append(many.Attributes, set("Quux", "x"), set("Filter-Id", "{{.Name}}"))
+	for range 200 {
+		many.Attributes = append(many.Attributes, set("Quux", "x"))
 	}
 	if _, problems := reply.Compile(reply.Options{Dictionary: d, Rules: []reply.Rule{many}}); len(problems) != 100 {
 		t.Errorf("%d problems are told", len(problems))
+	}
+	values := reply.Setting{Name: "Filter-Id", Values: make([]string, 1100)}
+	for i := range values.Values {
+		values.Values[i] = "{{.Name}}"
+	}
+	if _, problems := reply.Compile(reply.Options{Dictionary: d, Rules: []reply.Rule{rule("", values)}}); len(problems) != 1 || problems[0].Value != 1024 {
+		t.Errorf("1,100 templates: %+v", problems)
 	}
 	raw := set("Vendor-Specific", "0x00007ed9"+"010341")
 	if got := describe(t, compile(t, reply.Options{Rules: []reply.Rule{rule("", raw)}}), alice()); got[0] != "Attr-26.32473.1=0x41" {

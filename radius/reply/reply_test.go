@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,9 +16,12 @@ import (
 	"otpgate/radius/reply"
 )
 
+// builtIn is made once: nobody changes it.
+var builtIn = sync.OnceValues(func() (*dictionary.Dictionary, error) { return dictionary.New() })
+
 func words(t testing.TB) *dictionary.Dictionary {
 	t.Helper()
-	d, err := dictionary.New()
+	d, err := builtIn()
 	if err != nil {
 		t.Fatal(err)
 	}
