@@ -52,6 +52,7 @@ const (
 	ReasonChallengeSpent       Reason = "challenge_spent"   // its tries are used up, or it was answered before
 	ReasonCodeAsked            Reason = "code_asked"        // with Challenge: the first factor was right
 	ReasonCodeExempt           Reason = "code_exempt"       // with Accept: by the password alone, as configured
+	ReasonReplyInvalid         Reason = "reply_invalid"     // the attributes that the configuration grants cannot be made for the account
 	ReasonDirectoryUnavailable Reason = "directory_unavailable"
 	ReasonStoreUnavailable     Reason = "store_unavailable"
 	ReasonAuditUnavailable     Reason = "audit_unavailable" // only with audit: {required: true}
@@ -66,7 +67,7 @@ func Reasons() []Reason {
 		ReasonAccountUnknown, ReasonAccountAmbiguous, ReasonAccountDisabled, ReasonNotInGroup,
 		ReasonInDeniedGroup, ReasonOutsideHours, ReasonPasswordWrong, ReasonPasswordEmpty,
 		ReasonNoProof, ReasonProofUnsupported, ReasonProofGarbled, ReasonNameInvalid,
-		ReasonStateUnknown, ReasonStateExpired, ReasonChallengeSpent, ReasonCodeAsked, ReasonCodeExempt,
+		ReasonStateUnknown, ReasonStateExpired, ReasonChallengeSpent, ReasonCodeAsked, ReasonCodeExempt, ReasonReplyInvalid,
 		ReasonDirectoryUnavailable, ReasonStoreUnavailable, ReasonAuditUnavailable, ReasonTimeout, ReasonPanic,
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"otpgate/directory"
 	"otpgate/otp"
 	"otpgate/otp/audit"
+	"otpgate/radius/challenge"
+	"otpgate/radius/dictionary"
 )
 
 // attempt is one login on its way through the stages. One goroutine has it at a time.
@@ -23,17 +25,24 @@ type attempt struct {
 	request request
 	way     answer // everything of the reply but its octets
 
-	name    string             // once it is decoded
-	account *directory.Account // once it is found
-	proof   otp.Attempt        // once the account is known
-	walked  otp.Walked         // once every code was compared
+	name     string             // once it is decoded
+	asked    challenge.State    // which challenge it answers; of a request with State
+	askedErr error              // the State is not ours, or too old
+	account  *directory.Account // once it is found
+	granted  []dictionary.Wire  // the attributes of an accept; once the account is known
+	method   method             // once the account is known
+	proof    otp.Attempt        // likewise
+	first    secondFactor       // the password beside a code, by method
+	walked   otp.Walked         // once every code was compared
 
 	inDirectory, inStore, total time.Duration
 
 	decision otp.Decision // Drop until something else is decided
 	reason   otp.Reason
 	device   string
-	err      error // what a peer said; for the log
+	relaxed  string // which relaxation let it in, if one did
+	next     string // the State of the challenge that it is answered with
+	err      error  // what a peer said; for the log
 }
 
 func newAttempt(c *client, r request, source netip.Addr, way answer, arrived time.Time) *attempt {
@@ -49,8 +58,10 @@ func decisionFor(r otp.Reason) otp.Decision {
 	switch r {
 	case otp.ReasonCodeWrong, otp.ReasonCodeUsed, otp.ReasonThrottled, otp.ReasonNoDevice,
 		otp.ReasonAccountUnknown, otp.ReasonAccountAmbiguous, otp.ReasonAccountDisabled,
-		otp.ReasonNotInGroup, otp.ReasonPasswordWrong, otp.ReasonPasswordEmpty,
-		otp.ReasonNoProof, otp.ReasonNameInvalid, otp.ReasonStateUnknown:
+		otp.ReasonNotInGroup, otp.ReasonInDeniedGroup, otp.ReasonOutsideHours,
+		otp.ReasonPasswordWrong, otp.ReasonPasswordEmpty,
+		otp.ReasonNoProof, otp.ReasonProofUnsupported, otp.ReasonProofGarbled, otp.ReasonNameInvalid,
+		otp.ReasonStateUnknown, otp.ReasonStateExpired, otp.ReasonChallengeSpent, otp.ReasonReplyInvalid:
 		return otp.Reject
 	}
 	return otp.Drop
@@ -71,18 +82,25 @@ func (a *attempt) fail(ctx context.Context, why otp.Reason, err error) {
 // conclude takes over what became of the claim.
 func (a *attempt) conclude(ctx context.Context, r otp.Result) {
 	a.device = r.Match.Device
-	a.decision, a.reason = decide(r), r.Reason
-	if a.decision == otp.Drop {
+	a.decision, a.reason = decide(r, a.method == byPassword), r.Reason
+	switch {
+	case a.decision == otp.Drop:
 		if a.reason == "" || a.reason == otp.ReasonOK || r.Stale {
 			a.reason = otp.ReasonStoreUnavailable
 		}
 		a.fail(ctx, a.reason, r.Err)
+	case a.decision == otp.Accept && r.Shared:
+		a.relaxed = "shared_code"
+	case a.decision == otp.Accept && r.Again && a.client.FailoverGrace > 0:
+		a.relaxed = "failover_grace"
 	}
 }
 
-// decide holds the only statement of this package that lets anybody in.
-func decide(r otp.Result) otp.Decision {
-	if r.OK && r.Reason == otp.ReasonOK && !r.Stale {
+// decide holds the only statement of this package that lets anybody in: when a code was claimed, or
+// when the configuration asks for none and the directory took the password.
+func decide(r otp.Result, exempt bool) otp.Decision {
+	claimed := r.OK && r.Reason == otp.ReasonOK
+	if (claimed && !exempt || exempt && !r.OK && r.Reason == otp.ReasonCodeExempt) && !r.Stale {
 		return otp.Accept
 	}
 	return decisionFor(r.Reason)
@@ -113,6 +131,9 @@ func (a *attempt) event(superseded bool) audit.Event {
 	if a.request.station != "" {
 		e.Source += " " + printable(a.request.station)
 	}
+	if a.relaxed != "" {
+		e.Detail = "Let in by " + a.relaxed + "."
+	}
 	if superseded {
 		e.Detail = "Not sent: the gateway had given the Identifier to another request."
 	}
@@ -124,7 +145,7 @@ func (a *attempt) log(ctx context.Context, logger *slog.Logger) {
 	if !logger.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	logger.LogAttrs(ctx, slog.LevelInfo, "access decision",
+	attrs := []slog.Attr{
 		slog.String("attempt", a.hexID()),
 		slog.String("client", a.client.Name),
 		slog.String("name", printable(a.name)),
@@ -134,7 +155,11 @@ func (a *attempt) log(ctx context.Context, logger *slog.Logger) {
 		slog.Float64("directory_ms", milliseconds(a.inDirectory)),
 		slog.Float64("store_ms", milliseconds(a.inStore)),
 		slog.Float64("total_ms", milliseconds(a.total)),
-	)
+	}
+	if a.relaxed != "" {
+		attrs = append(attrs, slog.String("relaxed", a.relaxed))
+	}
+	logger.LogAttrs(ctx, slog.LevelInfo, "access decision", attrs...)
 }
 
 func (a *attempt) hexID() string { return fmt.Sprintf("%08x", a.id) }

@@ -39,7 +39,7 @@ func TestWhatNobodyWaitsForIsNotAnswered(t *testing.T) {
 			}
 			now.Add(int64(c.waited))
 			addr := w.serve(t)
-			eventually(t, "what was queued is sorted", func() bool { return testutil.ToFloat64(w.metrics.received) == float64(c.queued) })
+			eventually(t, "what was queued is sorted", func() bool { return testutil.ToFloat64(w.metrics.receivedUDP) == float64(c.queued) })
 			if got := testutil.ToFloat64(w.metrics.discarded[discardBeforeStart]); got != float64(c.thrown) {
 				t.Errorf("%v discarded, want %d", got, c.thrown)
 			}

@@ -1,16 +1,15 @@
 package radius
 
 import (
-	"crypto/hmac"
-	"crypto/md5"
 	"errors"
 	"fmt"
-	"hash"
 	"net/netip"
-	"slices"
-	"sync"
+	"strings"
+	"time"
 
-	"otpgate/radius/quiet"
+	"otpgate/otp"
+	"otpgate/radius/hours"
+	"otpgate/radius/reply"
 )
 
 // Login says which factors a client asks for.
@@ -18,11 +17,26 @@ type Login uint8
 
 // The kinds of login.
 const (
-	// LoginCode: User-Password is the code and nothing else.
+	// LoginCode: the proof is the code and nothing else; by User-Password, CHAP or MS-CHAPv2.
 	LoginCode Login = iota
-	// LoginPasswordCode: User-Password is the directory's password with the code right after it.
+	// LoginPasswordCode: User-Password is the directory's password with the code right after it, or
+	// OpenVPN's static challenge, which holds both.
 	LoginPasswordCode
+	// LoginPasswordThenCode: User-Password is the directory's password. The code is asked for by
+	// Access-Challenge.
+	LoginPasswordThenCode
+	// LoginPassword: User-Password is the directory's password, and no code is asked for.
+	LoginPassword
+	logins // how many there are
 )
+
+// String returns the word of the configuration.
+func (l Login) String() string {
+	if l >= logins {
+		return "unknown"
+	}
+	return [logins]string{"code", "password+code", "password-then-code", "password"}[l]
+}
 
 // MessageAuthenticator says what a client must do about the attribute of that name.
 type MessageAuthenticator uint8
@@ -33,18 +47,68 @@ const (
 	Required MessageAuthenticator = iota
 	// Optional: it may be missing, unless the packet carries Proxy-State or EAP-Message.
 	Optional
+	// Learn: Optional until the client has proven that it always sends it, then Required.
+	Learn
+	// Omit: Optional, and replies carry none, for gateways that do not take such a reply.
+	Omit
+	policies // how many there are
 )
 
-// A Client is a gateway, switch or proxy that may ask, known by the address it asks from.
+// String returns the word of the configuration.
+func (m MessageAuthenticator) String() string {
+	if m >= policies {
+		return "unknown"
+	}
+	return [policies]string{"required", "optional", "learn", "omit"}[m]
+}
+
+// Charset says how a client's names and passwords are read.
+type Charset uint8
+
+// The charsets.
+const (
+	CharsetAuto   Charset = iota // UTF-8 when it is that, else ISO 8859-1
+	CharsetUTF8                  // anything else is no name
+	CharsetLatin1                // ISO 8859-1
+	charsets                     // how many there are
+)
+
+// A Client is a gateway, switch or proxy that may ask, known by the address it asks from or, over
+// TLS, by its certificate.
 type Client struct {
 	Name     string         // unique; used in logs, metrics and audit
 	Networks []netip.Prefix // the longest prefix over all clients wins; host bits are ignored
-	Secret   []byte         // the shared secret, not empty
+	// CertificateNames are DNS names in the certificate that the client shows over RadSec.
+	CertificateNames []string
+	Secret           []byte // the shared secret over UDP; not empty when there are networks
+	PreviousSecret   []byte // accepted too, while a secret is being replaced; empty: none
 
 	MessageAuthenticator MessageAuthenticator
-	Login                Login
-	Directories          []string // names of the directories that may be asked; empty: all
-	AllowGroups          []string // cn or DN; empty: everybody
+	UnsignedProxyState   bool   // Proxy-State without Message-Authenticator is let in where the latter may be missing
+	ReplyOnly            []byte // the attribute types that a reply may have, State and Proxy-State aside; none: any
+
+	Login              Login
+	PasswordOnlyGroups []string // members log in by password, without a code
+	// MPPE: replies to MS-CHAPv2 carry keys that are made of six digits and protect nothing by
+	// themselves. Only for tunnels that are encrypted already: SSTP, and L2TP or EAP inside IKE.
+	MPPE            bool
+	Charset         Charset
+	ChallengePrompt string        // what is shown to whoever is asked for a code; "": "Code: "
+	Timeout         time.Duration // after which the gateway sends again: an attempt takes no longer; 0: Options.Budget decides
+
+	Directories []string     // names of the directories that may be asked; empty: all
+	AllowGroups []string     // cn or DN; empty: everybody
+	DenyGroups  []string     // cn or DN; who is in one of them is refused
+	Hours       *hours.Hours // when logins pass; nil: always
+
+	// FailoverGrace is how long the same name, code, client and Calling-Station-Id get the first
+	// answer again although the packet is another: for gateways that ask their second server with a
+	// new packet. 0 to 30 s; 0: not at all.
+	FailoverGrace time.Duration
+	// Share lets automation open several sessions with one code, from one place.
+	Share otp.Share
+
+	Reply *reply.Reply // the attributes of an Access-Accept; nil: none
 }
 
 // String keeps the secret out of anything that is printed.
@@ -53,72 +117,48 @@ func (c Client) String() string { return fmt.Sprintf("client %q %v", c.Name, c.N
 // GoString keeps the secret out of anything that is printed.
 func (c Client) GoString() string { return c.String() }
 
+// maxPrompt is what fits into one Reply-Message, in octets.
+const maxPrompt = 253
+
 // check returns everything that is wrong with one client by itself.
-func (c Client) check() []error {
+func (c Client) check() error {
 	var errs []error
-	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("client %q: "+format, append([]any{c.Name}, args...)...))
+	for _, p := range []struct {
+		wrong bool
+		text  string
+	}{
+		{c.Name == "", "the name is empty"},
+		{len(c.Networks) > 0 && len(c.Secret) == 0, "the secret is empty"},
+		{len(c.Networks) == 0 && len(c.CertificateNames) == 0, "no networks and no certificate names"},
+		{c.MessageAuthenticator >= policies, fmt.Sprintf("unknown message authenticator policy %d", c.MessageAuthenticator)},
+		{c.Login >= logins, fmt.Sprintf("unknown login %d", c.Login)},
+		{c.Charset >= charsets, fmt.Sprintf("unknown charset %d", c.Charset)},
+		{c.MPPE && c.Login != LoginCode, "MPPE keys come from a code by MS-CHAPv2, which this login does not take"},
+		{len(c.ChallengePrompt) > maxPrompt, "the prompt is longer than an attribute"},
+		{c.Timeout < 0, "the timeout is negative"},
+		{c.FailoverGrace < 0 || c.FailoverGrace > otp.ClaimLifetime, "the fail-over grace must be between 0 and 30s"},
+	} {
+		if p.wrong {
+			errs = append(errs, fmt.Errorf("client %q: %s", c.Name, p.text))
+		}
 	}
-	if c.Name == "" {
-		wrong("the name is empty")
-	}
-	if len(c.Secret) == 0 {
-		wrong("the secret is empty")
-	}
-	if len(c.Networks) == 0 {
-		wrong("no networks")
-	}
-	if c.MessageAuthenticator > Optional {
-		wrong("unknown message authenticator policy %d", c.MessageAuthenticator)
-	}
-	if c.Login > LoginPasswordCode {
-		wrong("unknown login %d", c.Login)
-	}
-	return errs
-}
-
-// client is a Client at work: with its keyed hashes, metrics and log limits.
-type client struct {
-	Client
-	macs       sync.Pool // of *mac
-	metrics    *clientMetrics
-	unsigned   quiet.Limit // "the gateway sends no Message-Authenticator"
-	discarding quiet.Limit // any other discarded packet
-	placeless  quiet.Limit // "the gateway sends no Calling-Station-Id"
-}
-
-// succeed makes k the client that old was: what has been said of it need not be said again.
-func (k *client) succeed(old *client) { k.placeless.Succeed(&old.placeless) }
-
-func newClient(c Client, m *metrics) *client {
-	c.Secret = slices.Clone(c.Secret)
-	k := &client{Client: c, metrics: m.forClient(c.Name)}
-	k.macs.New = func() any { return &mac{hash: hmac.New(md5.New, k.Secret)} }
-	return k
-}
-
-// mac is a keyed HMAC-MD5 with the buffers that it needs, so that using it allocates nothing.
-type mac struct {
-	hash hash.Hash
-	sum  [md5.Size]byte
-	zero [md5.Size]byte
-}
-
-// table finds a client by address. It is never changed: SetClients makes a new one.
-type table struct {
-	clients []*client
-	nets    map[netip.Prefix]*client
-	bits4   []int // the prefix lengths that occur, longest first
-	bits6   []int
+	return errors.Join(errs...)
 }
 
 // checkClients returns everything that is wrong with clients, or nil.
 func checkClients(clients []Client) error {
 	var errs []error
-	names := make(map[string]bool)
-	owners := make(map[netip.Prefix]string)
+	names, owners := make(map[string]bool), make(map[string]string)
+	own := func(what, name, client string) {
+		if owner, ok := owners[what+name]; ok {
+			errs = append(errs, fmt.Errorf("client %q: %s %s belongs to client %q already", client, what, name, owner))
+		}
+		owners[what+name] = client
+	}
 	for _, c := range clients {
-		errs = append(errs, c.check()...)
+		if err := c.check(); err != nil {
+			errs = append(errs, err)
+		}
 		if names[c.Name] {
 			errs = append(errs, fmt.Errorf("client %q: the name is used twice", c.Name))
 		}
@@ -129,59 +169,14 @@ func checkClients(clients []Client) error {
 				errs = append(errs, fmt.Errorf("client %q: %w", c.Name, err))
 				continue
 			}
-			if owner, ok := owners[p]; ok {
-				errs = append(errs, fmt.Errorf("client %q: network %v belongs to client %q already", c.Name, p, owner))
-			}
-			owners[p] = c.Name
+			own("network", p.String(), c.Name)
+		}
+		for _, n := range c.CertificateNames {
+			own("certificate name", strings.ToLower(n), c.Name)
 		}
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("radius: %w", errors.Join(errs...))
-	}
-	return nil
-}
-
-// newTable compiles clients that checkClients finds nothing wrong with.
-func newTable(clients []Client, m *metrics) *table {
-	t := &table{nets: make(map[netip.Prefix]*client)}
-	for _, c := range clients {
-		t.add(newClient(c, m))
-	}
-	return t
-}
-
-func (t *table) add(k *client) {
-	t.clients = append(t.clients, k)
-	for _, p := range k.Networks {
-		p, _ = unmapPrefix(p) // checkClients has seen its error
-		t.nets[p] = k
-		bits := &t.bits6
-		if p.Addr().Is4() {
-			bits = &t.bits4
-		}
-		if !slices.Contains(*bits, p.Bits()) {
-			*bits = append(*bits, p.Bits())
-			slices.SortFunc(*bits, func(a, b int) int { return b - a })
-		}
-	}
-}
-
-// find returns the client whose network holds addr with the longest prefix, or nil.
-// It allocates nothing: this is all the work that an unknown sender can cause.
-func (t *table) find(addr netip.Addr) *client {
-	addr = addr.Unmap().WithZone("")
-	bits := t.bits6
-	if addr.Is4() {
-		bits = t.bits4
-	}
-	for _, n := range bits {
-		p, err := addr.Prefix(n)
-		if err != nil {
-			return nil
-		}
-		if k := t.nets[p]; k != nil {
-			return k
-		}
 	}
 	return nil
 }

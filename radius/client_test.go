@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"otpgate/radius/probe"
-
 	"otpgate/radius/quiet"
 )
 
@@ -88,7 +87,7 @@ func TestClientsThatCannotBeAreAllReported(t *testing.T) {
 		if w.table.Load() != before {
 			t.Errorf("%s: the clients were replaced", c.name)
 		}
-		if _, err := New(Options{Listen: []string{"127.0.0.1:0"}, Clients: c.clients, Accounts: w.accounts, Codes: w.codes, Audit: w.trail, Now: time.Now}); err == nil {
+		if _, err := New(Options{Listen: []string{"127.0.0.1:0"}, Clients: c.clients, Accounts: w.accounts, Codes: w.codes, Previews: w.codes, States: w.states, Posture: w.posture, Audit: w.trail, Now: time.Now}); err == nil {
 			t.Errorf("%s: New takes what SetClients refuses", c.name)
 		}
 	}
@@ -98,12 +97,6 @@ func TestClientsNeverPrintTheirSecret(t *testing.T) {
 	c := Client{Name: "vpn", Networks: prefixes("10.0.0.0/8"), Secret: []byte(testSecret)}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		if text := fmt.Sprintf(format, c); strings.Contains(text, testSecret) || strings.Contains(text, fmt.Sprint(c.Secret)) {
-			t.Errorf("%s prints %s", format, text)
-		}
-	}
-	proof := codeAtEnd("geheim123456")
-	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		if text := fmt.Sprintf(format, proof); strings.Contains(text, "geheim") {
 			t.Errorf("%s prints %s", format, text)
 		}
 	}

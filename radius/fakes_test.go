@@ -19,6 +19,9 @@ import (
 	"otpgate/directory"
 	"otpgate/otp"
 	"otpgate/otp/audit"
+	"otpgate/otp/keyset"
+	"otpgate/radius/challenge"
+	"otpgate/radius/posture"
 )
 
 const (
@@ -100,8 +103,12 @@ type fakeCodes struct {
 	wrong     []string // accounts of every WrongPassword
 	settled   []int    // size of every Settle
 	settle    func(ctx context.Context, walked []otp.Walked)
-	result    *otp.Result // what Settle says about everybody, if set
-	walkPanic string      // the account whose walk panics
+	result    *otp.Result     // what Settle says about everybody, if set
+	walkPanic string          // the account whose walk panics
+	throttled bool            // every place has to wait
+	places    []otp.Place     // that CheckPlace was asked about
+	factors   []string        // accounts of every WrongFactor
+	spent     map[[8]byte]int // wrong codes of each challenge
 }
 
 func (f *fakeCodes) Place(parts ...string) (p otp.Place) {
@@ -174,16 +181,22 @@ func (f *fakeCodes) claim(ctx context.Context, w otp.Walked) otp.Result {
 		return otp.Result{Stale: true}
 	case w.Devices == 0:
 		return otp.Result{Reason: otp.ReasonNoDevice}
+	case w.Challenge.Given() && f.spent[w.Challenge.ID] >= w.Challenge.Tries:
+		return otp.Result{Reason: otp.ReasonChallengeSpent}
+	case len(w.Matches) == 0 && w.Challenge.Given():
+		f.spent[w.Challenge.ID]++
+		return otp.Result{Reason: otp.ReasonCodeWrong, TriesLeft: w.Challenge.Left(f.spent[w.Challenge.ID])}
 	case len(w.Matches) == 0:
 		return otp.Result{Reason: otp.ReasonCodeWrong}
 	}
 	m := w.Matches[0]
 	key := w.Account + "/" + m.Device
-	if by, ok := f.used[key]; ok && by != w.Token {
+	by, again := f.used[key]
+	if again && by != w.Token {
 		return otp.Result{Reason: otp.ReasonCodeUsed, Match: m}
 	}
 	f.used[key] = w.Token
-	return otp.Result{OK: true, Reason: otp.ReasonOK, Match: m}
+	return otp.Result{OK: true, Reason: otp.ReasonOK, Match: m, Again: again}
 }
 
 func (f *fakeCodes) WrongPassword(_ context.Context, w otp.Walked) otp.Result {
@@ -212,6 +225,44 @@ func (f *fakeCodes) Verify(ctx context.Context, a otp.Attempt) otp.Result {
 	return otp.Result{Reason: otp.ReasonStoreUnavailable}
 }
 
+// Preview, CheckPlace and WrongFactor: the place has to wait when the test says so.
+func (f *fakeCodes) Preview(_ context.Context, w otp.Walked) otp.Result {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.err != nil:
+		return otp.Result{Reason: otp.ReasonStoreUnavailable, Err: f.err}
+	case f.throttled:
+		return otp.Result{Reason: otp.ReasonThrottled, Until: time.Unix(1_700_000_000, 0)}
+	case len(w.Matches) == 0:
+		return otp.Result{Reason: otp.ReasonCodeWrong}
+	}
+	if _, ok := f.used[w.Account+"/"+w.Matches[0].Device]; ok {
+		return otp.Result{Reason: otp.ReasonCodeUsed, Match: w.Matches[0]}
+	}
+	return otp.Result{Reason: otp.ReasonOK, Match: w.Matches[0]}
+}
+
+func (f *fakeCodes) CheckPlace(_ context.Context, _ string, place otp.Place) otp.Result {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.places = append(f.places, place)
+	switch {
+	case f.err != nil:
+		return otp.Result{Reason: otp.ReasonStoreUnavailable, Err: f.err}
+	case f.throttled:
+		return otp.Result{Reason: otp.ReasonThrottled, Until: time.Unix(1_700_000_000, 0)}
+	}
+	return otp.Result{Reason: otp.ReasonOK}
+}
+
+func (f *fakeCodes) WrongFactor(_ context.Context, a otp.Attempt) otp.Result {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.factors = append(f.factors, a.Account)
+	return otp.Result{Reason: otp.ReasonPasswordWrong}
+}
+
 func (f *fakeCodes) batches() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -235,6 +286,10 @@ func (f *fakeAudit) Record(_ context.Context, events ...audit.Event) error {
 	}
 	f.events = append(f.events, events...)
 	return nil
+}
+
+func (f *fakeAudit) Keep(ctx context.Context, events ...audit.Event) error {
+	return f.Record(ctx, events...)
 }
 
 func (f *fakeAudit) all() []audit.Event {
@@ -291,6 +346,7 @@ func testClients() []Client {
 		{Name: "vpn", Networks: prefixes("127.0.0.0/8", "192.0.2.0/24", "::1/128", "2001:db8:1::/64"), Secret: []byte(testSecret)},
 		{Name: "old", Networks: prefixes("198.51.100.0/25"), Secret: []byte(testSecret), MessageAuthenticator: Optional},
 		{Name: "concat", Networks: prefixes("198.51.100.128/25", "127.0.0.3/32"), Secret: []byte(testSecret), Login: LoginPasswordCode},
+		{Name: "then", Networks: prefixes("203.0.114.0/25"), Secret: []byte(testSecret), Login: LoginPasswordThenCode},
 	}
 }
 
@@ -318,7 +374,7 @@ func newWorld(t testing.TB, change ...func(*Options, *world)) *world {
 			codes: map[string][]string{
 				"alice-id": {testCode}, "carol-id": {testCode}, "müller-id": {testCode}, "bob-id": {testCode},
 			},
-			unknown: map[string]bool{}, used: map[string]otp.Token{},
+			unknown: map[string]bool{}, used: map[string]otp.Token{}, spent: map[[8]byte]int{},
 		},
 		trail:    &fakeAudit{},
 		registry: prometheus.NewRegistry(),
@@ -326,7 +382,8 @@ func newWorld(t testing.TB, change ...func(*Options, *world)) *world {
 	}
 	o := Options{
 		Listen: []string{"127.0.0.1:0"}, Clients: testClients(),
-		Accounts: w.accounts, Codes: w.codes, Audit: w.trail,
+		Accounts: w.accounts, Codes: w.codes, Previews: w.codes, Audit: w.trail,
+		States: testStates(t), Posture: testPosture(t),
 		Logger: slog.New(slog.NewTextHandler(w.logged, nil)), Registerer: w.registry, Now: time.Now,
 	}
 	for _, f := range change {
@@ -414,11 +471,39 @@ func (w *wire) take() [][]byte {
 }
 
 // newWire returns a reader of w's server on a socket in memory.
-func newWire(s *Server) (*reader, *wire) {
+func newWire(s *Server) (*testReader, *wire) {
 	out := &wire{}
-	k := &socket{batchConn: out, local: netip.MustParseAddrPort("192.0.2.254:1812")}
+	k := &socket{batchConn: out, local: netip.MustParseAddrPort("192.0.2.254:1812"), takes: forLogins}
 	k.pool.New = func() any { return new([]ipv4.Message) }
-	return &reader{Server: s, socket: k}, out
+	return &testReader{&reader{Server: s, takes: forLogins}, k}, out
+}
+
+// testReader is a reader with its socket.
+type testReader struct {
+	*reader
+	socket *socket
+}
+
+// sort takes what the socket would have read, and returns the attempts.
+func (r *testReader) sort(in []ipv4.Message) []*attempt {
+	r.reader.receive(r.socket, in)
+	batch := r.attempts
+	r.attempts = nil
+	return batch
+}
+
+// testStates seals with keys of its own.
+func testStates(t testing.TB) *challenge.Sealer {
+	t.Helper()
+	keys, _, err := keyset.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	states, err := challenge.New(challenge.Options{Keys: keys, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return states
 }
 
 // datagramFrom is what the socket would have read.
@@ -439,7 +524,7 @@ func (w *world) feed(from string, packets ...[]byte) [][]byte {
 		from := netip.AddrPortFrom(addr.Addr(), addr.Port()+uint16(i))
 		in = append(in, datagramFrom(from.String(), slices.Clone(p)))
 	}
-	if batch := r.receive(in); len(batch) > 0 {
+	if batch := r.sort(in); len(batch) > 0 {
 		w.login(context.Background(), batch)
 	}
 	w.work.Wait()
@@ -459,4 +544,22 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// testPosture is a ledger that has read an empty store, and knows of nobody that he signs.
+func testPosture(t testing.TB) *posture.Ledger {
+	t.Helper()
+	l, err := posture.New(posture.Options{Notes: noNotes{}, Node: "test", Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// noNotes is a store that keeps no notes.
+type noNotes struct{}
+
+func (noNotes) PutNotes(context.Context, []otp.Note) error { return nil }
+func (noNotes) Notes(context.Context, string, string, time.Time) ([]otp.Note, error) {
+	return nil, nil
 }

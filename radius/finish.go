@@ -78,6 +78,7 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 		}
 		if !sealed {
 			s.duplicates.Forget(a.way.entry)
+			a.way.via.ended()
 		}
 	}()
 	s.metrics.observe(a)
@@ -87,14 +88,19 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 	if !ok {
 		return way, false
 	}
-	octets, err := a.client.seal(a.request.packet, code)
-	if err != nil {
-		panic(err) // what fitted into the request fits into the reply
+	attributes, err := a.attributes()
+	if err == nil {
+		way.octets, err = a.client.seal(a.request.key, a.request.packet, code, attributes)
 	}
+	if err != nil {
+		s.unsealed(a, err)
+		return way, false
+	}
+	octets := way.octets
 	way = a.way
 	way.octets = octets
 	due := a.arrived.Add(s.options.RejectDelay)
-	if a.decision == otp.Accept || !s.now().Before(due) {
+	if a.decision == otp.Accept || a.reason == otp.ReasonCodeAsked || !s.now().Before(due) {
 		sealed = true
 		return way, true
 	}
@@ -102,6 +108,15 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 		s.metrics.unsent[unsentTooMany].Inc()
 	}
 	return way, false
+}
+
+// unsealed says, once a minute, that there is no reply to what was decided.
+func (s *Server) unsealed(a *attempt, err error) {
+	s.metrics.unsent[unsentUnsealed].Inc()
+	if s.quiet.sealing.Allow(s.now()) {
+		s.logger.Error("reply not sent", "attempt", a.hexID(), "client", a.client.Name, "error", err,
+			"hint", "grant fewer or shorter attributes under reply")
+	}
 }
 
 // complain says at Error, once a minute, that a peer is missing: a person must act.
@@ -112,6 +127,9 @@ func (s *Server) complain(a *attempt) {
 		s.logger.Error("directory unavailable, attempts get no reply", "attempt", a.hexID(), "error", a.err)
 	case a.reason == otp.ReasonStoreUnavailable && s.quiet.store.Allow(s.now()):
 		s.logger.Error("store unavailable, attempts get no reply", "attempt", a.hexID(), "error", a.err)
+	case a.reason == otp.ReasonReplyInvalid && s.quiet.sealing.Allow(s.now()):
+		s.logger.Error("attributes cannot be made, the account is refused", "attempt", a.hexID(), "client", a.client.Name, "error", a.err,
+			"hint", "what the directory has does not fit the attribute under reply: see otpgate explain --reply")
 	case a.reason == otp.ReasonTimeout && s.quiet.timeout.Allow(s.now()):
 		s.logger.Error("attempts run out of time and get no reply", "attempt", a.hexID(), "error", a.err)
 	}
@@ -132,41 +150,47 @@ func (s *Server) abandon(a *attempt) {
 	s.duplicates.Forget(a.way.entry)
 	s.discard(discardOverload, a.client, a.source, s.now())
 	s.slots.release()
+	a.way.via.ended()
 }
 
 // send remembers replies for duplicates and lets them go, except those whose request was
 // superseded.
 func (s *Server) send(answers []answer) {
 	for len(answers) > 0 {
-		k := answers[0].socket
+		via := answers[0].via
 		var ready, rest []answer
 		for _, a := range answers {
 			switch {
-			case a.socket != k:
+			case a.via != via:
 				rest = append(rest, a)
+				continue
 			case s.duplicates.Answer(a.entry, a.octets):
 				ready = append(ready, a)
 			default:
 				s.metrics.unsent[unsentSuperseded].Inc()
+				via.ended()
 			}
 		}
-		s.transmit(k, ready)
+		s.transmit(via, ready)
 		answers = rest
 	}
 }
 
-// transmit writes replies of one socket.
-func (s *Server) transmit(k *socket, answers []answer) {
+// transmit writes replies that leave the same way.
+func (s *Server) transmit(via transport, answers []answer) {
 	if len(answers) == 0 {
 		return
 	}
-	n, err := k.write(answers)
+	n, err := via.write(answers)
+	for range answers {
+		via.ended()
+	}
 	if n == 0 {
 		return
 	}
 	s.metrics.unsent[unsentFailed].Add(float64(n))
 	if s.quiet.writing.Allow(s.now()) {
-		s.logger.Error("write failed", "address", k.local.String(), "error", err)
+		s.logger.Error("write failed", "address", via.String(), "error", err)
 	}
 }
 

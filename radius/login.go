@@ -2,6 +2,7 @@ package radius
 
 import (
 	"context"
+	"sync/atomic"
 
 	"otpgate/directory"
 	"otpgate/otp"
@@ -44,7 +45,7 @@ const (
 func (s *Server) prepare(ctx context.Context, a *attempt) (n next) {
 	defer s.recovering(a)
 	n = nextFinish
-	if !a.readable() {
+	if !s.readable(a) || a.request.state && !a.askedBefore() {
 		return n
 	}
 	account, ok := s.accounts.FindKnown(a.name, a.client.Directories)
@@ -54,62 +55,82 @@ func (s *Server) prepare(ctx context.Context, a *attempt) (n next) {
 	if !s.admitAccount(a, account) {
 		return n
 	}
+	if a.method == byPasswordFirst || a.method == byPassword {
+		return nextWait
+	}
 	if a.walked, ok = s.codes.WalkKnown(a.proof); !ok {
 		return nextWait
 	}
 	switch matches := len(a.walked.Matches); {
-	case matches > 1, matches == 1 && a.client.Login == LoginPasswordCode:
+	case matches > 1, matches == 1 && a.method == byPasswordAndCode:
 		return nextWait
 	}
 	return nextClaim
 }
 
 // readable decides against packets that cannot be a login whoever sends them.
-func (a *attempt) readable() bool {
-	if a.request.state {
-		// Nothing was ever asked that a State could be the answer to (RFC 2865 section 5.24).
-		a.refuse(otp.ReasonStateUnknown)
-		return false
+func (s *Server) readable(a *attempt) bool {
+	r := &a.request
+	name, ok := a.client.Charset.text(r.name)
+	if ok {
+		var err error
+		a.name, err = directory.DecodeName([]byte(name))
+		ok = err == nil
 	}
-	name, err := directory.DecodeName(a.request.name)
-	if err != nil {
+	switch {
+	case !ok:
 		a.refuse(otp.ReasonNameInvalid)
-		return false
-	}
-	a.name = name
-	if len(a.request.password) == 0 {
+	case r.garbled:
+		a.refuse(otp.ReasonProofGarbled)
+	case r.version1:
+		a.refuse(otp.ReasonProofUnsupported)
+	case len(r.password) == 0 && r.response == nil:
 		a.refuse(otp.ReasonNoProof)
-		return false
+	default:
+		return true
 	}
-	return true
+	return false
 }
 
 // admitAccount decides whether the account may use this client at all, and makes its proof.
 func (s *Server) admitAccount(a *attempt, account *directory.Account) bool {
 	a.account = account
-	switch {
-	case account.Disabled:
-		a.refuse(otp.ReasonAccountDisabled)
-		return false
-	case len(a.client.AllowGroups) > 0 && !account.InAny(a.client.AllowGroups):
-		a.refuse(otp.ReasonNotInGroup)
+	why := a.client.forbids(account, a.arrived)
+	if why == "" {
+		why = s.means(a)
+	}
+	if why != "" {
+		a.refuse(why)
 		return false
 	}
-	r := &a.request
-	a.proof = otp.Attempt{
-		Account: account.ID,
-		Proof:   a.typed(),
-		Token:   s.codes.Token([]byte(a.client.Name), r.packet.Authenticator[:], r.name, r.password),
-		Place:   s.codes.Place(a.client.Name, r.station),
+	if a.client.Reply != nil {
+		// Before the claim: a code that cannot be answered must not be used up.
+		if a.granted, a.err = a.client.Reply.For(account); a.err != nil {
+			a.refuse(otp.ReasonReplyInvalid)
+			return false
+		}
 	}
+	s.identify(a)
 	return true
 }
 
-func (a *attempt) typed() otp.Proof {
-	if a.client.Login == LoginPasswordCode {
-		return codeAtEnd(a.request.password)
+// identify makes the marks by which the store knows the attempt again.
+func (s *Server) identify(a *attempt) {
+	r, c, p := &a.request, a.client, &a.proof
+	p.Account, p.Share = a.account.ID, c.Share
+	p.Place = s.codes.Place(c.Name, r.station)
+	if r.state {
+		// The gateway need not send Calling-Station-Id again.
+		p.Place = a.asked.Place
+		p.Challenge = otp.Challenged{ID: a.asked.ID, Tries: challengeTries}
 	}
-	return otp.TypedCode(a.request.password)
+	if c.FailoverGrace > 0 && r.response == nil {
+		// Another packet of the same login, which is what the grace is for, gets the first answer.
+		p.Token = s.codes.Token([]byte("grace"), []byte(c.Name), []byte(p.Account), p.Proof.Octets(), []byte(r.station))
+		p.Lifetime = c.FailoverGrace
+		return
+	}
+	p.Token = s.codes.Token([]byte(c.Name), r.packet.Authenticator[:], r.name, p.Proof.Octets())
 }
 
 // claim settles what prepare has walked, all in one call. What the node knew too little about
@@ -128,6 +149,7 @@ func (s *Server) claim(ctx context.Context, walked []*attempt) (decided []*attem
 			}
 		default:
 			a.conclude(budget, results[i])
+			s.askAgain(a, results[i])
 			decided = append(decided, a)
 		}
 	}
@@ -175,14 +197,22 @@ func (s *Server) ask(ctx context.Context, a *attempt) {
 			return
 		}
 	}
-	if a.client.Login == LoginPasswordCode {
+	switch a.method {
+	case byPasswordAndCode:
 		s.askPassword(ctx, a)
+		return
+	case byPasswordFirst:
+		s.askFirst(ctx, a)
+		return
+	case byPassword:
+		s.askAlone(ctx, a)
 		return
 	}
 	start := s.now()
 	result := s.codes.Verify(ctx, a.proof)
 	a.inStore += s.now().Sub(start)
 	a.conclude(ctx, result)
+	s.askAgain(a, result)
 }
 
 func (s *Server) find(ctx context.Context, a *attempt) (*directory.Account, error) {
@@ -197,5 +227,40 @@ func (s *Server) find(ctx context.Context, a *attempt) (*directory.Account, erro
 
 // budget bounds everything that is done for an attempt, counted from its arrival.
 func (s *Server) budget(ctx context.Context, a *attempt) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.options.Budget-s.now().Sub(a.arrived))
+	limit := s.options.Budget
+	if c := a.client.Timeout; c > 0 {
+		limit = min(limit, c*5/6) // what comes later meets the gateway's next try
+	}
+	return context.WithTimeout(ctx, limit-s.now().Sub(a.arrived))
+}
+
+// slots bounds what is in flight. The last eighth is for those who go first.
+type slots struct {
+	taken atomic.Int64
+	most  int64
+}
+
+func (s *slots) take(first bool) bool {
+	most := s.most
+	if !first {
+		most -= most / 8
+	}
+	if s.taken.Add(1) > most {
+		s.taken.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (s *slots) release() { s.taken.Add(-1) }
+
+// wait reports whether one more attempt may wait for a peer. Fewer may than there are slots: a
+// directory that hangs must not keep those out who need no directory. One that may not is given up.
+func (s *Server) wait(a *attempt) bool {
+	if s.waiting.Add(1) <= int64(max(s.options.MaxInFlight/2, 1)) {
+		return true
+	}
+	s.waiting.Add(-1)
+	s.abandon(a)
+	return false
 }

@@ -80,9 +80,11 @@ func TestNoResultButOKLetsSomebodyIn(t *testing.T) {
 	for _, r := range append(otp.Reasons(), "", "something new") {
 		for _, ok := range []bool{false, true} {
 			for _, stale := range []bool{false, true} {
-				got := decide(otp.Result{OK: ok, Reason: r, Stale: stale})
-				if (got == otp.Accept) != (ok && r == otp.ReasonOK && !stale) {
-					t.Errorf("OK %v, reason %q, stale %v: %v", ok, r, stale, got)
+				for _, exempt := range []bool{false, true} {
+					want := !stale && (!exempt && ok && r == otp.ReasonOK || exempt && !ok && r == otp.ReasonCodeExempt)
+					if got := decide(otp.Result{OK: ok, Reason: r, Stale: stale}, exempt); (got == otp.Accept) != want {
+						t.Errorf("OK %v, reason %q, stale %v, exempt %v: %v", ok, r, stale, exempt, got)
+					}
 				}
 			}
 		}
@@ -378,9 +380,9 @@ func TestAPanicDropsItsAttemptAndNoOther(t *testing.T) {
 		t.Error("a panic of the trail was answered")
 	}
 	r, _ := newWire(w.Server)
-	w.Server.table.Load().find(netip.MustParseAddr("192.0.2.1")).macs = sync.Pool{New: func() any { panic("mac") }}
+	w.Server.table.Load().find(netip.MustParseAddr("192.0.2.1")).keys[0].macs = sync.Pool{New: func() any { panic("mac") }}
 	m := datagramFrom(vpnAddr, goodLogin("alice", testCode))
-	r.receive([]ipv4.Message{m, m, m})
+	r.sort([]ipv4.Message{m, m, m})
 	if got := testutil.ToFloat64(w.metrics.discarded[discardPanic]); got != 3 {
 		t.Errorf("%v datagrams discarded for a panic, want 3", got)
 	}
@@ -429,18 +431,21 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 		series[f.GetName()] = len(f.GetMetric())
 	}
 	for name, want := range map[string]int{
-		"otpgate_radius_packets_received_total":   1,
-		"otpgate_radius_packets_discarded_total":  int(discardReasons),
-		"otpgate_radius_duplicates_total":         2,
-		"otpgate_radius_attempts_total":           3 * len(otp.Reasons()),
-		"otpgate_radius_status_server_total":      1,
-		"otpgate_radius_replies_unsent_total":     int(unsentReasons),
-		"otpgate_radius_request_duration_seconds": 3,
-		"otpgate_radius_stage_duration_seconds":   3 * int(stages),
-		"otpgate_radius_in_flight_requests":       1,
-		"otpgate_radius_waiting_refusals":         1,
-		"otpgate_radius_remembered_requests":      1,
-		"otpgate_panics_total":                    1,
+		"otpgate_radius_packets_received_total":      2,
+		"otpgate_radius_packets_discarded_total":     int(discardReasons),
+		"otpgate_radius_duplicates_total":            2,
+		"otpgate_radius_attempts_total":              4 * len(endings()),
+		"otpgate_radius_secret_matched_total":        4 * 2,
+		"otpgate_radius_accounting_total":            4 * len(statuses),
+		"otpgate_radius_accounting_unrecorded_total": 1,
+		"otpgate_radius_status_server_total":         1,
+		"otpgate_radius_replies_unsent_total":        int(unsentReasons),
+		"otpgate_radius_request_duration_seconds":    4,
+		"otpgate_radius_stage_duration_seconds":      4 * int(stages),
+		"otpgate_radius_in_flight_requests":          1,
+		"otpgate_radius_waiting_refusals":            1,
+		"otpgate_radius_remembered_requests":         1,
+		"otpgate_panics_total":                       1,
 	} {
 		if series[name] != want {
 			t.Errorf("%s has %d series, want %d", name, series[name], want)
@@ -457,8 +462,8 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 	if err := w.SetClients(testClients()[:1]); err != nil {
 		t.Fatal(err)
 	}
-	if n := testutil.CollectAndCount(w.metrics.attempts); n != len(otp.Reasons()) {
-		t.Errorf("%d series after two of three clients are gone", n)
+	if n := testutil.CollectAndCount(w.metrics.attempts); n != len(endings()) {
+		t.Errorf("%d series after three of four clients are gone", n)
 	}
 }
 
@@ -521,3 +526,4 @@ func checkSum(t testing.TB, w *world) {
 type panics struct{}
 
 func (panics) Record(context.Context, ...audit.Event) error { panic("audit") }
+func (panics) Keep(context.Context, ...audit.Event) error   { panic("audit") }

@@ -1,12 +1,14 @@
 package radius
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"otpgate/otp"
+	"otpgate/radius/session"
 )
 
 // stage is a part of an attempt whose time is measured by itself.
@@ -27,36 +29,66 @@ type unsent uint8
 const (
 	unsentSuperseded unsent = iota // the gateway asked something else under the same Identifier
 	unsentTooMany                  // too many refusals were waiting
-	unsentFailed                   // the kernel did not take it
+	unsentFailed                   // the kernel or the connection did not take it
+	unsentUnsealed                 // its attributes do not fit into a packet
 	unsentReasons                  // how many there are
 )
 
 func (u unsent) String() string {
-	return [unsentReasons]string{"superseded", "too_many_refusals", "write_failed"}[u]
+	return [unsentReasons]string{"superseded", "too_many_refusals", "write_failed", "unsealed"}[u]
 }
 
 // metrics are the instruments of one server. Every series is there from the start, so that a rate
 // over it works from the first scrape. At rest, received = discarded + duplicates + attempts +
-// Status-Server.
+// Status-Server + accounting + unrecorded.
 type metrics struct {
-	received     prometheus.Counter
+	receivedUDP  prometheus.Counter
+	receivedTLS  prometheus.Counter
 	discarded    [discardReasons]prometheus.Counter
 	resent       prometheus.Counter
 	inFlight     prometheus.Counter
 	statusServer prometheus.Counter
 	unsent       [unsentReasons]prometheus.Counter
 	panics       prometheus.Counter
+	unrecorded   prometheus.Counter
 	duration     [otp.Accept + 1]prometheus.Observer
 
 	attempts *prometheus.CounterVec
+	relaxed  *prometheus.CounterVec
+	reports  *prometheus.CounterVec
+	secrets  *prometheus.CounterVec
 	stages   *prometheus.HistogramVec
 }
 
 // clientMetrics are the series of one client.
 type clientMetrics struct {
-	attempts map[otp.Reason]prometheus.Counter
-	stages   [stages]prometheus.Observer
+	attempts          map[ending]prometheus.Counter
+	stages            [stages]prometheus.Observer
+	current, previous prometheus.Counter // packets that were made with this secret
 }
+
+// ending is what an attempt came to, as it is counted.
+type ending struct {
+	decision otp.Decision
+	reason   otp.Reason
+}
+
+// endings are all that there are, so that each has a series from the start.
+func endings() []ending {
+	all := []ending{
+		{otp.Accept, otp.ReasonOK}, {otp.Accept, otp.ReasonCodeExempt},
+		{otp.Challenge, otp.ReasonCodeAsked}, {otp.Challenge, otp.ReasonCodeWrong},
+	}
+	for _, r := range otp.Reasons() {
+		if r != otp.ReasonOK && r != otp.ReasonCodeExempt && r != otp.ReasonCodeAsked {
+			all = append(all, ending{decisionFor(r), r})
+		}
+	}
+	return all
+}
+
+// statuses are those of accounting that are counted by their names; all others are "other".
+var statuses = [...]session.Status{session.Start, session.Stop, session.InterimUpdate, session.AccountingOn, session.AccountingOff}
 
 func latencyBuckets() []float64 {
 	return []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
@@ -64,11 +96,13 @@ func latencyBuckets() []float64 {
 
 func newMetrics(s *Server, reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
+	received := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "otpgate_radius_packets_received_total",
+		Help: "Packets received.",
+	}, []string{"transport"})
 	m := &metrics{
-		received: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "otpgate_radius_packets_received_total",
-			Help: "Datagrams received.",
-		}, []string{"transport"}).WithLabelValues("udp"),
+		receivedUDP: received.WithLabelValues("udp"),
+		receivedTLS: received.WithLabelValues("tls"),
 		statusServer: f.NewCounter(prometheus.CounterOpts{
 			Name: "otpgate_radius_status_server_total",
 			Help: "Status-Server packets answered.",
@@ -91,6 +125,7 @@ func newMetrics(s *Server, reg prometheus.Registerer) *metrics {
 		}, []string{"client", "stage"}),
 	}
 	m.addPacketSeries(f)
+	m.addClientSeries(f)
 	m.addGauges(s, f)
 	return m
 }
@@ -123,10 +158,27 @@ func (m *metrics) addPacketSeries(f promauto.Factory) {
 		NativeHistogramMaxBucketNumber: 100,
 	}, []string{"decision"})
 	for d := range otp.Accept + 1 {
-		if d != otp.Challenge { // no login asks for a second packet yet
-			m.duration[d] = duration.WithLabelValues(d.String())
-		}
+		m.duration[d] = duration.WithLabelValues(d.String())
 	}
+}
+
+func (m *metrics) addClientSeries(f promauto.Factory) {
+	m.relaxed = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "otpgate_radius_relaxed_total",
+		Help: "Logins that passed because a relaxation is configured.",
+	}, []string{"client", "relaxation"})
+	m.secrets = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "otpgate_radius_secret_matched_total",
+		Help: "Packets that were made with the current or the previous secret of their client.",
+	}, []string{"client", "secret"})
+	m.reports = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "otpgate_radius_accounting_total",
+		Help: "Accounting-Requests that were recorded and acknowledged.",
+	}, []string{"client", "status"})
+	m.unrecorded = f.NewCounter(prometheus.CounterOpts{
+		Name: "otpgate_radius_accounting_unrecorded_total",
+		Help: "Accounting-Requests that could not be recorded and got no answer.",
+	})
 }
 
 func (m *metrics) addGauges(s *Server, f promauto.Factory) {
@@ -146,35 +198,54 @@ func (m *metrics) addGauges(s *Server, f promauto.Factory) {
 
 // forClient returns the series of a client, created if need be.
 func (m *metrics) forClient(name string) *clientMetrics {
-	c := &clientMetrics{attempts: make(map[otp.Reason]prometheus.Counter)}
-	for _, r := range otp.Reasons() {
-		d := decisionFor(r)
-		if r == otp.ReasonOK {
-			d = otp.Accept
-		}
-		c.attempts[r] = m.attempts.WithLabelValues(name, d.String(), string(r))
+	c := &clientMetrics{
+		attempts: make(map[ending]prometheus.Counter),
+		current:  m.secrets.WithLabelValues(name, "current"),
+		previous: m.secrets.WithLabelValues(name, "previous"),
+	}
+	for _, o := range endings() {
+		c.attempts[o] = m.attempts.WithLabelValues(name, o.decision.String(), string(o.reason))
 	}
 	for s := range stages {
 		c.stages[s] = m.stages.WithLabelValues(name, s.String())
+	}
+	for _, status := range statuses {
+		m.reports.WithLabelValues(name, status.String())
 	}
 	return c
 }
 
 // dropClient removes the series of a client that is gone.
 func (m *metrics) dropClient(name string) {
-	m.attempts.DeletePartialMatch(prometheus.Labels{"client": name})
-	m.stages.DeletePartialMatch(prometheus.Labels{"client": name})
+	gone := prometheus.Labels{"client": name}
+	for _, v := range []*prometheus.CounterVec{m.attempts, m.relaxed, m.secrets, m.reports} {
+		v.DeletePartialMatch(gone)
+	}
+	m.stages.DeletePartialMatch(gone)
 }
 
 // observe counts a decided attempt.
 func (m *metrics) observe(a *attempt) {
-	if c := a.client.metrics.attempts[a.reason]; c != nil {
+	if c := a.client.metrics.attempts[ending{a.decision, a.reason}]; c != nil {
 		c.Inc()
 	} else { // a reason that otp.Reasons does not list
 		m.attempts.WithLabelValues(a.client.Name, a.decision.String(), string(a.reason)).Inc()
+	}
+	if a.relaxed != "" {
+		m.relaxed.WithLabelValues(a.client.Name, a.relaxed).Inc()
 	}
 	for s, d := range [stages]time.Duration{a.inDirectory, a.inStore, a.total} {
 		a.client.metrics.stages[s].Observe(d.Seconds())
 	}
 	m.duration[a.decision].Observe(a.total.Seconds())
+}
+
+// accounting counts a report that was recorded. Statuses are as many as there are numbers, so that
+// those without a name share one series.
+func (m *metrics) accounting(c *client, status session.Status) {
+	word := "other"
+	if slices.Contains(statuses[:], status) {
+		word = status.String()
+	}
+	m.reports.WithLabelValues(c.Name, word).Inc()
 }

@@ -2,6 +2,8 @@ package radius
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"time"
@@ -11,6 +13,9 @@ import (
 	"otpgate/directory"
 	"otpgate/otp"
 	"otpgate/otp/audit"
+	"otpgate/radius/challenge"
+	"otpgate/radius/posture"
+	"otpgate/radius/session"
 )
 
 // Defaults of [Options].
@@ -61,18 +66,47 @@ type Codes interface {
 	Claims
 }
 
+// Previews says what would become of an attempt, and changes nothing; *otp.Verifier does.
+type Previews interface {
+	Preview(ctx context.Context, w otp.Walked) otp.Result
+	// CheckPlace has ReasonOK when the place need not wait, and never OK.
+	CheckPlace(ctx context.Context, account string, place otp.Place) otp.Result
+	// WrongFactor counts a wrong password as a wrong code.
+	WrongFactor(ctx context.Context, a otp.Attempt) otp.Result
+}
+
 // Audit keeps the trail; *audit.Log is one.
 type Audit interface {
 	// Record MUST return an error only when the trail is required and could not be written:
 	// nobody is let in then.
 	Record(ctx context.Context, events ...audit.Event) error
+	// Keep MUST return nil only when events are on disk.
+	Keep(ctx context.Context, events ...audit.Event) error
 }
 
-// Options are what a server needs. Accounts, Codes, Audit and Now must be there.
+// Sessions keeps what gateways say of open sessions; *session.Book is one.
+type Sessions interface {
+	Record(ctx context.Context, client, account string, r session.Record) error
+	Restarted(ctx context.Context, client, nas string, at time.Time) error
+}
+
+// RadSec is RADIUS over TLS (RFC 6614); see [radsec.Options].
+type RadSec struct {
+	Listen         []string
+	Certificate    func() (*tls.Certificate, error)
+	ClientCAs      func() (*x509.CertPool, error)
+	MaxConnections int
+	IdleTime       time.Duration
+}
+
+// Options are what a server needs. Accounts, Codes, States, Posture, Audit and Now must be there.
 type Options struct {
-	// Listen are UDP addresses "host:port". An empty host is every address of both families.
-	Listen  []string
-	Clients []Client
+	// Listen are UDP addresses "host:port" for logins. An empty host is every address of both families.
+	Listen []string
+	// Accounting are those for Accounting-Request; none: there is no accounting over UDP.
+	Accounting []string
+	RadSec     *RadSec // nil: no RADIUS over TLS
+	Clients    []Client
 
 	// RejectDelay is how long after its arrival an attempt is refused, 0 to 10 s. It is the same
 	// for every refusal, and is spent in a timer, not in a slot.
@@ -86,7 +120,11 @@ type Options struct {
 
 	Accounts Accounts
 	Codes    Codes
+	Previews Previews
+	States   *challenge.Sealer // of the challenges that ask for a code
+	Posture  *posture.Ledger   // which clients send Message-Authenticator
 	Audit    Audit
+	Sessions Sessions // nil: no view of open sessions is kept
 
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: nothing is registered
@@ -115,6 +153,9 @@ func (o *Options) complete() error {
 		{o.MaxInFlight < 0, "MaxInFlight must not be negative"},
 		{o.Accounts == nil, "Accounts is missing"},
 		{o.Codes == nil, "Codes is missing"},
+		{o.Previews == nil, "Previews is missing"},
+		{o.States == nil, "States is missing"},
+		{o.Posture == nil, "Posture is missing"},
 		{o.Audit == nil, "Audit is missing"},
 		{o.Now == nil, "Now is missing"},
 	} {

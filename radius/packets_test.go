@@ -9,6 +9,7 @@ import (
 
 const (
 	fromVPN    = "192.0.2.1:40000"
+	fromThen   = "203.0.114.1:40000"    // password, then code
 	fromOld    = "198.51.100.1:40000"   // Message-Authenticator optional
 	fromConcat = "198.51.100.200:40000" // password and code
 	fromSix    = "[2001:db8:1::7]:40000"
@@ -112,7 +113,7 @@ func refusedPackets() []wireCase {
 		{name: "reject-no-device", about: "an account without a device", expect: "reject no_device", octets: corpusNamed("nodevice").Password(testCode).Octets()},
 		{name: "reject-state", about: "a State that nobody gave out, with a right code", expect: "reject state_unknown", octets: corpusLogin().Add(24, "0123456789abcdef").Octets()},
 		{name: "reject-state-empty", about: "a State without a value is one too", expect: "reject state_unknown", octets: corpusLogin().Add(24, "").Octets()},
-		{name: "reject-chap", about: "CHAP only", expect: "reject no_proof", octets: corpusNamed("alice").Add(3, "\x01"+strings.Repeat("c", 16)).Octets()},
+		{name: "reject-chap", about: "CHAP, by a code that is none", expect: "reject code_wrong", octets: corpusNamed("alice").Add(3, "\x01"+strings.Repeat("c", 16)).Octets()},
 		{name: "reject-chap-and-password", about: "CHAP and a right code: RFC 2865 section 4.1 forbids both", expect: "reject no_proof", octets: corpusLogin().Add(3, "\x01"+strings.Repeat("c", 16)).Octets()},
 		{name: "reject-eap", about: "EAP-Message, signed", expect: "reject no_proof", octets: corpusNamed("alice").Add(79, "\x02\x00\x00\x0a\x01alice").Octets()},
 		{name: "reject-nothing-but-authenticator", about: "no name, no password", expect: "reject name_invalid", octets: packetOfCorpus(1).Signed().Octets()},

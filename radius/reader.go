@@ -5,27 +5,42 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
 
+	"otpgate/radius/challenge"
 	"otpgate/radius/duplicates"
 )
 
 // readPause is how long a reader waits after an error that is not its end.
 const readPause = 10 * time.Millisecond
 
-// reader is one goroutine that reads one socket. Every datagram that it receives ends in exactly
-// one of four counters: discarded, duplicates, Status-Server, attempts.
+// reader sorts what one transport has brought. Every packet ends in exactly one of five counters:
+// discarded, duplicates, Status-Server, attempts, accounting. It is for one goroutine.
 type reader struct {
 	*Server
-	socket  *socket
-	answers []answer // to packets of the batch that need no login; reused
+	takes    service
+	attempts []*attempt
+	reports  []*report
+	answers  []answer // to packets that need no work; reused
 }
 
-// read receives batches until the server shuts down.
+// arrival is a packet with what its transport knows of it.
+type arrival struct {
+	octets []byte
+	client *client // nil: nobody's
+	source netip.AddrPort
+	local  netip.AddrPort
+	tls    bool
+	way    answer // everything of the reply but its octets
+	now    time.Time
+}
+
+// read receives batches from a socket until the server shuts down.
 func (s *Server) read(ctx context.Context, k *socket) error {
-	r := &reader{Server: s, socket: k}
+	r := &reader{Server: s, takes: k.takes}
 	in := k.messages()
 	s.discardBacklog(k, in)
 	for {
@@ -44,117 +59,203 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 			}
 			continue
 		}
-		if batch := r.receive(in[:n]); len(batch) > 0 {
-			s.work.Go(func() { s.login(ctx, batch) })
-		}
+		r.receive(k, in[:n])
+		r.start(ctx)
 	}
 }
 
-// receive sorts what one system call has read, answers what can be answered at once, and returns
-// the attempts. The buffers may be used again when it returns.
-func (r *reader) receive(in []ipv4.Message) (batch []*attempt) {
+// receive sorts what one system call has read. The buffers may be used again when it returns.
+func (r *reader) receive(k *socket, in []ipv4.Message) {
 	now := r.now()
-	r.answers = r.answers[:0]
-	r.metrics.received.Add(float64(len(in)))
+	r.metrics.receivedUDP.Add(float64(len(in)))
 	for i := range in {
-		if a := r.datagram(&in[i], now); a != nil {
-			batch = append(batch, a)
-		}
+		r.datagram(k, &in[i], now)
 	}
-	r.transmit(r.socket, r.answers)
-	clear(r.answers)
-	return batch
+	r.answer()
 }
 
-// datagram takes one packet through steps 1 to 5 of the design. It returns an attempt, which has
-// a slot and an entry among the duplicates, or nil when there is nothing left to do.
-func (r *reader) datagram(m *ipv4.Message, now time.Time) (a *attempt) {
+// datagram sorts one of them.
+func (r *reader) datagram(k *socket, m *ipv4.Message, now time.Time) {
+	r.take(k, func() (arrival, bool) { return r.addressed(k, m, now) })
+}
+
+// addressed is one packet with where it came from; false when it came from nowhere that is known.
+func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time) (arrival, bool) {
+	peer, ok := m.Addr.(*net.UDPAddr)
+	if !ok {
+		r.discard(discardUnknownClient, nil, netip.Addr{}, now)
+		return arrival{}, false
+	}
+	from := peer.AddrPort()
+	source := netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	p := arrival{octets: m.Buffers[0][:m.N], client: r.table.Load().find(source.Addr()), source: source, now: now}
+	if p.client != nil { // a stranger costs no more than this
+		local, control := k.arrivedAt(m)
+		p.local = netip.AddrPortFrom(local, k.local.Port())
+		p.way = answer{via: k, peer: peer, control: control}
+	}
+	return p, true
+}
+
+// start works on what was received, and forgets it.
+func (r *reader) start(ctx context.Context) {
+	attempts, reports := r.attempts, r.reports
+	r.attempts, r.reports = nil, nil
+	if len(attempts) > 0 {
+		r.work.Go(func() { r.login(ctx, attempts) })
+	}
+	if len(reports) > 0 {
+		r.work.Go(func() { r.account(ctx, reports) })
+	}
+}
+
+// answer sends what could be answered at once.
+func (r *reader) answer() {
+	answers := r.answers
+	for len(answers) > 0 { // all of one transport but in tests
+		n := 1
+		for n < len(answers) && answers[n].via == answers[0].via {
+			n++
+		}
+		r.transmit(answers[0].via, answers[:n])
+		answers = answers[n:]
+	}
+	clear(r.answers)
+	r.answers = r.answers[:0]
+}
+
+// take takes one packet through steps 1 to 5 of the design: it becomes an attempt or a report, which
+// has a slot and an entry among the duplicates, or an answer, or there is nothing left to do.
+func (r *reader) take(via transport, next func() (arrival, bool)) {
+	kept := false
 	defer func() {
 		if p := recover(); p != nil {
 			r.panicked(p)
 			r.metrics.discarded[discardPanic].Inc()
-			a = nil
+			kept = false
+		}
+		if !kept {
+			via.ended()
 		}
 	}()
-	b := m.Buffers[0][:m.N]
-	peer, ok := m.Addr.(*net.UDPAddr)
+	p, ok := next()
 	if !ok {
-		r.discard(discardUnknownClient, nil, netip.Addr{}, now)
-		return nil
+		return
 	}
-	from := peer.AddrPort()
-	source := netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-	c := r.table.Load().find(source.Addr())
-	if why, ok := precheck(b); !ok {
-		r.discard(why, c, source.Addr(), now)
-		return nil
-	}
-	if c == nil {
-		r.discard(discardUnknownClient, nil, source.Addr(), now)
-		return nil
-	}
-	octets, why := admit(b, c)
-	if octets == nil {
-		r.discard(why, c, source.Addr(), now)
-		return nil
-	}
-	local, control := r.socket.arrivedAt(m)
-	way := answer{socket: r.socket, peer: peer, control: control}
-	if octets[0] == codeStatusServer {
-		r.status(octets, c, way)
-		return nil
-	}
-	key := duplicates.KeyOf(source, netip.AddrPortFrom(local, r.socket.local.Port()), octets[1])
-	return r.begin(octets, c, key, way, now)
+	kept = r.packet(p)
 }
 
-// begin makes an attempt of an authentic Access-Request, unless it is a duplicate or there is no
-// slot for it.
-func (r *reader) begin(octets []byte, c *client, key duplicates.Key, way answer, now time.Time) *attempt {
-	entry, known, reply := r.duplicates.Begin(key, octets, now)
+// packet is false when nothing more will be done about p.
+func (r *reader) packet(p arrival) (kept bool) {
+	if why, ok := precheck(p.octets, r.takes); !ok {
+		r.discard(why, p.client, p.source.Addr(), p.now)
+		return false
+	}
+	if p.client == nil {
+		r.discard(discardUnknownClient, nil, p.source.Addr(), p.now)
+		return false
+	}
+	in, why, ok := admit(p.octets, p.client, p.tls)
+	if !ok {
+		r.discard(why, p.client, p.source.Addr(), p.now)
+		return false
+	}
+	if in.octets[0] == codeStatusServer {
+		r.status(in, p)
+		return true
+	}
+	return r.begin(in, p)
+}
+
+// begin makes an attempt or a report of an authentic packet, unless it is a duplicate or there is
+// no slot for it.
+func (r *reader) begin(in admitted, p arrival) (kept bool) {
+	entry, known, reply := r.duplicates.Begin(duplicates.KeyOf(p.source, p.local, in.octets[1]), in.octets, p.now)
 	switch known {
 	case duplicates.Answered:
-		way.octets = reply
-		r.answers = append(r.answers, way)
+		p.way.octets = reply
+		r.answers = append(r.answers, p.way)
 		r.metrics.resent.Inc()
-		return nil
+		return true
 	case duplicates.InFlight:
 		r.metrics.inFlight.Inc()
-		return nil
+		return false
 	}
-	source := key.Source()
-	if !r.slots.take() {
+	p.way.entry = entry
+	var asked challenge.State
+	askedErr := error(nil)
+	if len(in.state) > 0 {
+		asked, askedErr = r.states.Open(in.state, p.client.Name)
+	}
+	// Who was asked for a code has given a password already, and goes first (RFC 5080 section 2.2.3).
+	if !r.slots.take(len(in.state) > 0 && askedErr == nil) {
 		r.duplicates.Forget(entry)
-		r.discard(discardOverload, c, source, now)
-		return nil
+		r.discard(discardOverload, p.client, p.source.Addr(), p.now)
+		return false
 	}
-	begun := false
 	defer func() {
-		if !begun { // also when the codec panics
+		if !kept { // also when the codec panics
 			r.slots.release()
 			r.duplicates.Forget(entry)
 		}
 	}()
-	request, err := readRequest(octets, c.Secret)
+	if in.octets[0] == codeAccountingRequest {
+		return r.beginReport(in, p)
+	}
+	request, err := readRequest(in, p.client)
 	if err != nil {
-		r.discard(discardMalformedAttributes, c, source, now)
-		return nil
+		r.discard(discardMalformedAttributes, p.client, p.source.Addr(), p.now)
+		return false
 	}
-	if request.station == "" {
-		r.missPlace(c, source, now)
+	if request.station == "" && !request.state {
+		r.missPlace(p.client, p.source.Addr(), p.now)
 	}
-	begun = true
-	way.entry = entry
-	return newAttempt(c, request, source, way, now)
+	a := newAttempt(p.client, request, p.source.Addr(), p.way, p.now)
+	a.asked, a.askedErr = asked, askedErr
+	r.attempts = append(r.attempts, a)
+	return true
 }
 
 // status answers Status-Server, also when there is no slot: it is how a proxy finds out whether
 // we are there (RFC 5997 section 4). It changes nothing, so it is not remembered either.
-func (r *reader) status(octets []byte, c *client, way answer) {
+func (r *reader) status(in admitted, p arrival) {
 	var err error
-	if way.octets, err = c.sealStatus(octets); err != nil {
+	if p.way.octets, err = p.client.sealStatus(in, r.takes); err != nil {
 		panic(err) // the octets are well-formed, and the reply is no longer than they are
 	}
-	r.answers = append(r.answers, way)
+	r.answers = append(r.answers, p.way)
 	r.metrics.statusServer.Inc()
+}
+
+// Bounds of what a reader throws away before it begins. The kernel keeps some 11,000 small
+// datagrams in a receive buffer of the size that we ask for.
+const (
+	maxBacklog  = 1 << 14
+	backlogTime = 500 * time.Millisecond
+)
+
+// discardBacklog throws away what has come in between New and Serve, when that was so long that
+// nobody may wait for the answer any more: it would use up the step of somebody who has long been
+// asked for another code. The queue does not tell how old a datagram is, so those that are not old
+// yet go too: gateways send again what they still want.
+func (s *Server) discardBacklog(k *socket, in []ipv4.Message) {
+	begun := s.now()
+	if begun.Sub(s.bound) < s.options.Budget {
+		return
+	}
+	discarded := 0
+	for discarded < maxBacklog && s.now().Sub(begun) < backlogTime {
+		n, err := k.ReadBatch(in, syscall.MSG_DONTWAIT)
+		discarded += max(n, 0)
+		if err != nil || n < len(in) {
+			break // an error that stays is for the reader to find
+		}
+	}
+	if discarded == 0 {
+		return
+	}
+	s.metrics.discarded[discardBeforeStart].Add(float64(discarded))
+	s.metrics.receivedUDP.Add(float64(discarded))
+	s.logger.Warn("packets discarded", "address", k.local.String(), "packets", discarded,
+		"reason", discardBeforeStart.String(), "hint", discardBeforeStart.hint())
 }

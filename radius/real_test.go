@@ -22,6 +22,8 @@ import (
 	"otpgate/otp/boltstore"
 	"otpgate/otp/keyset"
 	"otpgate/radius"
+	"otpgate/radius/challenge"
+	"otpgate/radius/posture"
 	"otpgate/radius/probe"
 	"otpgate/radius/radiustest"
 )
@@ -48,6 +50,8 @@ type site struct {
 	store    *boltstore.Store
 	verifier *otp.Verifier
 	devices  *otp.Devices
+	states   *challenge.Sealer
+	posture  *posture.Ledger
 	trail    *audit.Log
 	accounts *directory.Set
 	address  string
@@ -83,6 +87,10 @@ func newSite(t testing.TB, accounts int) *site {
 	s.store, err = boltstore.Open(boltstore.Options{Path: filepath.Join(dir, "store.db"), Now: s.now})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.store.Close()) })
+	s.states, err = challenge.New(challenge.Options{Keys: keys, Now: s.now})
+	must(t, err)
+	s.posture, err = posture.New(posture.Options{Notes: s.store, Node: "one", Now: s.now})
+	must(t, err)
 	_, benchmark := t.(*testing.B)
 	// Required: a test reads the trail as soon as it has its reply.
 	s.trail, err = audit.Open(audit.Options{Dir: dir, Required: !benchmark, Now: s.now})
@@ -118,7 +126,7 @@ func (s *site) node(t testing.TB) string {
 			{Name: "vpn", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Secret: []byte(realSecret)},
 			{Name: "concat", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, Secret: []byte(realSecret), Login: radius.LoginPasswordCode},
 		},
-		Accounts: s.accounts, Codes: s.verifier, Audit: s.trail, Now: s.now,
+		Accounts: s.accounts, Codes: s.verifier, Previews: s.verifier, States: s.states, Posture: s.posture, Audit: s.trail, Now: s.now,
 	})
 	must(t, err)
 	served := make(chan error, 1)

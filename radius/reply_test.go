@@ -116,8 +116,8 @@ func TestRefusalsLookAlike(t *testing.T) {
 	}
 }
 
-// TestNoReplyIsLongerThanASignedRequest is why a reply that is too long cannot occur.
-func TestNoReplyIsLongerThanASignedRequest(t *testing.T) {
+// TestARefusalIsNoLongerThanASignedRequest: nobody gains by forging senders.
+func TestARefusalIsNoLongerThanASignedRequest(t *testing.T) {
 	w := newWorld(t)
 	bare := probe.NewRequest(probe.AccessRequest, testSecret).Octets()
 	if got := w.feed(fromOld, bare); len(bare) != 20 || len(got) != 1 || len(got[0]) != 38 {
@@ -128,11 +128,15 @@ func TestNoReplyIsLongerThanASignedRequest(t *testing.T) {
 	for len(q.Octets())+255 <= maxLength {
 		q.Add(probe.ProxyState, strings.Repeat("x", 253))
 		packet := q.Octets()
-		r, err := readRequest(packet, c.Secret)
+		in, _, ok := admit(packet, c, false)
+		if !ok {
+			t.Fatal("not admitted")
+		}
+		r, err := readRequest(in, c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		reply, err := c.seal(r.packet, 3)
+		reply, err := c.seal(r.key, r.packet, 3, nil)
 		if err != nil || len(reply) > len(packet) {
 			t.Fatalf("a request of %d octets has a reply of %d, %v", len(packet), len(reply), err)
 		}
@@ -140,7 +144,7 @@ func TestNoReplyIsLongerThanASignedRequest(t *testing.T) {
 }
 
 func TestOnlyDecisionsOfThisServerHaveAReply(t *testing.T) {
-	for d, want := range map[otp.Decision]bool{otp.Drop: false, otp.Reject: true, otp.Challenge: false, otp.Accept: true, 99: false} {
+	for d, want := range map[otp.Decision]bool{otp.Drop: false, otp.Reject: true, otp.Challenge: true, otp.Accept: true, 99: false} {
 		if _, ok := codeFor(d); ok != want {
 			t.Errorf("%v: reply %v, want %v", d, ok, want)
 		}

@@ -1,9 +1,8 @@
 package radius
 
 import (
-	"bytes"
-	"crypto/md5"
-	"crypto/subtle"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -13,103 +12,176 @@ import (
 	"layeh.com/radius/rfc2865"
 
 	"otpgate/otp"
+	"otpgate/radius/proof"
+)
+
+// Attributes of Microsoft that carry proofs (RFC 2548 sections 2.1 and 2.3).
+const (
+	vendorMicrosoft   = 311
+	msCHAPResponse    = 1
+	msCHAPError       = 2
+	msMPPEPolicy      = 7
+	msMPPETypes       = 8
+	msCHAPChallenge   = 11
+	msMPPESendKey     = 16
+	msMPPERecvKey     = 17
+	msCHAP2Response   = 25
+	msCHAP2Success    = 26
+	vendorHeader      = 4 // of a Vendor-Specific attribute: the vendor's number
+	vendorAttrHeader  = 2 // of an attribute inside: type and length
+	maxVendorSpecific = 64
 )
 
 // request is what the login sequence wants to know of an admitted Access-Request.
 type request struct {
 	packet   *layeh.Packet // holds the secret: never log it
+	key      *key          // with which it was made
+	signed   bool          // nobody between the gateway and us could have made it up
 	name     []byte        // User-Name as sent; nil when absent
 	password []byte        // User-Password in the clear; nil when there is no proof in it
-	state    bool          // a State is there
-	station  string        // Calling-Station-Id; "" when absent
+	response otp.Proof     // by CHAP or MS-CHAPv2, a code alone; nil when there is none
+	mschap   *proof.MSCHAPv2
+	garbled  bool // what decrypts is not what anybody types, by whatever secret
+	version1 bool // MS-CHAPv1, which is not answered
+	eap      bool
+	state    bool   // a State is there
+	station  string // Calling-Station-Id; "" when absent
 }
 
-// readRequest parses octets that admit has let through. It fails only where the codec and our own
-// walk disagree about what is well-formed.
-func readRequest(octets, secret []byte) (request, error) {
-	p, err := layeh.Parse(octets, secret)
+// readRequest parses octets that admit has let through. It fails where the codec and our own walk
+// disagree about what is well-formed.
+func readRequest(in admitted, c *client) (request, error) {
+	p, err := layeh.Parse(in.octets, in.key.secret)
 	if err != nil {
 		return request{}, fmt.Errorf("radius: parse: %w", err)
 	}
-	r := request{packet: p}
+	r := request{packet: p, key: in.key, signed: in.signed}
 	r.name, _ = rfc2865.UserName_Lookup(p)
 	r.station, _ = rfc2865.CallingStationID_LookupString(p)
 	_, r.state = p.Lookup(typeState)
-	// RFC 2865 section 4.1: not both. One of them would be believed and the other not looked at.
-	if _, chap := p.Lookup(typeCHAPPassword); !chap {
-		if hidden, ok := p.Lookup(typeUserPassword); ok {
-			r.password = reveal(hidden, secret, p.Authenticator)
+	_, r.eap = p.Lookup(typeEAPMessage)
+	// RFC 2865 section 4.1: not two of them. One would be believed and the other not looked at.
+	hidden, pap := p.Lookup(typeUserPassword)
+	response, chap := p.Lookup(typeCHAPPassword)
+	vendor := readMicrosoft(p)
+	r.version1 = vendor.response1 != nil
+	switch mschap := vendor.response2 != nil; {
+	case pap && !chap && !mschap && !r.version1:
+		r.reveal(hidden, c)
+	case chap && !pap && !mschap && !r.version1:
+		err = r.readCHAP(response)
+	case mschap && !pap && !chap && !r.version1:
+		err = r.readMSCHAP(vendor)
+	}
+	if errors.Is(err, proof.ErrGarbled) { // it proves nothing, and is no reason to be silent
+		err = nil
+	}
+	return r, err
+}
+
+// reveal reads User-Password. A packet without Message-Authenticator can be of either secret: the one
+// counts with which it reads like something that people type. Where none does, the secret is wrong
+// or somebody has made the packet up, and the account must not suffer for it.
+func (r *request) reveal(hidden []byte, c *client) {
+	r.password = proof.Reveal(hidden, r.key.secret, r.packet.Authenticator)
+	if r.signed {
+		return
+	}
+	for _, k := range c.keys {
+		text := proof.Reveal(hidden, k.secret, r.packet.Authenticator)
+		if c.plausible(text, r.state) {
+			r.password, r.key, r.packet.Secret = text, k, k.secret
+			k.count()
+			return
 		}
 	}
-	return r, nil
+	r.garbled = true
 }
 
-// reveal undoes the hiding of User-Password (RFC 2865 section 5.2). It is nil when there is
-// nothing that a code could be checked against: a length that the RFC does not allow, an empty
-// password, or a NUL that is not padding. layeh.UserPassword cuts at the first NUL instead, so
-// that more than one password would be taken for the same.
-func reveal(hidden, secret []byte, authenticator [16]byte) []byte {
-	const block = md5.Size
-	if len(hidden) < block || len(hidden) > 128 || len(hidden)%block != 0 {
-		return nil
+// plausible reports whether somebody may have typed text for this client's kind of login.
+func (c *client) plausible(text []byte, state bool) bool {
+	switch {
+	case c.Login == LoginCode && len(c.PasswordOnlyGroups) == 0, c.Login == LoginPasswordThenCode && state:
+		return proof.LooksLikeCode(text)
+	case c.Login == LoginPasswordCode && len(c.PasswordOnlyGroups) == 0:
+		_, _, static := proof.StaticChallenge(text)
+		return static || proof.LooksLikePasswordAndCode(text)
 	}
-	// The hash input: the secret, then the block before, which for the first block is the Request
-	// Authenticator.
-	in := make([]byte, len(secret)+block)
-	copy(in, secret)
-	copy(in[len(secret):], authenticator[:])
-	clear := make([]byte, len(hidden))
-	for at := 0; at < len(hidden); at += block {
-		pad := md5.Sum(in)
-		for i := range block {
-			clear[at+i] = hidden[at+i] ^ pad[i]
+	return proof.LooksLikePassword(text)
+}
+
+func (r *request) readCHAP(response []byte) error {
+	challenge, ok := r.packet.Lookup(typeCHAPChallenge)
+	if !ok {
+		challenge = r.packet.Authenticator[:] // RFC 2865 section 5.3
+	}
+	p, err := proof.NewCHAP(response, challenge)
+	if err != nil {
+		return err
+	}
+	r.response = p
+	return nil
+}
+
+func (r *request) readMSCHAP(m microsoft) error {
+	p, err := proof.NewMSCHAPv2(r.name, m.challenge, m.response2)
+	if err != nil {
+		return err
+	}
+	r.mschap, r.response = p, p
+	return nil
+}
+
+// microsoft are the attributes of that vendor that a login is about; the first of each counts.
+type microsoft struct{ challenge, response1, response2 []byte }
+
+// readMicrosoft looks through the Vendor-Specific attributes (RFC 2865 section 5.26), each of which
+// may hold several. What is not well-formed is passed over.
+func readMicrosoft(p *layeh.Packet) (m microsoft) {
+	seen := 0
+	for _, avp := range p.Attributes {
+		if avp.Type != rfc2865.VendorSpecific_Type || len(avp.Attribute) < vendorHeader ||
+			binary.BigEndian.Uint32(avp.Attribute) != vendorMicrosoft {
+			continue
 		}
-		copy(in[len(secret):], hidden[at:at+block])
+		for rest := avp.Attribute[vendorHeader:]; len(rest) >= vendorAttrHeader && seen < maxVendorSpecific; seen++ {
+			n := int(rest[1])
+			if n < vendorAttrHeader || n > len(rest) {
+				break
+			}
+			m.keep(rest[0], rest[vendorAttrHeader:n])
+			rest = rest[n:]
+		}
 	}
-	clear = bytes.TrimRight(clear, "\x00")
-	if len(clear) == 0 || bytes.IndexByte(clear, 0) >= 0 {
-		return nil
-	}
-	return clear
+	return m
 }
 
-// codeAtEnd is a proof that ends with the code: how many characters that is depends on the device,
-// so it is compared with as many as each code has, and the password is known only after the walk.
-type codeAtEnd []byte
-
-var _ otp.Proof = codeAtEnd(nil)
-
-// Match implements [otp.Proof].
-func (p codeAtEnd) Match(code []byte) bool {
-	return len(p) >= len(code) && subtle.ConstantTimeCompare(p[len(p)-len(code):], code) == 1
+func (m *microsoft) keep(kind byte, value []byte) {
+	var at *[]byte
+	switch kind {
+	case msCHAPChallenge:
+		at = &m.challenge
+	case msCHAPResponse:
+		at = &m.response1
+	case msCHAP2Response:
+		at = &m.response2
+	default:
+		return
+	}
+	if *at == nil {
+		*at = value
+	}
 }
 
-// Octets implements [otp.Proof].
-func (p codeAtEnd) Octets() []byte { return p }
-
-// password is what stands before a code of that many digits, as a directory wants to have it.
-func (p codeAtEnd) password(digits int) string {
-	return latin1(p[:max(len(p)-digits, 0)])
-}
-
-// String keeps password and code out of anything that is printed.
-func (codeAtEnd) String() string { return "[redacted]" }
-
-// GoString keeps password and code out of anything that is printed.
-func (codeAtEnd) GoString() string { return "[redacted]" }
-
-// latin1 reads octets as UTF-8 when that is what they are, else as ISO 8859-1, in which every
-// octet is the rune of the same number. There is no third guess. [directory.DecodeName] does the
-// same for names.
-func latin1(octets []byte) string {
-	if utf8.Valid(octets) {
-		return string(octets)
+// text reads octets that came from a client as its charset has them; false when they are none of it.
+func (c Charset) text(octets []byte) (string, bool) {
+	switch c {
+	case CharsetUTF8:
+		return string(octets), utf8.Valid(octets)
+	case CharsetLatin1:
+		return proof.Latin1(octets), true
 	}
-	var b strings.Builder
-	for _, c := range octets {
-		b.WriteRune(rune(c))
-	}
-	return b.String()
+	return proof.Text(octets), true
 }
 
 // printable is text from a packet as the audit trail may show it: no control characters, and no

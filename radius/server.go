@@ -10,9 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"otpgate/radius/challenge"
 	"otpgate/radius/delay"
 	"otpgate/radius/duplicates"
+	"otpgate/radius/posture"
 	"otpgate/radius/quiet"
+	"otpgate/radius/radsec"
 )
 
 // maxRefusals is how many refusals may wait at a time.
@@ -22,14 +25,18 @@ const maxRefusals = 1 << 16
 type quietTable struct {
 	strangers                          *quiet.Strangers
 	overload, panics, reading, writing quiet.Limit
+	sealing, recording, noting         quiet.Limit
 	directory, store, timeout, audit   quiet.Limit
 }
 
-// Server answers Access-Request and Status-Server over UDP.
+// Server answers Access-Request, Accounting-Request and Status-Server over UDP and TLS.
 type Server struct {
 	options  Options
 	accounts Accounts
 	codes    Codes
+	previews Previews
+	states   *challenge.Sealer
+	posture  *posture.Ledger
 	audit    Audit
 	logger   *slog.Logger
 	now      func() time.Time
@@ -41,7 +48,8 @@ type Server struct {
 	slots      slots
 	waiting    atomic.Int64 // attempts that have a goroutine of their own
 	sockets    []*socket
-	bound      time.Time // since when the kernel has been keeping packets for us
+	radsec     *radsec.Server // nil: no RADIUS over TLS
+	bound      time.Time      // since when the kernel has been keeping packets for us
 
 	quiet quietTable
 
@@ -53,7 +61,8 @@ type Server struct {
 	stopErr  error
 
 	mu     sync.Mutex
-	cancel context.CancelFunc // of the contexts of all attempts; nil: not serving
+	base   context.Context    // of all attempts
+	cancel context.CancelFunc // of base; nil: not serving
 	swap   sync.Mutex         // one SetClients at a time
 }
 
@@ -67,6 +76,9 @@ func New(o Options) (*Server, error) {
 		options:    o,
 		accounts:   o.Accounts,
 		codes:      o.Codes,
+		previews:   o.Previews,
+		states:     o.States,
+		posture:    o.Posture,
 		audit:      o.Audit,
 		logger:     o.Logger.With("component", "radius"),
 		now:        o.Now,
@@ -82,19 +94,44 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.bound = s.now()
-	for _, address := range o.Listen {
-		sockets, err := listen(context.Background(), address)
-		s.sockets = append(s.sockets, sockets...)
-		if err != nil {
-			return nil, errors.Join(err, s.closeSockets())
+	for _, l := range []struct {
+		addresses []string
+		takes     service
+	}{{o.Listen, forLogins}, {o.Accounting, forAccounting}} {
+		for _, address := range l.addresses {
+			sockets, err := listen(context.Background(), address, l.takes)
+			s.sockets = append(s.sockets, sockets...)
+			if err != nil {
+				return nil, errors.Join(err, s.closeSockets())
+			}
 		}
 	}
+	if err := s.listenTLS(o); err != nil {
+		return nil, errors.Join(err, s.closeSockets())
+	}
 	s.metrics = newMetrics(s, o.Registerer)
-	s.table.Store(newTable(o.Clients, s.metrics))
+	s.table.Store(s.newTable(o.Clients))
 	return s, nil
 }
 
-// Addrs returns the addresses that are listened on, in the order of Options.Listen.
+// listenTLS binds what RadSec listens on.
+func (s *Server) listenTLS(o Options) (err error) {
+	if o.RadSec == nil {
+		return nil
+	}
+	s.radsec, err = radsec.New(radsec.Options{
+		Listen: o.RadSec.Listen, Certificate: o.RadSec.Certificate, ClientCAs: o.RadSec.ClientCAs, Handler: streams{s},
+		MaxConnections: o.RadSec.MaxConnections, IdleTime: o.RadSec.IdleTime,
+		Logger: o.Logger, Registerer: o.Registerer, Now: o.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("radius: %w", err)
+	}
+	return nil
+}
+
+// Addrs returns the UDP addresses that are listened on, in the order of Options.Listen and
+// Options.Accounting.
 func (s *Server) Addrs() []net.Addr {
 	addrs := make([]net.Addr, len(s.sockets))
 	for i, k := range s.sockets {
@@ -111,7 +148,7 @@ func (s *Server) SetClients(clients []Client) error {
 	if err := checkClients(clients); err != nil {
 		return err
 	}
-	old, t := s.table.Load(), newTable(clients, s.metrics)
+	old, t := s.table.Load(), s.newTable(clients)
 	kept := make(map[string]*client)
 	for _, c := range t.clients {
 		kept[c.Name] = c
@@ -127,6 +164,9 @@ func (s *Server) SetClients(clients []Client) error {
 			s.metrics.dropClient(c.Name)
 		}
 	}
+	if s.radsec != nil {
+		s.radsec.Recheck()
+	}
 	return nil
 }
 
@@ -138,14 +178,19 @@ func (s *Server) Serve() error {
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, len(s.sockets))
+	serving := len(s.sockets)
+	failed := make(chan error, serving+1)
 	for _, k := range s.sockets {
 		go func() {
 			defer s.readers.Done()
 			failed <- s.read(ctx, k)
 		}()
 	}
-	for range s.sockets {
+	if s.radsec != nil {
+		serving++
+		go func() { failed <- s.radsec.Serve() }()
+	}
+	for range serving {
 		if err := <-failed; err != nil {
 			return err
 		}
@@ -167,7 +212,7 @@ func (s *Server) start() (context.Context, error) {
 		return nil, errors.New("radius: the server is serving already")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	s.base, s.cancel = ctx, cancel
 	s.readers.Add(len(s.sockets))
 	go s.refusals.Run(s.stopped)
 	return ctx, nil
@@ -191,6 +236,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 		// A deadline in the past unblocks the reader; no reader ever sets one, so it stays.
 		errs = append(errs, k.SetReadDeadline(time.Unix(1, 0)))
 	}
+	streams := s.endStreams(ctx)
 	reading, busy := s.ending()
 	if err := waitFor(ctx, reading); err != nil {
 		errs = append(errs, fmt.Errorf("radius: a socket is still being read: %w", err))
@@ -201,12 +247,25 @@ func (s *Server) shutdown(ctx context.Context) error {
 	if err := waitFor(ctx, s.refusals.Drained()); err != nil {
 		errs = append(errs, fmt.Errorf("radius: %d refusals were not sent: %w", s.refusals.Len(), err))
 	}
+	errs = append(errs, <-streams)
 	if cancel != nil {
 		cancel()
 	}
 	errs = append(errs, s.closeSockets())
 	close(s.stopped)
 	return errors.Join(errs...)
+}
+
+// endStreams has connections over TLS read no more, answer what they have read, and end. It gives one
+// error, when all have.
+func (s *Server) endStreams(ctx context.Context) <-chan error {
+	ended := make(chan error, 1)
+	if s.radsec == nil {
+		ended <- nil
+		return ended
+	}
+	go func() { ended <- s.radsec.Shutdown(ctx) }()
+	return ended
 }
 
 // ending returns channels that are closed when no socket is read any more, and when nothing that

@@ -94,7 +94,7 @@ func TestTheSameRequestToTwoAddressesIsTwoRequests(t *testing.T) {
 
 func TestListenAddresses(t *testing.T) {
 	for address, want := range map[string]int{"127.0.0.1:0": 1, "[::1]:0": 1, "0.0.0.0:0": 1, "[::]:0": 1, ":0": 2} {
-		sockets, err := listen(t.Context(), address)
+		sockets, err := listen(t.Context(), address, forLogins)
 		if err != nil || len(sockets) != want {
 			t.Errorf("%s: %d sockets, %v", address, len(sockets), err)
 		}
@@ -103,11 +103,11 @@ func TestListenAddresses(t *testing.T) {
 		}
 	}
 	for _, address := range []string{"", "127.0.0.1", "127.0.0.1:nonsense", "192.0.2.1:1812"} {
-		if sockets, err := listen(t.Context(), address); err == nil {
+		if sockets, err := listen(t.Context(), address, forLogins); err == nil {
 			t.Errorf("%q: listening on %d sockets", address, len(sockets))
 		}
 	}
-	busy, err := listen(t.Context(), "127.0.0.1:0")
+	busy, err := listen(t.Context(), "127.0.0.1:0", forLogins)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestASlowDirectoryDelaysNobodyElse(t *testing.T) {
 	})
 	r, out := newWire(w.Server)
 	slow, fast := datagramFrom("192.0.2.1:1000", goodLogin("carol", testCode)), datagramFrom("192.0.2.1:1001", goodLogin("alice", testCode))
-	batch := r.receive([]ipv4.Message{slow, fast, slow})
+	batch := r.sort([]ipv4.Message{slow, fast, slow})
 	if len(batch) != 2 {
 		t.Fatalf("%d attempts, want 2 and a duplicate", len(batch))
 	}
@@ -169,7 +169,7 @@ func TestAHangingDirectoryLeavesRoom(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	for i := range 30 {
 		m := datagramFrom(fmt.Sprintf("192.0.2.1:%d", 2000+i), goodLogin("carol", testCode))
-		w.login(ctx, r.receive([]ipv4.Message{m}))
+		w.login(ctx, r.sort([]ipv4.Message{m}))
 	}
 	if got := w.slots.taken.Load(); got != 5 {
 		t.Errorf("%d slots are taken", got)
@@ -181,7 +181,7 @@ func TestAHangingDirectoryLeavesRoom(t *testing.T) {
 		t.Errorf("%d requests remembered: a discarded one must be fresh when it comes again", n)
 	}
 	m := datagramFrom("192.0.2.1:1001", goodLogin("alice", testCode))
-	w.login(ctx, r.receive([]ipv4.Message{m}))
+	w.login(ctx, r.sort([]ipv4.Message{m}))
 	if got := w.trail.last(t); got != "accept ok" {
 		t.Errorf("who needs no directory gets %s", got)
 	}
@@ -601,8 +601,8 @@ func TestUnwritableRepliesAreCounted(t *testing.T) {
 	k := w.sockets[0]
 	peer := radiustest.Dial(t, "127.0.0.1:9", testSecret)
 	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), peer.Addr().Port()))
-	good := answer{socket: k, peer: to, octets: []byte("x")}
-	bad := answer{socket: k, peer: &net.UDPAddr{IP: net.IPv6loopback, Port: 9}, octets: []byte("x")}
+	good := answer{via: k, peer: to, octets: []byte("x")}
+	bad := answer{via: k, peer: &net.UDPAddr{IP: net.IPv6loopback, Port: 9}, octets: []byte("x")}
 	for _, answers := range [][]answer{{bad, good, good}, {good, bad, good}, {good, good, bad}, {bad, bad}} {
 		want := 0
 		for _, a := range answers {

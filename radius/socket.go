@@ -12,8 +12,6 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
-
-	"otpgate/radius/duplicates"
 )
 
 const (
@@ -41,6 +39,7 @@ type batchConn interface {
 type socket struct {
 	batchConn
 	local    netip.AddrPort
+	takes    service
 	wildcard bool // packet info tells the address that a datagram was sent to
 	six      bool
 	pool     sync.Pool // of *[]ipv4.Message, for writing
@@ -53,7 +52,7 @@ type socket struct {
 
 // listen binds the sockets for an address "host:port". An empty host is every address of both
 // families, on a socket for each; "0.0.0.0" and "[::]" are those of one family.
-func listen(ctx context.Context, address string) ([]*socket, error) {
+func listen(ctx context.Context, address string, takes service) ([]*socket, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("radius: listen on %q: %w", address, err)
@@ -71,9 +70,14 @@ func listen(ctx context.Context, address string) ([]*socket, error) {
 		if err != nil {
 			return nil, err
 		}
+		k.takes = takes
 		return []*socket{k}, nil
 	}
-	return listenBoth(ctx, port)
+	sockets, err := listenBoth(ctx, port)
+	for _, k := range sockets {
+		k.takes = takes
+	}
+	return sockets, err
 }
 
 // listenBoth binds one port in both families. With port 0 the kernel chooses one for IPv4 that
@@ -182,14 +186,11 @@ func (k *socket) control(source netip.Addr, index int) []byte {
 	return (&ipv4.ControlMessage{Src: source.AsSlice()}).Marshal()
 }
 
-// answer is a sealed reply with the way that it has to go.
-type answer struct {
-	socket  *socket
-	peer    net.Addr
-	control []byte
-	entry   *duplicates.Entry // nil: nothing is remembered of it
-	octets  []byte
-}
+// String is the address that is listened on, for the log.
+func (k *socket) String() string { return k.local.String() }
+
+// ended implements [transport]: the kernel bounds what waits to be read.
+func (k *socket) ended() {}
 
 // write sends answers of this socket in as few system calls as it takes, and returns how many
 // could not be sent: the kernel says so for the first of a batch only, so that one is left out.

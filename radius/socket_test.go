@@ -53,7 +53,7 @@ func TestAFullSendBufferIsWaitedForWithinBounds(t *testing.T) {
 			k.pool.New = func() any { return new([]ipv4.Message) }
 			answers := make([]answer, 5)
 			for i := range answers {
-				answers[i] = answer{socket: k, peer: &net.UDPAddr{}, octets: []byte("x")}
+				answers[i] = answer{via: k, peer: &net.UDPAddr{}, octets: []byte("x")}
 			}
 			w.transmit(k, answers)
 			if got := len(out.take()); got != c.sent {

@@ -30,9 +30,9 @@ type generation struct {
 	users   sync.WaitGroup
 }
 
-func newAccounts(cfg *configs.Config, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) (*accounts, error) {
+func newAccounts(cfg *configs.Config, gw *gateways, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) (*accounts, error) {
 	a := &accounts{now: now, log: log}
-	g, err := a.build(cfg)
+	g, err := a.build(cfg, gw)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +41,8 @@ func newAccounts(cfg *configs.Config, log *slog.Logger, reg prometheus.Registere
 }
 
 // build makes directories that serve nobody yet.
-func (a *accounts) build(cfg *configs.Config) (*generation, error) {
-	directories, err := directoriesOf(cfg)
+func (a *accounts) build(cfg *configs.Config, gw *gateways) (*generation, error) {
+	directories, err := directoriesOf(cfg, gw)
 	if err != nil {
 		return nil, err
 	}

@@ -179,8 +179,15 @@ func (rt *runtime) printChecked(cfg *configs.Config, report checked) error {
 // checkDirectories adds what is wrong with LDIF files to the problems, and returns the directories
 // when there are none. Files are read even while there are others, so that all is said at once.
 func (rt *runtime) checkDirectories(cfg *configs.Config, problems *configs.Problems) *accounts {
+	g, err := newGateways(cfg)
+	if err != nil { // what is wrong with replies is said beside everything else
+		for _, p := range problemsIn(err).List {
+			problems.Add(p)
+		}
+		g = &gateways{}
+	}
 	open := func(c *configs.Config, key string) *accounts {
-		a, err := newAccounts(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), rt.now)
+		a, err := newAccounts(c, g, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), rt.now)
 		if err != nil {
 			problems.Add(cfg.Problem(key, oneLine(unnumbered(err)), "entries as slapcat writes them (RFC 2849); otpgate example people prints some"))
 			return nil

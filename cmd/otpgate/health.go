@@ -105,6 +105,7 @@ func (n *node) status(ctx context.Context) operator.Status {
 	for _, r := range h.Checks {
 		s.Checks = append(s.Checks, operator.Check{Name: r.Name, State: r.State.String(), Detail: r.Words})
 	}
+	s.Clients = n.gatewayStatus()
 	return s
 }
 

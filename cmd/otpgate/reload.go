@@ -23,15 +23,21 @@ func (n *node) reload(rt *runtime) {
 
 // takeOver does everything that can fail first, and then puts the new parts in place.
 func (n *node) takeOver(next *configs.Config) error {
-	directories, err := n.accounts.build(next)
+	g, err := newGateways(next)
 	if err != nil {
 		return err
 	}
-	if err := n.radius.SetClients(clientsOf(next)); err != nil { // all or nothing
+	directories, err := n.accounts.build(next, g)
+	if err != nil {
+		return err
+	}
+	if err := n.radius.SetClients(g.clients); err != nil { // all or nothing
 		_ = directories.Close()
 		return err
 	}
 	n.accounts.take(directories)
+	n.gateways.Store(g)
+	n.relearn(g.clients)
 	setLevel(n.level, next.Log.Level)
 	for _, name := range configs.RestartNeeded(n.cfg, next) {
 		n.log.Warn("this change waits for a restart", "key", name)

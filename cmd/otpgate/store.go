@@ -109,6 +109,7 @@ func (n *node) foreign(err error) error {
 // open starts what lets people in: the store is known to be ours.
 func (n *node) open() {
 	n.bound.Store(true)
+	n.learn()
 	n.life.run("radius", n.radius.Serve)
 	if n.enroll != nil {
 		n.life.run("enrollment", n.enroll.Serve)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"otpgate/cmd/internal/console"
 	"otpgate/configs"
 	"otpgate/directory"
 	"otpgate/enroll"
@@ -22,6 +23,9 @@ import (
 	"otpgate/otp/audit"
 	"otpgate/otp/keyset"
 	"otpgate/radius"
+	"otpgate/radius/challenge"
+	"otpgate/radius/posture"
+	"otpgate/radius/session"
 )
 
 // node is a running otpgate.
@@ -41,6 +45,9 @@ type node struct {
 	worries  worrier // nil: the store has none to tell of
 	codes    *otp.Verifier
 	devices  *otp.Devices
+	posture  *posture.Ledger
+	sessions *session.Book
+	gateways atomic.Pointer[gateways]
 	enroll   *enroll.Server // nil: nobody enrolls by mail
 	radius   *radius.Server
 	metrics  *metrics.Server
@@ -86,7 +93,12 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	n.life.onStop("audit trail", n.audit.Close)
 
 	// The two bodies of knowledge.
-	if n.accounts, err = newAccounts(cfg, n.log, n.registry, rt.now); err != nil {
+	g, err := newGateways(cfg)
+	if err != nil {
+		return n, console.Usage(err)
+	}
+	n.gateways.Store(g)
+	if n.accounts, err = newAccounts(cfg, g, n.log, n.registry, rt.now); err != nil {
 		return n, err
 	}
 	n.life.onStop("directories", func(context.Context) error { return n.accounts.Close() })
@@ -110,6 +122,18 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 		return n, err
 	}
 
+	if n.sessions, err = session.New(session.Options{Notes: n.store, Now: rt.now, Logger: n.log}); err != nil {
+		return n, err
+	}
+	name, err := nodeID(cfg.DataDir)
+	if err != nil {
+		return n, writable(err, cfg)
+	}
+	if n.posture, err = posture.New(posture.Options{Notes: n.store, Node: name, Now: rt.now, Logger: n.log}); err != nil {
+		return n, err
+	}
+	n.learnThese(g.clients)
+
 	// The faces. Whoever watches comes first, and sees the others start.
 	if n.metrics, err = metrics.New(metrics.Options{
 		Listen: cfg.Metrics.Listen, Registry: n.registry, Version: version(), Revision: revision(),
@@ -126,7 +150,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	}
 	op, err := operator.New(operator.Options{
 		Path: filepath.Join(cfg.DataDir, operator.SocketName), Accounts: n.accounts, Devices: n.devices, Keys: n.keys,
-		Invite: n.inviter(), Trail: n.audit, Status: n.status, Logger: n.log, Now: rt.now,
+		Invite: n.inviter(), Trail: n.audit, Status: n.status, Explain: n.explain, Sessions: n.openSessions, Logger: n.log, Now: rt.now,
 	})
 	if err != nil {
 		return n, withHint(err, "is another node running with the same data_dir? %s", cfg.Where("data_dir"))
@@ -134,11 +158,8 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	n.life.serve("operator socket", op.Serve, op.Shutdown)
 	// Gateways come last, because they are the first to be let go: answers in flight leave before
 	// anything else ends.
-	if n.radius, err = radius.New(radius.Options{
-		Listen: cfg.Radius.Listen, Clients: clientsOf(cfg), RejectDelay: cfg.Radius.RejectDelay,
-		Accounts: n.accounts, Codes: n.codes, Audit: n.audit, Logger: n.log, Registerer: n.registry, Now: rt.now,
-	}); err != nil {
-		return n, withHint(err, "is another RADIUS server running here? %s", cfg.Where("radius.listen"))
+	if err := n.wireRadius(rt, g); err != nil {
+		return n, err
 	}
 	n.life.onStop("radius", n.radius.Shutdown)
 
@@ -152,6 +173,44 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 		return nil
 	})
 	return n, nil
+}
+
+// wireRadius adds the gateways' side.
+func (n *node) wireRadius(rt *runtime, g *gateways) (err error) {
+	cfg := n.cfg.Radius
+	states, err := challenge.New(challenge.Options{Keys: n.keys, Now: rt.now})
+	if err != nil {
+		return err
+	}
+	o := radius.Options{
+		Listen: cfg.Listen, Accounting: cfg.Accounting, Clients: g.clients, RejectDelay: cfg.RejectDelay,
+		Accounts: n.accounts, Codes: n.codes, Previews: n.codes, States: states, Posture: n.posture,
+		Audit: n.audit, Sessions: n.sessions, Logger: n.log, Registerer: n.registry, Now: rt.now,
+	}
+	if cfg.RadSec != nil {
+		if o.RadSec, err = n.radsec(cfg.RadSec); err != nil {
+			return err
+		}
+	}
+	n.radius, err = radius.New(o)
+	return withHint(err, "is another RADIUS server running here? %s", n.cfg.Where("radius.listen"))
+}
+
+// radsec reads the certificates for RADIUS over TLS, and again when their files change.
+func (n *node) radsec(cfg *configs.RadSec) (*radius.RadSec, error) {
+	files := &certificateFiles{certificate: cfg.CertificateFile, key: cfg.KeyFile}
+	if _, err := files.get(); err != nil {
+		return nil, withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("radius.radsec.certificate_file"))
+	}
+	watchCertificate(n.registry, "radsec", files)
+	clients := &authorityFile{file: cfg.ClientCAFile, logger: n.log}
+	if _, err := clients.get(); err != nil {
+		return nil, withHint(err, "a file with certificates in PEM: %s", n.cfg.Where("radius.radsec.client_ca_file"))
+	}
+	return &radius.RadSec{
+		Listen: cfg.Listen, Certificate: files.get, ClientCAs: clients.get,
+		MaxConnections: cfg.MaxConnections, IdleTime: cfg.IdleTimeout,
+	}, nil
 }
 
 // wireEnroll adds enrollment by e-mail.
@@ -194,31 +253,9 @@ var policies = map[string]enroll.Policy{
 	"first_device": enroll.FirstDevice, "anyone": enroll.Anyone, "invited": enroll.Invited,
 }
 
-// clientsOf translates the gateways.
-func clientsOf(cfg *configs.Config) []radius.Client {
-	clients := make([]radius.Client, len(cfg.Radius.Clients))
-	for i, c := range cfg.Radius.Clients {
-		clients[i] = radius.Client{
-			Name: c.Name, Networks: c.Networks, Secret: []byte(c.Secret.Reveal()),
-			Directories: c.Directories, AllowGroups: c.AllowGroups,
-		}
-		if c.MessageAuthenticator == "optional" {
-			clients[i].MessageAuthenticator = radius.Optional
-		}
-		if c.Login == "password+code" {
-			clients[i].Login = radius.LoginPasswordCode
-		}
-	}
-	return clients
-}
-
-// directoriesOf translates the directories. Groups are asked for only where a client wants them,
-// because they cost searches.
-func directoriesOf(cfg *configs.Config) ([]directory.Config, error) {
-	groups := false
-	for _, c := range cfg.Radius.Clients {
-		groups = groups || len(c.AllowGroups) > 0
-	}
+// directoriesOf translates the directories. Groups and attributes are asked for only where a gateway
+// wants them, because they cost searches.
+func directoriesOf(cfg *configs.Config, g *gateways) ([]directory.Config, error) {
 	out := make([]directory.Config, len(cfg.Directories))
 	for i, d := range cfg.Directories {
 		roots, err := rootsFrom(d.CAFile)
@@ -229,7 +266,7 @@ func directoriesOf(cfg *configs.Config) ([]directory.Config, error) {
 			Name: d.Name, Realms: d.Realms, URLs: d.URLs, StartTLS: d.StartTLS, RootCAs: roots,
 			BindDN: d.BindDN, BindPassword: d.BindPassword.Reveal(), BaseDN: d.BaseDN,
 			LoginAttributes: d.LoginAttributes, MailAttributes: d.MailAttributes,
-			Groups: groups, Fresh: d.Fresh, Stale: d.Stale, LDIF: d.LDIFFile,
+			Groups: g.groups, Attributes: g.attributes, Fresh: d.Fresh, Stale: d.Stale, LDIF: d.LDIFFile,
 		}
 	}
 	return out, nil

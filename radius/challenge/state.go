@@ -27,6 +27,8 @@ type State struct {
 	Since time.Time
 	// Factor is which it was.
 	Factor Factor
+	// Place is where it came from, as the server marks places: the code may come without saying.
+	Place [8]byte
 
 	issued  time.Time
 	account [16]byte // digest
@@ -48,7 +50,8 @@ const (
 	sinceAt   = idAt + 8
 	issuedAt  = sinceAt + 8
 	factorAt  = issuedAt + 8
-	accountAt = factorAt + 1
+	placeAt   = factorAt + 1
+	accountAt = placeAt + 8
 	size      = accountAt + 16
 )
 
@@ -59,6 +62,7 @@ func (s State) marshal() []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(s.Since.UnixMilli()))
 	b = binary.BigEndian.AppendUint64(b, uint64(s.issued.UnixMilli()))
 	b = append(b, byte(s.Factor))
+	b = append(b, s.Place[:]...)
 	return append(b, s.account[:]...)
 }
 
@@ -71,6 +75,7 @@ func unmarshal(b []byte) (State, bool) {
 		ID:      [8]byte(b[idAt:]),
 		Since:   time.UnixMilli(int64(binary.BigEndian.Uint64(b[sinceAt:]))),
 		Factor:  Factor(b[factorAt]),
+		Place:   [8]byte(b[placeAt:]),
 		issued:  time.UnixMilli(int64(binary.BigEndian.Uint64(b[issuedAt:]))),
 		account: [16]byte(b[accountAt:]),
 	}

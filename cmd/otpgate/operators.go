@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"otpgate/enroll/operator"
+	"otpgate/radius"
+)
+
+// explain answers operators who want to know what would become of a login.
+func (n *node) explain(ctx context.Context, q operator.ExplainRequest) (operator.Explanation, error) {
+	x, err := n.radius.Explain(ctx, radius.Question{Client: q.Client, Name: q.Account, Code: q.Code, Station: q.Station})
+	switch {
+	case errors.Is(err, radius.ErrNoClient):
+		return operator.Explanation{}, &operator.Error{
+			Fact: fmt.Sprintf("no client is called %q", q.Client), Hint: "the names are under radius.clients in the configuration; otpgate status lists them",
+		}
+	case err != nil:
+		return operator.Explanation{}, err
+	}
+	out := operator.Explanation{Decision: x.Decision.String(), Reason: string(x.Reason), Reply: []operator.ReplyAttribute{}}
+	for _, s := range x.Steps {
+		out.Steps = append(out.Steps, operator.Step{Name: s.Name, Outcome: string(s.Outcome), Detail: s.Detail})
+	}
+	names := n.gateways.Load().dictionary
+	for _, w := range x.Reply {
+		name, value := names.Describe(w)
+		octets := append([]byte{w.Type, byte(w.Octets())}, w.Value...)
+		out.Reply = append(out.Reply, operator.ReplyAttribute{Name: name, Value: value, Octets: hex.EncodeToString(octets)})
+	}
+	return out, nil
+}
+
+// openSessions are those of an account, as gateways have told of them.
+func (n *node) openSessions(ctx context.Context, account string) ([]operator.Session, error) {
+	open, err := n.sessions.Open(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]operator.Session, len(open))
+	for i, s := range open {
+		out[i] = operator.Session{
+			Client: s.Client, NAS: s.NAS, ID: s.ID, Station: s.Station, Address: s.Address,
+			Since: s.Started, Updated: s.Updated, In: s.In, Out: s.Out, Stale: s.Stale,
+		}
+	}
+	return out, nil
+}
+
+// gatewayStatus is what is known of each client: whether it signs, and which secret it uses.
+func (n *node) gatewayStatus() []operator.ClientStatus {
+	seen := map[string]operator.ClientStatus{}
+	for _, s := range n.posture.Summary() {
+		seen[s.Client] = operator.ClientStatus{
+			Sentence: s.Text, Signed: s.Signed, Total: s.Total, Since: s.Since, Proven: s.Proven || s.Safe,
+		}
+	}
+	var out []operator.ClientStatus
+	for _, c := range n.radius.Clients() {
+		s := seen[c.Name]
+		s.Name, s.Policy = c.Name, c.MessageAuthenticator.String()
+		s.CurrentSecret, s.PreviousSecret = c.CurrentSecret, c.PreviousSecret
+		out = append(out, s)
+	}
+	return out
+}

@@ -1,0 +1,171 @@
+package radius
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	layeh "layeh.com/radius"
+
+	"otpgate/directory"
+	"otpgate/otp/audit"
+	"otpgate/radius/session"
+)
+
+// accountBudget bounds what is done for reports of one batch, from their arrival: a gateway sends again
+// after three seconds and more.
+const accountBudget = 2500 * time.Millisecond
+
+// report is one Accounting-Request (RFC 2866) on its way. One goroutine has it at a time.
+type report struct {
+	arrived time.Time
+	client  *client
+	source  netip.Addr
+	packet  *layeh.Packet
+	key     *key
+	record  session.Record
+	name    string             // "" when there is none that can be looked up
+	account *directory.Account // nil when it is not known who that is
+	way     answer
+}
+
+// beginReport makes a report of an authentic Accounting-Request. It is false for one that is
+// malformed.
+func (r *reader) beginReport(in admitted, p arrival) (kept bool) {
+	packet, err := layeh.Parse(in.octets, in.key.secret)
+	if err != nil {
+		r.discard(discardMalformedAttributes, p.client, p.source.Addr(), p.now)
+		return false
+	}
+	record, err := session.Read(func(kind byte) ([]byte, bool) { return packet.Lookup(layeh.Type(kind)) })
+	if err != nil {
+		r.discard(discardMalformedAttributes, p.client, p.source.Addr(), p.now)
+		return false
+	}
+	x := &report{
+		arrived: p.now, client: p.client, source: p.source.Addr(),
+		packet: packet, key: in.key, record: record, way: p.way,
+	}
+	if octets, ok := packet.Lookup(typeUserName); ok {
+		if text, ok := p.client.Charset.text(octets); ok {
+			x.name, _ = directory.DecodeName([]byte(text))
+		}
+	}
+	r.reports = append(r.reports, x)
+	return true
+}
+
+// account keeps what gateways report, then acknowledges it, then notes what it says of open
+// sessions. A report that is not on disk gets no answer, and comes again (RFC 2866 section 4.1);
+// the directory and the store are not needed for that.
+func (s *Server) account(ctx context.Context, reports []*report) {
+	left := reports // those that still have a slot
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+		}
+		for _, x := range left {
+			s.duplicates.Forget(x.way.entry)
+			s.slots.release()
+			x.way.via.ended()
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, accountBudget)
+	defer cancel()
+	events := make([]audit.Event, len(reports))
+	for i, x := range reports {
+		if x.name != "" {
+			x.account, _ = s.accounts.FindKnown(x.name, x.client.Directories)
+		}
+		events[i] = x.event()
+	}
+	if err := s.audit.Keep(ctx, events...); err != nil {
+		s.metrics.unrecorded.Add(float64(len(reports)))
+		if s.quiet.recording.Allow(s.now()) {
+			s.logger.Error("accounting not recorded, gateways get no answer and send again", "error", err,
+				"hint", "free the disk of data_dir")
+		}
+		return
+	}
+	left = nil
+	s.acknowledge(reports)
+	for _, x := range reports {
+		s.note(ctx, x)
+		s.slots.release()
+	}
+}
+
+// acknowledge answers reports that are on disk.
+func (s *Server) acknowledge(reports []*report) {
+	answers := make([]answer, 0, len(reports))
+	for _, x := range reports {
+		s.metrics.accounting(x.client, x.record.Status)
+		octets, err := x.client.seal(x.key, x.packet, layeh.CodeAccountingResponse, nil)
+		if err != nil { // what fitted into the request fits into the reply, but for Message-Authenticator
+			s.metrics.unsent[unsentUnsealed].Inc()
+			s.duplicates.Forget(x.way.entry)
+			x.way.via.ended()
+			continue
+		}
+		x.way.octets = octets
+		answers = append(answers, x.way)
+	}
+	s.send(answers)
+}
+
+// note keeps what a report says about open sessions, for whoever looks at an account. It is in the
+// trail already: what fails here is missing from a view, and nothing else.
+func (s *Server) note(ctx context.Context, x *report) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+		}
+	}()
+	if s.options.Sessions == nil {
+		return
+	}
+	var err error
+	switch x.record.Status {
+	case session.AccountingOn, session.AccountingOff:
+		err = s.options.Sessions.Restarted(ctx, x.client.Name, x.record.NAS, x.record.At(x.arrived))
+	default:
+		if x.account == nil && x.name != "" {
+			x.account, _ = s.accounts.Find(ctx, x.name, x.client.Directories)
+		}
+		if x.account != nil {
+			err = s.options.Sessions.Record(ctx, x.client.Name, x.account.ID, x.record)
+		}
+	}
+	if err != nil && s.quiet.noting.Allow(s.now()) {
+		s.logger.Warn("open sessions are not up to date", "client", x.client.Name, "error", err,
+			"hint", "the trail has everything; otpgate account show misses what the store could not take")
+	}
+}
+
+// event is the report as the audit trail keeps it.
+func (x *report) event() audit.Event {
+	r := x.record
+	e := audit.Event{
+		Time:    x.arrived,
+		Kind:    audit.Accounting,
+		Action:  r.Status.String(),
+		Name:    r.Name,
+		Client:  x.client.Name,
+		Source:  x.source.String(),
+		NAS:     r.NAS,
+		Session: r.Session,
+	}
+	if x.account != nil {
+		e.Account, e.Name = x.account.ID, x.account.Name
+	}
+	if r.Station != "" {
+		e.Source += " " + r.Station
+	}
+	t := audit.Traffic{
+		Address: r.Address, Seconds: uint32(r.Lasted / time.Second), In: r.In, Out: r.Out, Cause: r.Cause.String(),
+	}
+	if t != (audit.Traffic{}) {
+		e.Traffic = &t
+	}
+	return e
+}

@@ -1,0 +1,104 @@
+package radius
+
+import (
+	"context"
+	"errors"
+
+	"otpgate/directory"
+	"otpgate/otp"
+	"otpgate/radius/challenge"
+)
+
+// challengeTries is how many wrong codes a challenge survives. The store counts them, because an
+// old State can be sent again.
+const challengeTries = 3
+
+// askedBefore decides against a State that is not ours, or too old. It was opened before there was a
+// slot for the request, and needed no memory: any node can.
+func (a *attempt) askedBefore() bool {
+	switch {
+	case errors.Is(a.askedErr, challenge.ErrExpired):
+		a.refuse(otp.ReasonStateExpired)
+	case a.askedErr != nil || a.asked.ID == [8]byte{}:
+		a.refuse(otp.ReasonStateUnknown)
+	default:
+		return true
+	}
+	return false
+}
+
+// askFirst checks the password of an attempt that has no code yet, and asks for the code. Who has to
+// wait because of wrong ones does not reach the directory, whose accounts lock.
+func (s *Server) askFirst(ctx context.Context, a *attempt) {
+	if !s.passwordRight(ctx, a) {
+		return
+	}
+	start := s.now()
+	walked, err := s.codes.Walk(ctx, a.proof)
+	a.inStore += s.now().Sub(start)
+	switch {
+	case err != nil:
+		a.fail(ctx, otp.ReasonStoreUnavailable, err)
+	case walked.Devices == 0:
+		a.refuse(otp.ReasonNoDevice)
+	default:
+		state := s.states.Begin(challenge.Password)
+		state.Place = a.proof.Place
+		s.challenge(a, state, otp.ReasonCodeAsked)
+	}
+}
+
+// askAlone checks the password of an account that needs no code here.
+func (s *Server) askAlone(ctx context.Context, a *attempt) {
+	if s.passwordRight(ctx, a) {
+		a.conclude(ctx, otp.Result{Reason: otp.ReasonCodeExempt})
+	}
+}
+
+// passwordRight has the directory check a password that stands alone, and decides against the attempt
+// unless that is right. A wrong one counts against the place as a wrong code does.
+func (s *Server) passwordRight(ctx context.Context, a *attempt) bool {
+	start := s.now()
+	r := s.previews.CheckPlace(ctx, a.account.ID, a.proof.Place)
+	a.inStore += s.now().Sub(start)
+	if r.Reason != otp.ReasonOK {
+		r.OK = false
+		a.conclude(ctx, r)
+		return false
+	}
+	start = s.now()
+	err := s.accounts.Authenticate(ctx, a.account, string(a.proof.Proof.Octets()))
+	a.inDirectory += s.now().Sub(start)
+	switch {
+	case err == nil:
+		return true
+	case !errors.Is(err, directory.ErrPasswordWrong) && !errors.Is(err, directory.ErrPasswordEmpty):
+		a.fail(ctx, otp.ReasonDirectoryUnavailable, err)
+		return false
+	}
+	start = s.now()
+	r = s.previews.WrongFactor(ctx, a.proof)
+	a.inStore += s.now().Sub(start)
+	r.OK = false
+	a.conclude(ctx, r)
+	return false
+}
+
+// challenge decides to ask for a code, with a State that any node can open.
+func (s *Server) challenge(a *attempt, state challenge.State, why otp.Reason) {
+	next, err := s.states.Seal(state, a.client.Name, a.account.ID)
+	if err != nil {
+		a.err = err
+		a.refuse(otp.ReasonStateExpired)
+		return
+	}
+	a.next, a.decision, a.reason = next, otp.Challenge, why
+}
+
+// askAgain turns the refusal of a wrong code into another challenge, as long as the store has
+// tries left for it. The same code sent again has used a try as well.
+func (s *Server) askAgain(a *attempt, r otp.Result) {
+	if a.request.state && a.decision == otp.Reject && a.reason == otp.ReasonCodeWrong && r.TriesLeft > 0 {
+		s.challenge(a, a.asked, otp.ReasonCodeWrong)
+	}
+}
