@@ -216,6 +216,7 @@ func (c *client) verify(octets []byte, f findings, keys []*key, overTLS bool) (*
 		k.count()
 		if octets[0] == codeAccessRequest && f.eap == 0 && !overTLS { // with EAP old gateways send it too
 			c.posture.Count(true)
+			c.metrics.signed.Inc()
 		}
 		return k, 0
 	case octets[0] == codeStatusServer: // RFC 5997 section 3: whatever the client's policy is
@@ -231,6 +232,7 @@ func (c *client) verify(octets []byte, f findings, keys []*key, overTLS bool) (*
 // letUnsigned decides about an Access-Request over UDP without Message-Authenticator.
 func (c *client) letUnsigned(f findings, k *key) (*key, discard) {
 	c.posture.Count(false)
+	c.metrics.unsigned.Inc()
 	switch {
 	case c.demandsSigned():
 		return nil, discardUnsigned

@@ -79,6 +79,14 @@ func (a *attempt) fail(ctx context.Context, why otp.Reason, err error) {
 	a.refuse(why)
 }
 
+// The relaxations that may let somebody in, by their keys in the configuration.
+const (
+	sharedCode    = "shared_code"
+	failoverGrace = "failover_grace"
+)
+
+var relaxations = [...]string{sharedCode, failoverGrace}
+
 // conclude takes over what became of the claim.
 func (a *attempt) conclude(ctx context.Context, r otp.Result) {
 	a.device = r.Match.Device
@@ -90,9 +98,9 @@ func (a *attempt) conclude(ctx context.Context, r otp.Result) {
 		}
 		a.fail(ctx, a.reason, r.Err)
 	case a.decision == otp.Accept && r.Shared:
-		a.relaxed = "shared_code"
+		a.relaxed = sharedCode
 	case a.decision == otp.Accept && r.Again && a.client.FailoverGrace > 0:
-		a.relaxed = "failover_grace"
+		a.relaxed = failoverGrace
 	}
 }
 

@@ -57,6 +57,7 @@ type metrics struct {
 	relaxed  *prometheus.CounterVec
 	reports  *prometheus.CounterVec
 	secrets  *prometheus.CounterVec
+	signing  *prometheus.CounterVec
 	stages   *prometheus.HistogramVec
 }
 
@@ -65,6 +66,7 @@ type clientMetrics struct {
 	attempts          map[ending]prometheus.Counter
 	stages            [stages]prometheus.Observer
 	current, previous prometheus.Counter // packets that were made with this secret
+	signed, unsigned  prometheus.Counter // Access-Requests with and without Message-Authenticator
 }
 
 // ending is what an attempt came to, as it is counted.
@@ -127,6 +129,9 @@ func newMetrics(s *Server, reg prometheus.Registerer) *metrics {
 	m.addPacketSeries(f)
 	m.addClientSeries(f)
 	m.addGauges(s, f)
+	if reg != nil {
+		reg.MustRegister(newProofs(s))
+	}
 	return m
 }
 
@@ -171,6 +176,10 @@ func (m *metrics) addClientSeries(f promauto.Factory) {
 		Name: "otpgate_radius_secret_matched_total",
 		Help: "Packets that were made with the current or the previous secret of their client.",
 	}, []string{"client", "secret"})
+	m.signing = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "otpgate_radius_message_authenticator_total",
+		Help: "Access-Requests over UDP without EAP, by whether they carried a right Message-Authenticator or none.",
+	}, []string{"client", "state"})
 	m.reports = f.NewCounterVec(prometheus.CounterOpts{
 		Name: "otpgate_radius_accounting_total",
 		Help: "Accounting-Requests that were recorded and acknowledged.",
@@ -196,18 +205,49 @@ func (m *metrics) addGauges(s *Server, f promauto.Factory) {
 	}, func() float64 { return float64(s.duplicates.Len()) })
 }
 
+// proofs tells of each client whether it has proven that it always sends Message-Authenticator, on all
+// nodes together.
+type proofs struct {
+	s    *Server
+	desc *prometheus.Desc
+}
+
+func newProofs(s *Server) proofs {
+	return proofs{s, prometheus.NewDesc("otpgate_radius_message_authenticator_proven",
+		"1 when the client has always sent Message-Authenticator for so long that it is safe to require.", []string{"client"}, nil)}
+}
+
+// Describe implements [prometheus.Collector].
+func (p proofs) Describe(ch chan<- *prometheus.Desc) { ch <- p.desc }
+
+// Collect implements [prometheus.Collector].
+func (p proofs) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range p.s.posture.Summary() {
+		value := 0.0
+		if c.Safe || c.Proven {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, value, c.Client)
+	}
+}
+
 // forClient returns the series of a client, created if need be.
 func (m *metrics) forClient(name string) *clientMetrics {
 	c := &clientMetrics{
 		attempts: make(map[ending]prometheus.Counter),
 		current:  m.secrets.WithLabelValues(name, "current"),
 		previous: m.secrets.WithLabelValues(name, "previous"),
+		signed:   m.signing.WithLabelValues(name, "present"),
+		unsigned: m.signing.WithLabelValues(name, "absent"),
 	}
 	for _, o := range endings() {
 		c.attempts[o] = m.attempts.WithLabelValues(name, o.decision.String(), string(o.reason))
 	}
 	for s := range stages {
 		c.stages[s] = m.stages.WithLabelValues(name, s.String())
+	}
+	for _, why := range relaxations {
+		m.relaxed.WithLabelValues(name, why)
 	}
 	for _, status := range statuses {
 		m.reports.WithLabelValues(name, status.String())
@@ -218,7 +258,7 @@ func (m *metrics) forClient(name string) *clientMetrics {
 // dropClient removes the series of a client that is gone.
 func (m *metrics) dropClient(name string) {
 	gone := prometheus.Labels{"client": name}
-	for _, v := range []*prometheus.CounterVec{m.attempts, m.relaxed, m.secrets, m.reports} {
+	for _, v := range []*prometheus.CounterVec{m.attempts, m.relaxed, m.secrets, m.signing, m.reports} {
 		v.DeletePartialMatch(gone)
 	}
 	m.stages.DeletePartialMatch(gone)
