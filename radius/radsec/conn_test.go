@@ -198,11 +198,11 @@ func TestFramingErrors(t *testing.T) {
 
 // TestSlowPackets: an octet now and then does not keep a packet going, but packet after packet does.
 func TestSlowPackets(t *testing.T) {
-	w := newWorld(t, func(o *Options, _ *world) { o.PacketTime = 3 * moment })
+	w := newWorld(t, func(o *Options, _ *world) { o.PacketTime = 10 * moment })
 	conn := w.dial()
 	whole := packet(1, 40)
 	write(t, conn, whole[:20])
-	for range 6 { // each write ends one packet and begins the next
+	for range 12 { // each write ends one packet and begins the next
 		<-time.After(moment)
 		write(t, conn, whole[20:], whole[:20])
 		want(t, conn, whole)
@@ -217,16 +217,16 @@ func TestSlowPackets(t *testing.T) {
 		}
 	}()
 	wantEnd(t, conn)
-	if took := time.Since(begun); took > 12*moment {
+	if took := time.Since(begun); took > 18*moment {
 		t.Errorf("it took %v", took)
 	}
 	w.ended(slowPacket)
 }
 
 func TestIdle(t *testing.T) {
-	w := newWorld(t, func(o *Options, _ *world) { o.IdleTime = 3 * moment })
+	w := newWorld(t, func(o *Options, _ *world) { o.IdleTime = 10 * moment })
 	conn := w.dial()
-	for range 6 { // a watchdog keeps it open
+	for range 12 { // a watchdog keeps it open
 		<-time.After(moment)
 		write(t, conn, packet(1, 20))
 		want(t, conn, packet(1, 20))
@@ -270,7 +270,7 @@ func TestAPausedPacketHasTime(t *testing.T) {
 	conn := w.dial()
 	write(t, conn, packet(1, 20), packet(2, 100)[:60])
 	c := w.hand.last(t)
-	<-time.After(3 * moment)
+	<-time.After(8 * moment)
 	write(t, conn, packet(2, 100)[60:])
 	c.Done(1)
 	waitUntil(t, "the second packet", func() bool { return w.hand.count() == 2 })

@@ -118,7 +118,11 @@ func TestWhatIsNotTLS(t *testing.T) {
 		{"a slow hello", []byte{22, 3, 1, 1, 0, 1}, false, tooSlow},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, func(o *Options, _ *world) { o.HandshakeTime = moment })
+			w := newWorld(t, func(o *Options, _ *world) {
+				if c.out == tooSlow {
+					o.HandshakeTime = moment
+				}
+			})
 			conn, err := net.Dial("tcp", w.address())
 			if err != nil {
 				t.Fatal(err)

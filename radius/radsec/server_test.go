@@ -73,7 +73,7 @@ func TestMaxConnections(t *testing.T) {
 	}
 	conns[0].Close()
 	w.ended(byPeer)
-	waitUntil(t, "room", func() bool { _, open := w.admission.count(); return open == 3 })
+	w.through(3)
 	conn := w.dial()
 	write(t, conn, packet(1, 20))
 	want(t, conn, packet(1, 20))
@@ -84,6 +84,7 @@ func TestMaxConnections(t *testing.T) {
 func TestOneAddressDoesNotTakeAll(t *testing.T) {
 	w := newWorld(t, func(o *Options, _ *world) { o.MaxConnections = 8 })
 	w.dial()
+	w.through(1)
 	var silent []net.Conn
 	for range 2 {
 		c, err := net.Dial("tcp", w.address())
@@ -107,6 +108,7 @@ func TestOneAddressDoesNotTakeAll(t *testing.T) {
 	silent[0].Close()
 	waitUntil(t, "it is gone", func() bool { unknown, _ := w.admission.count(); return unknown == 1 })
 	w.dial()
+	waitUntil(t, "it is through", func() bool { return w.came(accepted) == 3 })
 }
 
 // TestOneCertificateDoesNotTakeAll: it may have half of all connections.
@@ -193,6 +195,7 @@ func TestRecheck(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	w := newWorld(t, func(_ *Options, w *world) { w.hand.work = hold })
 	conn, silent := w.dial(), w.dial()
+	w.through(2)
 	half, err := net.Dial("tcp", w.address())
 	if err != nil {
 		t.Fatal(err)

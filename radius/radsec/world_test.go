@@ -227,6 +227,12 @@ func (w *world) try(config *tls.Config) (*tls.Conn, error) {
 // came is how many connections had an outcome.
 func (w *world) came(o outcome) int { return int(testutil.ToFloat64(w.metrics.came[o])) }
 
+// through waits until so many connections are open: a client of TLS 1.3 is ready before the server.
+func (w *world) through(n int) {
+	w.t.Helper()
+	waitUntil(w.t, "connections that are open", func() bool { _, open := w.admission.count(); return open == n })
+}
+
 // ended waits until a connection has ended for a reason.
 func (w *world) ended(e ending) {
 	w.t.Helper()
