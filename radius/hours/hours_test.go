@@ -137,8 +137,8 @@ func TestClocksArePutForwardAndBack(t *testing.T) {
 	}
 }
 
-// Every minute of a year is in the whole day of its own day of the week, and in no other.
-func TestEveryMinuteIsInOneDay(t *testing.T) {
+// Every time of a year is in the whole day of its own day of the week, and in no other.
+func TestEveryTimeIsInOneDay(t *testing.T) {
 	for _, name := range []string{"Europe/Lisbon", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "UTC"} {
 		z := zone(t, name)
 		var days [7]hours.Hours
@@ -148,7 +148,7 @@ func TestEveryMinuteIsInOneDay(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for at, end := time.Date(2018, 1, 1, 0, 0, 0, 0, z), time.Date(2019, 1, 1, 0, 0, 0, 0, z); at.Before(end); at = at.Add(7 * time.Minute) {
+		for at, end := time.Date(2018, 1, 1, 0, 0, 0, 0, z), time.Date(2019, 1, 1, 0, 0, 0, 0, z); at.Before(end); at = at.Add(29 * time.Minute) {
 			for d := range days {
 				if days[d].Allows(at) != (at.Weekday() == time.Weekday(d)) {
 					t.Fatalf("%s, day %d", at, d)
