@@ -140,6 +140,14 @@ func (s *Server) Addrs() []net.Addr {
 	return addrs
 }
 
+// StreamAddrs returns the TCP addresses of RadSec.
+func (s *Server) StreamAddrs() []net.Addr {
+	if s.radsec == nil {
+		return nil
+	}
+	return s.radsec.Addrs()
+}
+
 // SetClients replaces all clients at once. Attempts under way go on with the client that they
 // began with. An error says everything that is wrong, and leaves the clients as they were.
 func (s *Server) SetClients(clients []Client) error {
@@ -236,7 +244,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 		// A deadline in the past unblocks the reader; no reader ever sets one, so it stays.
 		errs = append(errs, k.SetReadDeadline(time.Unix(1, 0)))
 	}
-	streams := s.endStreams(ctx)
+	if s.radsec != nil {
+		s.radsec.Stop()
+	}
 	reading, busy := s.ending()
 	if err := waitFor(ctx, reading); err != nil {
 		errs = append(errs, fmt.Errorf("radius: a socket is still being read: %w", err))
@@ -247,25 +257,15 @@ func (s *Server) shutdown(ctx context.Context) error {
 	if err := waitFor(ctx, s.refusals.Drained()); err != nil {
 		errs = append(errs, fmt.Errorf("radius: %d refusals were not sent: %w", s.refusals.Len(), err))
 	}
-	errs = append(errs, <-streams)
+	if s.radsec != nil {
+		errs = append(errs, s.radsec.Shutdown(ctx))
+	}
 	if cancel != nil {
 		cancel()
 	}
 	errs = append(errs, s.closeSockets())
 	close(s.stopped)
 	return errors.Join(errs...)
-}
-
-// endStreams has connections over TLS read no more, answer what they have read, and end. It gives one
-// error, when all have.
-func (s *Server) endStreams(ctx context.Context) <-chan error {
-	ended := make(chan error, 1)
-	if s.radsec == nil {
-		ended <- nil
-		return ended
-	}
-	go func() { ended <- s.radsec.Shutdown(ctx) }()
-	return ended
 }
 
 // ending returns channels that are closed when no socket is read any more, and when nothing that

@@ -130,7 +130,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	if d.node, err = quiet.wire(ctx, cfg); err != nil {
 		return err
 	}
-	d.radius = d.node.radius.Addrs()[0].String()
+	d.radius = d.node.radius.Load().Addrs()[0].String()
 	return nil
 }
 

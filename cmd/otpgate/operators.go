@@ -12,7 +12,11 @@ import (
 
 // explain answers operators who want to know what would become of a login.
 func (n *node) explain(ctx context.Context, q operator.ExplainRequest) (operator.Explanation, error) {
-	x, err := n.radius.Explain(ctx, radius.Question{Client: q.Client, Name: q.Account, Code: q.Code, Station: q.Station})
+	server := n.radius.Load()
+	if server == nil {
+		return operator.Explanation{}, &operator.Error{Fact: "the node is still starting", Hint: "ask again in a second"}
+	}
+	x, err := server.Explain(ctx, radius.Question{Client: q.Client, Name: q.Account, Code: q.Code, Station: q.Station})
 	switch {
 	case errors.Is(err, radius.ErrNoClient):
 		return operator.Explanation{}, &operator.Error{
@@ -52,6 +56,10 @@ func (n *node) openSessions(ctx context.Context, account string) ([]operator.Ses
 
 // gatewayStatus is what is known of each client: whether it signs, and which secret it uses.
 func (n *node) gatewayStatus() []operator.ClientStatus {
+	server := n.radius.Load()
+	if server == nil { // the node is still starting
+		return nil
+	}
 	seen := map[string]operator.ClientStatus{}
 	for _, s := range n.posture.Summary() {
 		seen[s.Client] = operator.ClientStatus{
@@ -59,7 +67,7 @@ func (n *node) gatewayStatus() []operator.ClientStatus {
 		}
 	}
 	var out []operator.ClientStatus
-	for _, c := range n.radius.Clients() {
+	for _, c := range server.Clients() {
 		s := seen[c.Name]
 		s.Name, s.Policy = c.Name, c.MessageAuthenticator.String()
 		s.CurrentSecret, s.PreviousSecret = c.CurrentSecret, c.PreviousSecret

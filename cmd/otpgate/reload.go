@@ -31,7 +31,7 @@ func (n *node) takeOver(next *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := n.radius.SetClients(g.clients); err != nil { // all or nothing
+	if err := n.radius.Load().SetClients(g.clients); err != nil { // all or nothing
 		_ = directories.Close()
 		return err
 	}

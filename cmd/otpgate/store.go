@@ -110,9 +110,10 @@ func (n *node) foreign(err error) error {
 func (n *node) open() {
 	n.bound.Store(true)
 	n.learn()
-	n.life.run("radius", n.radius.Serve)
+	server := n.radius.Load()
+	n.life.run("radius", server.Serve)
 	if n.enroll != nil {
 		n.life.run("enrollment", n.enroll.Serve)
 	}
-	n.log.Info("answering", "radius", addresses(n.radius.Addrs()), "keyset", n.keys.Fingerprint())
+	n.log.Info("answering", "radius", addresses(server.Addrs()), "radsec", addresses(server.StreamAddrs()), "keyset", n.keys.Fingerprint())
 }

@@ -48,8 +48,8 @@ type node struct {
 	posture  *posture.Ledger
 	sessions *session.Book
 	gateways atomic.Pointer[gateways]
-	enroll   *enroll.Server // nil: nobody enrolls by mail
-	radius   *radius.Server
+	enroll   *enroll.Server                // nil: nobody enrolls by mail
+	radius   atomic.Pointer[radius.Server] // operators may ask before it is there
 	metrics  *metrics.Server
 }
 
@@ -161,7 +161,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	if err := n.wireRadius(rt, g); err != nil {
 		return n, err
 	}
-	n.life.onStop("radius", n.radius.Shutdown)
+	n.life.onStop("radius", n.radius.Load().Shutdown)
 
 	// Nobody is let in before the store is known to be ours.
 	if err := n.bind(ctx, rt); err != nil {
@@ -176,7 +176,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 }
 
 // wireRadius adds the gateways' side.
-func (n *node) wireRadius(rt *runtime, g *gateways) (err error) {
+func (n *node) wireRadius(rt *runtime, g *gateways) error {
 	cfg := n.cfg.Radius
 	states, err := challenge.New(challenge.Options{Keys: n.keys, Now: rt.now})
 	if err != nil {
@@ -192,8 +192,12 @@ func (n *node) wireRadius(rt *runtime, g *gateways) (err error) {
 			return err
 		}
 	}
-	n.radius, err = radius.New(o)
-	return withHint(err, "is another RADIUS server running here? %s", n.cfg.Where("radius.listen"))
+	server, err := radius.New(o)
+	if err != nil {
+		return withHint(err, "is another RADIUS server running here? %s", n.cfg.Where("radius.listen"))
+	}
+	n.radius.Store(server)
+	return nil
 }
 
 // radsec reads the certificates for RADIUS over TLS, and again when their files change.
@@ -207,6 +211,7 @@ func (n *node) radsec(cfg *configs.RadSec) (*radius.RadSec, error) {
 	if _, err := clients.get(); err != nil {
 		return nil, withHint(err, "a file with certificates in PEM: %s", n.cfg.Where("radius.radsec.client_ca_file"))
 	}
+	watchAuthority(n.registry, "radsec", clients)
 	return &radius.RadSec{
 		Listen: cfg.Listen, Certificate: files.get, ClientCAs: clients.get,
 		MaxConnections: cfg.MaxConnections, IdleTime: cfg.IdleTimeout,
