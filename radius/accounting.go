@@ -59,19 +59,41 @@ func (r *reader) beginReport(in admitted, p arrival) (kept bool) {
 // sessions. A report that is not on disk gets no answer, and comes again (RFC 2866 section 4.1);
 // the directory and the store are not needed for that.
 func (s *Server) account(ctx context.Context, reports []*report) {
-	left := reports // those that still have a slot
 	defer func() {
-		if p := recover(); p != nil {
-			s.panicked(p)
-		}
-		for _, x := range left {
-			s.duplicates.Forget(x.way.entry)
+		for range reports {
 			s.slots.release()
-			x.way.via.ended()
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, accountBudget)
 	defer cancel()
+	kept := s.keep(ctx, reports)
+	var answers []answer
+	for _, x := range reports {
+		if kept {
+			if way, ok := s.acknowledge(x); ok {
+				answers = append(answers, way)
+				continue
+			}
+		}
+		s.duplicates.Forget(x.way.entry)
+		x.way.via.ended()
+	}
+	s.send(answers)
+	for _, x := range reports {
+		if kept {
+			s.note(ctx, x)
+		}
+	}
+}
+
+// keep writes the audit trail of all of them in one call. It is false when they are not on disk.
+func (s *Server) keep(ctx context.Context, reports []*report) (kept bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+			kept = false
+		}
+	}()
 	events := make([]audit.Event, len(reports))
 	for i, x := range reports {
 		if x.name != "" {
@@ -79,38 +101,36 @@ func (s *Server) account(ctx context.Context, reports []*report) {
 		}
 		events[i] = x.event()
 	}
-	if err := s.audit.Keep(ctx, events...); err != nil {
-		s.metrics.unrecorded.Add(float64(len(reports)))
-		if s.quiet.recording.Allow(s.now()) {
-			s.logger.Error("accounting not recorded, gateways get no answer and send again", "error", err,
-				"hint", "free the disk of data_dir")
+	err := s.audit.Keep(ctx, events...)
+	if err == nil {
+		for _, x := range reports {
+			s.metrics.accounting(x.client, x.record.Status)
 		}
-		return
+		return true
 	}
-	left = nil
-	s.acknowledge(reports)
-	for _, x := range reports {
-		s.note(ctx, x)
-		s.slots.release()
+	s.metrics.unrecorded.Add(float64(len(reports)))
+	if s.quiet.recording.Allow(s.now()) {
+		s.logger.Error("accounting not recorded, gateways get no answer and send again", "error", err,
+			"hint", "free the disk of data_dir")
 	}
+	return false
 }
 
-// acknowledge answers reports that are on disk.
-func (s *Server) acknowledge(reports []*report) {
-	answers := make([]answer, 0, len(reports))
-	for _, x := range reports {
-		s.metrics.accounting(x.client, x.record.Status)
-		octets, err := x.client.seal(x.key, x.packet, layeh.CodeAccountingResponse, nil)
-		if err != nil { // what fitted into the request fits into the reply, but for Message-Authenticator
-			s.metrics.unsent[unsentUnsealed].Inc()
-			s.duplicates.Forget(x.way.entry)
-			x.way.via.ended()
-			continue
+// acknowledge builds the answer to a report.
+func (s *Server) acknowledge(x *report) (way answer, ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+			ok = false
 		}
-		x.way.octets = octets
-		answers = append(answers, x.way)
+	}()
+	octets, err := x.client.seal(x.key, x.packet, layeh.CodeAccountingResponse, nil)
+	if err != nil {
+		panic(err) // what fitted into the request fits into the reply
 	}
-	s.send(answers)
+	way = x.way
+	way.octets = octets
+	return way, true
 }
 
 // note keeps what a report says about open sessions, for whoever looks at an account. It is in the

@@ -105,7 +105,9 @@ func (c *client) sends(kind byte) bool {
 // beside the Proxy-State that he sent.
 func (c *client) seal(k *key, request *layeh.Packet, code layeh.Code, attributes []dictionary.Wire) ([]byte, error) {
 	reply := request.Response(code)
-	signed := c.sends(typeMessageAuthenticator)
+	// An Accounting-Response has none: RFC 2869 section 5.14 does not say over which authenticator, and
+	// peers do not agree.
+	signed := c.sends(typeMessageAuthenticator) && request.Code != layeh.CodeAccountingRequest
 	if signed {
 		var zero [md5.Size]byte
 		if err := rfc2869.MessageAuthenticator_Add(reply, zero[:]); err != nil {
