@@ -1,39 +1,74 @@
-// Package radius answers RADIUS logins over UDP: it decides who is asked about a login, in which
-// order, and what the gateway is told. What a code is worth it leaves to package otp, who somebody
-// is to package directory.
+// Package radius answers RADIUS logins and accounting over UDP and TLS: it decides who is asked about a
+// login, in which order, and what the gateway is told. What a code is worth it leaves to package
+// otp, who somebody is to package directory.
 //
-//	socket ─batch─► reader: client ► admission ► duplicates ► slot       (one goroutine a socket)
-//	                  │ discard        │ resend, drop, Status-Server
-//	                  ▼                ▼
-//	login ◄─batch── attempts                                             (one goroutine a batch)
+//	socket ─batch─┐                                                      (one goroutine a socket)
+//	radsec ─reads─┴► reader: client ► admission ► duplicates ► slot      (one a connection)
+//	                   │ discard        │ resend, drop, Status-Server
+//	                   ▼                ├──────────► reports: keep ► acknowledge ► note the session
+//	login ◄─batch── attempts ◄──────────┘                                (one goroutine a batch)
 //	  prepare ─┬─ decided ──────────────────────────────┐
 //	           ├─ walked ──► Codes.Settle, all at once ─┤
-//	           └─ must wait ► loginAlone: find, walk,   │                (one goroutine each)
-//	                          bind, claim ──────────────┤
+//	           └─ must wait ► loginAlone ───────────────┤                (one goroutine each)
+//	                  code:             find, walk, claim
+//	                  password+code:    find, walk, bind, claim
+//	                  password, code:   find, back-off, bind ► challenge
+//	                  password:         find, back-off, bind
 //	  finish ◄──────────────────────────────────────────┘
-//	  record ► count ► log ► seal ─┬─ accept ─► WriteBatch
-//	                               └─ reject ─► refusals, until due ─► WriteBatch
+//	  record ► count ► log ► seal ─┬─ accept, challenge ─► transport
+//	                               └─ refusal, wrong code ─► delay, until due ─► transport
+//
+// What surrounds the server has packages of its own: [otpgate/radius/radsec] carries packets over TLS,
+// [otpgate/radius/proof] knows PAP, CHAP and MS-CHAPv2, [otpgate/radius/challenge] seals State,
+// [otpgate/radius/reply] and [otpgate/radius/dictionary] make attributes of groups,
+// [otpgate/radius/session] reads accounting, [otpgate/radius/posture] learns who signs,
+// [otpgate/radius/duplicates], [otpgate/radius/delay], [otpgate/radius/hours] and
+// [otpgate/radius/quiet] are what they are called.
 //
 // # Invariants
 //
 //  1. The zero decision is no reply. One statement lets somebody in (decide), and the trail is
 //     written before the reply is.
-//  2. Every datagram ends in exactly one counter: discarded, duplicates, Status-Server, attempts.
-//     A panic ends one attempt, as a drop, or one datagram, as discarded.
+//  2. Every packet ends in exactly one counter: discarded, duplicates, Status-Server, attempts,
+//     accounting. A panic ends one attempt, as a drop, or one packet, as discarded.
 //  3. Nothing in a packet is believed or remembered before its sender is a client and its
 //     Message-Authenticator is right. Until then nothing is allocated, answered or started.
 //  4. Nobody waits for somebody else's directory: what is claimed together needs no peer but the
-//     store, and attempts that wait for a peer take at most half of the slots.
-//  5. All refusals look the same: the same attributes, the same time after arrival. The wait is
-//     spent in a timer, not in a slot.
+//     store, and attempts that wait for a peer take at most half of the slots. The last eighth of the
+//     slots is for those who answer a challenge (RFC 5080 section 2.2.3).
+//  5. All refusals by one method look the same: the same attributes, the same time after arrival. The
+//     wait is spent in a timer, not in a slot. Another challenge after a wrong code waits as long.
 //  6. A reply leaves from the address that the request came to, and is not sent once its
 //     Identifier was given to another request.
 //  7. What is kept for strangers is of fixed size (log limits); what is kept for clients is bounded:
-//     slots, remembered requests, waiting refusals.
+//     slots, remembered requests, waiting refusals, connections and what each has under way.
 //  8. A datagram that came so long before the server began to serve that nobody may wait for its
 //     answer is discarded, so that it uses up nobody's step.
-//  9. Everything that can block has an end: an attempt its budget, the trail half a second, a write
-//     to a full send buffer 127 ms, the shutdown its context.
+//  9. Everything that can block has an end: an attempt its budget (less where a gateway gives up
+//     sooner), the trail half a second, a write to a full send buffer 127 ms, the shutdown its context.
+//  10. The attributes that an accept grants are made before the code is claimed, and an attempt whose
+//     attributes cannot be made is refused: a right must not get lost on the way, nor a code.
+//  11. An Accounting-Request is answered when it is on disk, and not before.
+//
+// # A challenge
+//
+// After a right password the gateway gets a State that any node can open: it names the challenge, when and
+// where the password was right, and is bound to client and account. No node remembers it. What was
+// answered to it the store counts, by the number of the challenge: three wrong codes spend it, a right one
+// does, and an old State that is sent again does not bring it back. Each State lives two minutes, the
+// challenge six. The place of the password counts, so that Calling-Station-Id need not come again.
+//
+// # Without Message-Authenticator
+//
+// Most gateways in the field send none with a password. From such a client anybody who can forge its
+// address can send logins, so what they say is worth less:
+//
+//   - a User-Password that does not decrypt to what people type for this kind of login is refused as
+//     proof_garbled: it counts against the client, in the metrics, and not against the account. (Of random
+//     octets none looks like a code, one in a hundred like a password.)
+//   - CHAP and MS-CHAPv2 responses are not encrypted, so they cannot be told from made-up ones: an
+//     attacker who can forge the address can make an account's place wait. It gets nobody in.
+//   - Proxy-State is what CVE-2024-3596 needs, and is let in by accept_unsigned_proxy_state only.
 //
 // # Places
 //
@@ -67,16 +102,25 @@
 //   - RFC 2865 section 3: a packet with an invalid Response or Request Authenticator cannot be told
 //     from a good one without Message-Authenticator, so that is required unless a client is
 //     configured otherwise (CVE-2024-3596; draft-ietf-radext-deprecating-radius section 5.2).
-//   - RFC 2865 section 4.1: a packet with User-Password and CHAP-Password is refused; a repeated
-//     User-Name, User-Password or State is discarded (section 5.44 allows one of each).
+//   - RFC 2865 section 4.1: a packet with more than one of User-Password, CHAP-Password and
+//     MS-CHAP responses is refused; a repeated User-Name, User-Password or State is discarded
+//     (section 5.44 allows one of each).
 //   - RFC 2865 section 5.2: a password with a NUL inside is refused. The padding cannot be told from
 //     NULs at the end, so these are never part of a password.
-//   - RFC 2865 section 5.24, RFC 5080 section 2.1.1: no State was ever given out, so any is refused.
-//   - RFC 2865 section 2.2, 5.3, RFC 3579: CHAP and EAP are refused, not discarded, so that a
-//     gateway does not take us for dead. The refusal of EAP carries no EAP-Message.
+//   - RFC 2865 section 5.24, RFC 5080 section 2.1.1: a State that we did not give out is refused, also
+//     where nothing is ever asked: it belongs to another server's conversation.
+//   - RFC 2548: MS-CHAPv1 is refused: what a code proves by it can be found out by anybody. A refusal of
+//     MS-CHAPv2 carries MS-CHAP-Error 691 whatever the reason.
+//   - RFC 3579: EAP is refused, not discarded, so that a gateway does not take us for dead. The refusal
+//     carries no EAP-Message.
+//   - RFC 2866 section 4.1: an Acct-Status-Type that we do not know is recorded and acknowledged.
+//   - RFC 2869 section 5.14: an Accounting-Response carries no Message-Authenticator. One in an
+//     Accounting-Request is verified over a zero Request Authenticator, as FreeRADIUS makes it.
 //   - RFC 5080 section 2.2.2: requests are remembered for 30 s from their arrival, not from their
 //     reply. The same authenticator with other octets is another request, not a duplicate.
 //   - RFC 5997 section 4.2: Status-Server is answered anew each time; it changes nothing.
+//   - RFC 6614 section 2.3: over TLS a packet without Message-Authenticator is taken; one that is
+//     there is verified, with the secret "radsec".
 //   - RFC 6929: extended attributes are passed over.
 //
 // # Decisions
@@ -94,4 +138,11 @@
 //   - 2026-11: wrong codes are refused while the directory is down, rather than dropped: see above.
 //   - 2026-11: writes do not wait in the kernel: asking it not to costs nothing where there is room, a
 //     deadline for each write would cost a timer.
+//   - 2026-11: what a relaxation lets in is said in log, trail and metrics by the relaxation's key. With
+//     failover_grace the claim's token is made of account, code, client and Calling-Station-Id instead
+//     of the packet, so that the store needs to know nothing of it.
+//   - 2026-11: where the password comes first, the back-off of the place is asked before the directory
+//     is: a stranger's guesses must not lock accounts there. A wrong password counts as a wrong code.
+//   - 2026-11: accounts that need no code are asked for their password by the same path; without
+//     devices they have no count of their own, so guessing them is the directory's to bound.
 package radius

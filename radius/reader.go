@@ -25,6 +25,7 @@ type reader struct {
 	attempts []*attempt
 	reports  []*report
 	answers  []answer // to packets that need no work; reused
+	broken   bool     // a packet was not what a packet is
 }
 
 // arrival is a packet with what its transport knows of it.
@@ -149,6 +150,7 @@ func (r *reader) take(via transport, next func() (arrival, bool)) {
 func (r *reader) packet(p arrival) (kept bool) {
 	if why, ok := precheck(p.octets, r.takes); !ok {
 		r.discard(why, p.client, p.source.Addr(), p.now)
+		r.broken = true
 		return false
 	}
 	if p.client == nil {
@@ -158,6 +160,7 @@ func (r *reader) packet(p arrival) (kept bool) {
 	in, why, ok := admit(p.octets, p.client, p.tls)
 	if !ok {
 		r.discard(why, p.client, p.source.Addr(), p.now)
+		r.broken = true
 		return false
 	}
 	if in.octets[0] == codeStatusServer {

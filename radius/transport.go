@@ -75,7 +75,10 @@ func (s streams) Receive(c *radsec.Conn, packets [][]byte) {
 	}
 	r.answer()
 	r.start(s.base)
-	if k == nil {
+	switch {
+	case k == nil:
 		c.Close()
+	case r.broken: // RFC 6613 section 2.6.4: who sends that will not be understood any more
+		c.CloseMalformed()
 	}
 }
