@@ -41,7 +41,7 @@ var habits = []habit{
 
 	{"cisco-asa", "message_authenticator", "learn", byRelease},
 	{"cisco-asa", "challenge", "understood", "Secure Client shows the prompt"},
-	{"cisco-asa", "timeout", "10s", "timeout of an aaa-server host is 10 s unless set"},
+	{"cisco-asa", "timeout", "10s", "retry-interval of an aaa-server host is 10 s unless set; its timeout is how long in all"},
 	{"cisco-asa", "reply_groups.attribute", "ASA-Group-Policy", "it is the name of a group policy (from 8.2)" + oneName},
 	{"cisco-asa", "reply_groups.form", "each", "a list would be a name that no group policy has"},
 
@@ -51,7 +51,7 @@ var habits = []habit{
 
 	{"paloalto", "message_authenticator", "learn", byRelease},
 	{"paloalto", "challenge", "understood", "GlobalProtect shows the prompt"},
-	{"paloalto", "timeout", "3s", "the timeout of a server profile is 3 s unless set"},
+	{"paloalto", "timeout", "3s", "the timeout of a server profile is 3 s unless set, with 3 retries"},
 	{"paloalto", "reply_groups.attribute", "PaloAlto-User-Group", "allow lists match this one"},
 	{"paloalto", "reply_groups.form", "each", "it matches each value by itself"},
 

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -28,17 +27,32 @@ type fence struct {
 	line                    int
 }
 
-// fences returns the blocks of the README in their order.
+// fences returns the blocks of the README in their order, and what is outside of them.
 func fences(t testing.TB) (blocks []fence, prose string) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(top, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	blocks = fenced(t, "README.md", string(data))
+	var outside strings.Builder
+	inside := false
+	for line := range strings.Lines(string(data)) {
+		if strings.HasPrefix(line, "```") {
+			inside = !inside
+		} else if !inside {
+			outside.WriteString(line)
+		}
+	}
+	return blocks, outside.String()
+}
+
+// fenced returns the blocks of a page in their order.
+func fenced(t testing.TB, file, text string) (blocks []fence) {
+	t.Helper()
 	var heading string
 	var open *fence
-	var outside strings.Builder
-	for i, line := range strings.Split(string(data), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		language, mark := strings.CutPrefix(line, "```")
 		switch {
 		case mark && open == nil:
@@ -51,13 +65,12 @@ func fences(t testing.TB) (blocks []fence, prose string) {
 			if h, ok := strings.CutPrefix(line, "## "); ok {
 				heading = h
 			}
-			fmt.Fprintln(&outside, line)
 		}
 	}
 	if open != nil {
-		t.Fatalf("README.md:%d: the block does not end", open.line)
+		t.Fatalf("%s:%d: the block does not end", file, open.line)
 	}
-	return blocks, outside.String()
+	return blocks
 }
 
 // TestReadme does what the README says: testdata/readme types its commands, one after the other,
@@ -163,7 +176,7 @@ func namedFiles(dir, config string) error {
 		switch m[1] {
 		case "key":
 			content = key
-		case "certificate", "ca":
+		case "certificate", "ca", "client_ca":
 			content = certificate
 		}
 		if err := os.WriteFile(path, content, 0o600); err != nil {
