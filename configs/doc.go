@@ -16,6 +16,9 @@
 // Each section is a plain function that asks a reader for its keys, so that the order of the
 // problems is the order of the file, and adding a key is one line.
 //
+// gateways has a page for each profile; [Gateway] gives them to whoever has only the program, and tests
+// load what they tell people to write.
+//
 // What a client leaves out, its profile says: habits is the table, with a reason on each row, and
 // [Client.Explain] tells where each setting comes from. Who can hold what a setting gives up against
 // somebody is in [Config.Warnings]; they do not keep a node from starting.

@@ -204,3 +204,44 @@ func TestGatewaysArePrinted(t *testing.T) {
 		t.Errorf("%d %s", status, said)
 	}
 }
+
+// TestPagesUseOurWords looks for reasons, outcomes and metrics that a page names in what the program
+// says: each is a literal of its own somewhere.
+func TestPagesUseOurWords(t *testing.T) {
+	var source strings.Builder
+	for _, below := range []string{"otp/*.go", "radius/*.go", "radius/radsec/*.go"} {
+		paths, err := filepath.Glob(filepath.Join(top, below))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %v", below, err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Write(text)
+		}
+	}
+	all := 0
+	said := func(file, word string) {
+		all++
+		if !strings.Contains(source.String(), `"`+word+`"`) {
+			t.Errorf("%s: nothing says %s", file, word)
+		}
+	}
+	word := regexp.MustCompile(`\b(?:reason|decision|outcome)="?([a-z0-9_]+)|\b(otpgate_[a-z_]+)`)
+	row := regexp.MustCompile("(?m)^\\| (`[a-z0-9_]+`(?:, `[a-z0-9_]+`)*) \\|")
+	for file, page := range gatewayPages(t) {
+		for _, m := range word.FindAllStringSubmatch(page, -1) {
+			said(file, m[1]+m[2])
+		}
+		for _, m := range row.FindAllStringSubmatch(page, -1) {
+			for w := range strings.SplitSeq(m[1], ", ") {
+				said(file, strings.Trim(w, "`"))
+			}
+		}
+	}
+	if all < 200 {
+		t.Errorf("only %d words found", all)
+	}
+}
