@@ -66,30 +66,27 @@ func TestEveryProfileHasAPage(t *testing.T) {
 // TestPagesLoad puts each configuration of each page into a whole one, and checks that.
 func TestPagesLoad(t *testing.T) {
 	for file, page := range gatewayPages(t) {
-		blocks := fenced(t, file, page)
-		seen := 0
-		for _, b := range blocks {
-			if b.language != "yaml" {
-				continue
+		t.Run(file, func(t *testing.T) {
+			name := strings.TrimSuffix(file, ".md")
+			blocks := slices.DeleteFunc(fenced(t, file, page), func(b fence) bool { return b.language != "yaml" })
+			if len(blocks) == 0 && name != "README" {
+				t.Error("no configuration")
 			}
-			seen++
-			cfg, path := loadBlock(t, file, b)
-			for _, w := range cfg.Warnings() {
-				if strings.HasSuffix(w.Key, ".login") || strings.HasSuffix(w.Key, ".timeout") {
-					t.Errorf("%s:%d: %s: %s", file, b.line, w.Key, w.Message)
+			for i, b := range blocks {
+				cfg, path := loadBlock(t, file, b)
+				for _, w := range cfg.Warnings() {
+					if strings.HasSuffix(w.Key, ".login") || strings.HasSuffix(w.Key, ".timeout") {
+						t.Errorf("%s:%d: %s: %s", file, b.line, w.Key, w.Message)
+					}
+				}
+				if status, said := typeHere(t, "check", "--config", path); status != 0 {
+					t.Errorf("%s:%d: status %d\n%s", file, b.line, status, said)
+				}
+				if c := cfg.Radius.Clients[0]; i == 0 && c.Profile != name && !slices.Contains(noProfile, name) {
+					t.Errorf("%s:%d: profile %q", file, b.line, c.Profile)
 				}
 			}
-			if status, said := typeHere(t, "check", "--config", path); status != 0 {
-				t.Errorf("%s:%d: status %d\n%s", file, b.line, status, said)
-			}
-			name := strings.TrimSuffix(file, ".md")
-			if c := cfg.Radius.Clients[0]; seen == 1 && c.Profile != name && !slices.Contains(noProfile, name) {
-				t.Errorf("%s:%d: profile %q", file, b.line, c.Profile)
-			}
-		}
-		if seen == 0 && file != "README.md" {
-			t.Errorf("%s has no configuration", file)
-		}
+		})
 	}
 }
 
