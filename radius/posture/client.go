@@ -94,7 +94,7 @@ func (c *Client) merge(s stored, now time.Time, step time.Duration) ([]otp.Note,
 	case forget:
 		notes = append(notes, note(c.key, fieldProven, latch{At: now, Forgotten: true}, now.Add(provenKept)))
 		return notes, forgets
-	case proven && (!s.hasLatch || s.latchExpires.Before(now.Add(provenKept-24*time.Hour))):
+	case proven && s.latchExpires.Before(now.Add(provenKept-24*time.Hour)): // or lost
 		if !s.hasLatch {
 			s.latch.At = now
 		}

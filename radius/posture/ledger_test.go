@@ -261,13 +261,13 @@ func TestClocksThatJumpProveNothing(t *testing.T) {
 		"a day ahead, again and again": {day, day, day, day, day, day, day, day, day, day, day, day},
 		"an hour to and fro":           {time.Hour, -time.Hour, time.Hour, -time.Hour, time.Hour, -time.Hour},
 		"a little to and fro":          {9 * time.Minute, -9 * time.Minute, 9 * time.Minute, -9 * time.Minute},
-		"back by years":                {-3000 * day, 10 * time.Minute, 3000 * day},
+		"back by years":                {-3000 * day, time.Second, 3000 * day},
 		"years ahead and back":         {3000 * day, -3000 * day},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.flush(0, 1)
-			w.live(6*day, 0, 1200)
+			w.live(7*day-time.Hour, 0, 1200)
 			for range 20 {
 				for _, d := range jumps {
 					w.count(0, 100, 0)
@@ -277,6 +277,37 @@ func TestClocksThatJumpProveNothing(t *testing.T) {
 			}
 			w.proven(name, false)
 		})
+	}
+}
+
+// A clock that was set right is as good as any.
+func TestAClockThatIsSetBack(t *testing.T) {
+	w := newWorld(t)
+	w.flush(0, 1)
+	w.live(day, 0, 1200)
+	for _, n := range w.nodes {
+		n.jump(-3000 * day)
+	}
+	w.live(7*day, 0, 1200)
+	w.proven("8 days by two clocks", true)
+}
+
+// What a node counted that has gone since, before the last packet without, is worth nothing.
+func TestANodeThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.flush(0, 1)
+	w.live(6*day, 0, 6000)
+	w.count(1, 0, 1)
+	w.flush(1)
+	for passed := time.Duration(0); passed < 8*day; passed += posture.MaxStep {
+		if passed%(4*time.Hour) == 0 {
+			w.count(1, 2, 0)
+		}
+		w.nodes[1].jump(posture.MaxStep)
+		w.flush(1)
+	}
+	if s := w.summary(1); s.Proven || s.Safe || s.Signed != 36_096 {
+		t.Errorf("96 packets in 8 days: %+v", s)
 	}
 }
 
