@@ -8,27 +8,27 @@ local CHALLENGE_LIFETIME, MAX_CHALLENGES, SHARE_LIFETIME, MAX_SHARES = 600000, 1
 
 local key, kind, version, token, place, now = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local device, step, drift = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-local lifetime, challenge = tonumber(ARGV[12] or LIFETIME), ARGV[13] or ''
-local tries, times, within = tonumber(ARGV[14] or 0), tonumber(ARGV[15] or 0), tonumber(ARGV[16] or 0)
+local lifetime, challenge, tries, times, within = LIFETIME, '', 0, 0, 0
+if ARGV[12] then
+  lifetime, challenge, tries, times, within = tonumber(ARGV[12]), ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+end
 local preview = kind == '4' -- of kind 1, if it names a device, and of the place otherwise
 local asks = kind == '1' or preview and device ~= ''
 
 local h = redis.call('HMGET', key, 'v', 't', 'p', 'x', 'x' .. place, 'u' .. device, 'w' .. device)
 local claims, places, use, wrong = h[2] or '', h[3] or '', h[6], h[7] or ''
 
-local function near(at, span) return math.abs(now - at) <= span end
-local function alive(at) return near(at, LIFETIME) end
-
 -- Tokens that were answered Claimed: those still alive, and the last one of this device.
 local kept, last = {}, nil
 local i = 1
 while i <= #claims do
   local tok, at, dev, next = struct.unpack('>c16I6I2c0', claims, i)
-  if alive(at) then
-    if asks and tok == token and near(at, lifetime) then return {preview and 7 or 1, 0, 0, 0, 1} end
+  local age = math.abs(now - at)
+  if age <= LIFETIME then
+    if asks and tok == token and age <= lifetime then return {preview and 7 or 1, 0, 0, 0, 1} end
     kept[#kept + 1] = string.sub(claims, i, next - 1)
   end
-  if dev == device then last = alive(at) and tok or nil end
+  if dev == device then last = age <= LIFETIME and tok or nil end
   i = next
 end
 
@@ -52,9 +52,10 @@ end
 if now < wait and when - now <= LIFETIME then return {3, count, wait, 0, 0} end
 
 -- Challenges: how often this one was answered with a wrong code, and all others that stay.
-local wrongs, spent, counted, challenges = 0, 0, nil, {}
+local wrongs, spent, counted, left, challenges, changed = 0, 0, nil, 0, nil, nil
 if challenge ~= '' and kind ~= '3' then
   local text = redis.call('HGET', key, 'c') or ''
+  challenges = {}
   for j = 1, #text, 32 do
     local id, n, tok, at = struct.unpack('>c8I2c16I6', text, j)
     if now - at <= CHALLENGE_LIFETIME then
@@ -66,13 +67,13 @@ if challenge ~= '' and kind ~= '3' then
     end
   end
   if spent == 1 or (wrongs > 0 and wrongs >= tries) then return {6, 0, 0, 0, 0} end
+  left = math.max(tries - wrongs, 0)
+  changed = function() -- remembers what became of the challenge
+    challenges[#challenges + 1] = struct.pack('>c8I2c16I6', challenge, wrongs * 2 + spent, token, now)
+    while #challenges > MAX_CHALLENGES do table.remove(challenges, 1) end
+    redis.call('HSET', key, 'c', table.concat(challenges))
+  end
 end
-local function changed() -- remembers what became of the challenge
-  challenges[#challenges + 1] = struct.pack('>c8I2c16I6', challenge, wrongs * 2 + spent, token, now)
-  while #challenges > MAX_CHALLENGES do table.remove(challenges, 1) end
-  redis.call('HSET', key, 'c', table.concat(challenges))
-end
-local function left() return math.max(tries - wrongs, 0) end
 
 if preview and not asks then return {7, 0, 0, 0, 0} end
 
@@ -82,17 +83,17 @@ local function remembered()
     if string.sub(misses, j, j + 3) == miss then return true end
   end
 end
-if asks and remembered() then return {5, count, 0, left(), 0} end -- what was wrong here stays wrong here
+if asks and remembered() then return {5, count, 0, left, 0} end -- what was wrong here stays wrong here
 
 if kind == '2' then
   if challenge ~= '' and (wrongs == 0 or counted ~= token) then
-    wrongs = wrongs + 1
+    wrongs, left = wrongs + 1, math.max(left - 1, 0)
     if wrongs >= tries then spent = 1 end
     changed()
   end
   local forget = tonumber(ARGV[10])
   if forget > 0 and now - when > forget then count, wait, misses = 0, 0, '' end
-  if remembered() then return {5, count, 0, left(), 0} end
+  if remembered() then return {5, count, 0, left, 0} end
   count, wait = count + 1, 0
   local n, pause = 0, 0
   for ms in string.gmatch(ARGV[11], '%-?%d+') do
@@ -102,7 +103,7 @@ if kind == '2' then
   if pause > 0 then wait = now + pause end
   misses = string.sub(misses .. miss, -4 * MAX_MISSES)
   redis.call('HSET', key, field, struct.pack('>I4I6I6', count, now, wait) .. misses)
-  return {5, count, wait, left(), 0}
+  return {5, count, wait, left, 0}
 end
 
 -- Wrong passwords: of this step, of all steps that stay, and the lowest of them.
@@ -148,23 +149,25 @@ if kind == '3' then
 end
 
 -- Steps that may be shared, and the use of this one that they allow.
-local first, again, shares = step > laststep, nil, {}
+local first, again, shares = step > laststep, nil, nil
 if times >= 2 and within > 0 then
+  shares = {}
   local text = redis.call('HGET', key, 'm') or ''
   i = 1
   while i <= #text do
     local p, s, at, uses, dev, next = struct.unpack('>c8I6I6I4I2c0', text, i)
-    if not first and p == place and s == step and dev == device and uses < times and near(at, math.min(within, SHARE_LIFETIME)) then
+    local age = math.abs(now - at)
+    if not first and p == place and s == step and dev == device and uses < times and age <= math.min(within, SHARE_LIFETIME) then
       again = struct.pack('>c8I6I6I4I2', p, s, at, uses + 1, #dev) .. dev
       shares[#shares + 1] = again
-    elseif not first or near(at, SHARE_LIFETIME) then
+    elseif not first or age <= SHARE_LIFETIME then
       shares[#shares + 1] = string.sub(text, i, next - 1)
     end
     i = next
   end
 end
 if usedup or not (first or again) then
-  if challenge ~= '' then return {2, 0, 0, left(), 0} end
+  if challenge ~= '' then return {2, 0, 0, left, 0} end
   return 2
 end
 if preview then return {7, 0, 0, 0, again and 2 or 0} end
@@ -198,8 +201,8 @@ if #list > MAX_PLACES then
 end
 if fails then redis.call('HDEL', key, field) end
 if wrong ~= '' then
-  local left = keep(step)
-  if left == '' then redis.call('HDEL', key, 'w' .. device) else redis.call('HSET', key, 'w' .. device, left) end
+  local stays = keep(step)
+  if stays == '' then redis.call('HDEL', key, 'w' .. device) else redis.call('HSET', key, 'w' .. device, stays) end
 end
 redis.call('HSET', key, 't', table.concat(kept), 'p', table.concat(list),
   'u' .. device, struct.pack('>I6I6i4I6', step, now, drift, floor))
