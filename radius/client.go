@@ -93,7 +93,7 @@ type Client struct {
 	// themselves. Only for tunnels that are encrypted already: SSTP, and L2TP or EAP inside IKE.
 	MPPE            bool
 	Charset         Charset
-	ChallengePrompt string        // what is shown to whoever is asked for a code; "": "Code: "
+	ChallengePrompt string        // what is shown to whoever is asked for a code; "": a default
 	Timeout         time.Duration // after which the gateway sends again: an attempt takes no longer; 0: Options.Budget decides
 
 	Directories []string     // names of the directories that may be asked; empty: all

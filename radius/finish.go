@@ -84,6 +84,7 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 	s.metrics.observe(a)
 	a.log(ctx, s.logger)
 	s.complain(a)
+	s.instruct(a)
 	code, ok := codeFor(a.decision)
 	if !ok {
 		return way, false
@@ -132,6 +133,21 @@ func (s *Server) complain(a *attempt) {
 			"hint", "what the directory has does not fit the attribute under reply: see otpgate explain --reply")
 	case a.reason == otp.ReasonTimeout && s.quiet.timeout.Allow(s.now()):
 		s.logger.Error("attempts run out of time and get no reply", "attempt", a.hexID(), "error", a.err)
+	}
+}
+
+// instruct says, once a minute for each client, what to set at a gateway whose logins cannot pass as
+// they are.
+func (s *Server) instruct(a *attempt) {
+	c := a.client
+	switch {
+	case a.reason == otp.ReasonProofUnsupported && c.unsupported.Allow(s.now()):
+		s.logger.Warn("the gateway logs in by a method that is refused", "client", c.Name, "attempt", a.hexID(),
+			"method", a.request.method(), "login", c.Login.String(), "hint", a.request.instead())
+	case a.reason == otp.ReasonProofGarbled && c.garbled.Allow(s.now()):
+		s.logger.Warn("what is typed does not decrypt, and counts against no account", "client", c.Name, "attempt", a.hexID(),
+			"hint", "the shared secret here differs from the one on the gateway, or somebody forges its address; "+
+				"with Message-Authenticator such packets are discarded")
 	}
 }
 

@@ -82,7 +82,7 @@ func (s *Server) readable(a *attempt) bool {
 		a.refuse(otp.ReasonNameInvalid)
 	case r.garbled:
 		a.refuse(otp.ReasonProofGarbled)
-	case r.version1:
+	case r.version1, r.eap:
 		a.refuse(otp.ReasonProofUnsupported)
 	case len(r.password) == 0 && r.response == nil:
 		a.refuse(otp.ReasonNoProof)

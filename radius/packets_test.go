@@ -115,7 +115,7 @@ func refusedPackets() []wireCase {
 		{name: "reject-state-empty", about: "a State without a value is one too", expect: "reject state_unknown", octets: corpusLogin().Add(24, "").Octets()},
 		{name: "reject-chap", about: "CHAP, by a code that is none", expect: "reject code_wrong", octets: corpusNamed("alice").Add(3, "\x01"+strings.Repeat("c", 16)).Octets()},
 		{name: "reject-chap-and-password", about: "CHAP and a right code: RFC 2865 section 4.1 forbids both", expect: "reject no_proof", octets: corpusLogin().Add(3, "\x01"+strings.Repeat("c", 16)).Octets()},
-		{name: "reject-eap", about: "EAP-Message, signed", expect: "reject no_proof", octets: corpusNamed("alice").Add(79, "\x02\x00\x00\x0a\x01alice").Octets()},
+		{name: "reject-eap", about: "EAP-Message, signed", expect: "reject proof_unsupported", octets: corpusNamed("alice").Add(79, "\x02\x00\x00\x0a\x01alice").Octets()},
 		{name: "reject-nothing-but-authenticator", about: "no name, no password", expect: "reject name_invalid", octets: packetOfCorpus(1).Signed().Octets()},
 	}
 }

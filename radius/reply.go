@@ -21,8 +21,8 @@ const messageAuthenticatorAt = headerLength + 2
 // errTooLong: the attributes of a reply and the request's Proxy-State do not fit into one packet.
 var errTooLong = errors.New("radius: the reply would be longer than 4096 octets")
 
-// defaultPrompt is what is shown to whoever is asked for a code.
-const defaultPrompt = "Code: "
+// defaultPrompt is what is shown to whoever is asked for a code, unless the client has its own.
+const defaultPrompt = "Enter the code of your phone: "
 
 // codeFor is the code of the reply that tells a decision; false when there is no reply.
 func codeFor(d otp.Decision) (layeh.Code, bool) {

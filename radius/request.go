@@ -79,6 +79,34 @@ func readRequest(in admitted, c *client) (request, error) {
 	return r, err
 }
 
+// method names what a request logs in by, for the log.
+func (r *request) method() string {
+	switch {
+	case r.eap:
+		return "EAP"
+	case r.version1:
+		return "MS-CHAPv1"
+	case r.mschap != nil:
+		return "MS-CHAPv2"
+	case r.response != nil:
+		return "CHAP"
+	}
+	return "PAP"
+}
+
+// instead says what to do about a method that is refused.
+func (r *request) instead() string {
+	switch {
+	case r.eap:
+		return "set the gateway to PAP; EAP is not answered"
+	case r.version1:
+		return "set the gateway to MS-CHAPv2 or PAP; by MS-CHAPv1 anybody who listens finds out what was typed"
+	case r.response != nil:
+		return "set the gateway to PAP: CHAP and MS-CHAPv2 carry no password, so they go with login: code only"
+	}
+	return "login: password+code takes the answer to OpenVPN's static challenge, and charset says how text is read"
+}
+
 // reveal reads User-Password. A packet without Message-Authenticator can be of either secret: the one
 // counts with which it reads like something that people type. Where none does, the secret is wrong
 // or somebody has made the packet up, and the account must not suffer for it.
