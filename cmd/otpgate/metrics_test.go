@@ -110,7 +110,10 @@ func scrapeRedis(t *testing.T) string {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "otpgate.yaml")
 	text := fmt.Sprintf(`data_dir: data
-radius: {listen: ["127.0.0.1:0"], clients: [{name: gateway, networks: [127.0.0.1/32], secret: %s}]}
+radius:
+  listen: ["127.0.0.1:0"]
+  radsec: {listen: ["127.0.0.1:0"], certificate_file: web.crt, key_file: web.key, client_ca_file: web.crt}
+  clients: [{name: gateway, networks: [127.0.0.1/32], secret: %s}]
 directories: [{name: nobody, urls: ["ldaps://127.0.0.1:1"], base_dn: "dc=demo,dc=example"}]
 store: {redis: {addresses: [%q]}}
 enroll: {listen: "127.0.0.1:0", public_url: "https://127.0.0.1", certificate_file: web.crt, key_file: web.key, mail: {from: otp@demo.example, smtp: "smtp://127.0.0.1:1"}}
