@@ -47,8 +47,8 @@ func (r *reader) beginReport(in admitted, p arrival) (kept bool) {
 		packet: packet, key: in.key, record: record, way: p.way,
 	}
 	if octets, ok := packet.Lookup(typeUserName); ok {
-		if text, ok := p.client.Charset.text(octets); ok {
-			x.name, _ = directory.DecodeName([]byte(text))
+		if name, ok := p.client.Charset.read(octets); ok {
+			x.name, _ = directory.DecodeName(name)
 		}
 	}
 	r.reports = append(r.reports, x)

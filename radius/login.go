@@ -71,10 +71,10 @@ func (s *Server) prepare(ctx context.Context, a *attempt) (n next) {
 // readable decides against packets that cannot be a login whoever sends them.
 func (s *Server) readable(a *attempt) bool {
 	r := &a.request
-	name, ok := a.client.Charset.text(r.name)
+	name, ok := a.client.Charset.read(r.name)
 	if ok {
 		var err error
-		a.name, err = directory.DecodeName([]byte(name))
+		a.name, err = directory.DecodeName(name)
 		ok = err == nil
 	}
 	switch {

@@ -62,11 +62,10 @@ func (s *Server) means(a *attempt) otp.Reason {
 		a.method, a.proof.Proof = byCode, r.response
 		return ""
 	}
-	text, ok := c.Charset.text(r.password)
+	typed, ok := c.Charset.read(r.password)
 	if !ok {
 		return otp.ReasonProofUnsupported
 	}
-	typed := []byte(text)
 	password, code, static := proof.StaticChallenge(typed)
 	switch {
 	case r.state:

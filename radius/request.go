@@ -201,15 +201,18 @@ func (m *microsoft) keep(kind byte, value []byte) {
 	}
 }
 
-// text reads octets that came from a client as its charset has them; false when they are none of it.
-func (c Charset) text(octets []byte) (string, bool) {
-	switch c {
-	case CharsetUTF8:
-		return string(octets), utf8.Valid(octets)
-	case CharsetLatin1:
-		return proof.Latin1(octets), true
+// read returns octets that came from a client in UTF-8, the same ones where they are that already;
+// false when they are not of its charset.
+func (c Charset) read(octets []byte) ([]byte, bool) {
+	switch {
+	case c == CharsetLatin1:
+		return []byte(proof.Latin1(octets)), true
+	case utf8.Valid(octets):
+		return octets, true
+	case c == CharsetUTF8:
+		return nil, false
 	}
-	return proof.Text(octets), true
+	return []byte(proof.Latin1(octets)), true
 }
 
 // printable is text from a packet as the audit trail may show it: no control characters, and no
