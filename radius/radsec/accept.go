@@ -34,7 +34,7 @@ func (s *Server) accept(l net.Listener) error {
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		if s.accepting.allow(s.now()) {
+		if s.accepting.Allow(s.now()) {
 			s.logger.Error("accept failed", "address", l.Addr().String(), "error", err)
 		}
 		pause = min(2*pause, maxAcceptPause)
@@ -121,7 +121,7 @@ func (s *Server) welcome(conn net.Conn, from netip.AddrPort, ticket *ticket) *Co
 func (s *Server) refuse(conn net.Conn, from netip.AddrPort, out outcome, attrs ...any) {
 	_ = conn.Close()
 	s.metrics.came[out].Inc()
-	limit := s.strangers.of(from.Addr())
+	limit := s.strangers.Of(from.Addr())
 	switch out {
 	case stopping:
 		return
@@ -130,7 +130,7 @@ func (s *Server) refuse(conn net.Conn, from netip.AddrPort, out outcome, attrs .
 	case unready:
 		limit = &s.unready
 	}
-	if limit.allow(s.now()) {
+	if limit.Allow(s.now()) {
 		s.logger.Warn("connection refused", append([]any{
 			"client_address", from.String(), "reason", out.String(), "hint", out.hint(),
 		}, attrs...)...)
@@ -145,14 +145,14 @@ func (s *Server) part(c *Conn) {
 	switch hint := c.why.hint(); {
 	case hint == "":
 		s.logger.Debug("disconnected", attrs...)
-	case s.known.of(c.remote.Addr()).allow(s.now()):
+	case s.known.Of(c.remote.Addr()).Allow(s.now()):
 		s.logger.Warn("connection closed", append(attrs, "hint", hint)...)
 	}
 }
 
 func (s *Server) panicked(p any) {
 	s.metrics.panics.Inc()
-	if s.panics.allow(s.now()) {
+	if s.panics.Allow(s.now()) {
 		s.logger.Error("panic", "panic", p, "stack", string(debug.Stack()))
 	}
 }

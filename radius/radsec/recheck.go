@@ -16,7 +16,7 @@ func (s *Server) Recheck() {
 	s.rechecking.Lock()
 	defer s.rechecking.Unlock()
 	roots, err := s.o.ClientCAs()
-	if (err != nil || roots == nil) && s.recheck.allow(s.now()) {
+	if (err != nil || roots == nil) && s.recheck.Allow(s.now()) {
 		s.logger.Error("the clients' authorities cannot be read: open connections keep the old ones", "error", err)
 	}
 	for _, c := range s.open() {

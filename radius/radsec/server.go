@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"otpgate/radius/quiet"
 )
 
 // Server carries packets between the clients and a [Handler], over TLS. It is safe for concurrent
@@ -18,13 +20,13 @@ type Server struct {
 	now       func() time.Time
 	metrics   *metrics
 	admission *admission
-	strangers *strangers // about connections that are not accepted
-	known     *strangers // about those that were
-	crowded   quiet
-	accepting quiet
-	unready   quiet
-	recheck   quiet
-	panics    quiet
+	strangers *quiet.Strangers // about connections that are not accepted
+	known     *quiet.Strangers // about those that were
+	crowded   quiet.Limit
+	accepting quiet.Limit
+	unready   quiet.Limit
+	recheck   quiet.Limit
+	panics    quiet.Limit
 
 	listeners []net.Listener
 	running   context.Context // of handshakes
@@ -58,8 +60,8 @@ func New(o Options) (*Server, error) {
 		logger:    o.Logger.With("component", "radsec"),
 		now:       o.Now,
 		admission: newAdmission(o.MaxConnections),
-		strangers: newStrangers(),
-		known:     newStrangers(),
+		strangers: quiet.NewStrangers(),
+		known:     quiet.NewStrangers(),
 		closing:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 		conns:     map[*Conn]struct{}{},

@@ -40,7 +40,7 @@ func layers() []layer {
 		{"radius/dictionary", nil, "names and numbers"},
 		{"radius/posture", []string{"otp"}, "counts what others have verified, and keeps notes of it"},
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
-		{"radius/radsec", nil, "carries packets; whose they are and what is in them, others decide"},
+		{"radius/radsec", []string{"radius/quiet"}, "carries packets; whose they are and what is in them, others decide"},
 		{"radius/radsec/radsectest", nil, "issues certificates"},
 		{"radius/posture", []string{"otp"}, "counts, and keeps notes of what it counted"},
 		{"radius/reply", []string{"directory", "radius/dictionary"}, "what an account is told of is named by the dictionary"},
