@@ -186,3 +186,29 @@ func TestANoteThatIsDamagedGoesFirst(t *testing.T) {
 		t.Errorf("%d notes, %v", len(got), err)
 	}
 }
+
+// A commit that fails must leave memory as it was: what a transaction changes is a clone.
+func TestAClaimChangesNothingButTheClone(t *testing.T) {
+	r, _, _ := firstRecord(t)
+	r.challenges = []challenge{{id: [8]byte{1}, wrong: 1, at: 1_900_000_100_000}, {id: [8]byte{2}, at: 1_900_000_100_000}}
+	r.shares = []share{{place: otp.Place{4}, device: r.devices[0].id, step: r.devices[0].lastStep, at: 1_900_000_100_000, uses: 1}}
+	before := r.appendState(nil)
+	c := otp.Claim{Kind: otp.UseStep, Version: 3, Device: r.devices[0].id, Step: r.devices[0].lastStep, Token: otp.Token{77}, Place: otp.Place{4}, Now: fromMillis(1_900_000_100_000)}
+	c.Challenge, c.Share = otp.Challenged{ID: [8]byte{1}, Tries: 3}, otp.Share{Times: 3, Within: time.Minute}
+	wrong := c
+	wrong.Kind, wrong.Miss = otp.WrongCode, otp.Miss{1}
+	for _, claim := range []otp.Claim{wrong, c} {
+		clone := r.clone()
+		if receipt, changed := clone.apply(&claim); !changed || receipt.Err != nil {
+			t.Fatalf("%+v, changed %t", receipt, changed)
+		}
+		if !bytes.Equal(r.appendState(nil), before) {
+			t.Fatalf("kind %d changed what others see", claim.Kind)
+		}
+	}
+	clone := r.clone()
+	clone.remove(c.Device)
+	if !bytes.Equal(r.appendState(nil), before) {
+		t.Fatal("a removal changed what others see")
+	}
+}

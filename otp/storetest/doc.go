@@ -15,6 +15,9 @@
 //   - ClaimLifetime counts in both directions, for the clocks of two nodes may differ.
 //   - The last try of a ticket may be the right one: it can be taken then, but not be checked again.
 //   - A Forget of zero forgets nothing.
+//   - ChallengeLifetime counts from the last change, and forward only; Share.Within and Claim.Lifetime
+//     count in both directions.
+//   - A wrong code that has spent its challenge is Spent, not Counted, when it is sent again.
 //   - AddDevices adds the new devices of an account beside those that exist already, but none at
 //     all to an account that would exceed the limit.
 package storetest
