@@ -493,7 +493,7 @@ func TestClientsComeAndGo(t *testing.T) {
 	w := newWorld(t)
 	l := w.nodes[0]
 	long := strings.Repeat("long ", 100)
-	if l.Client("wifi") != l.Client("wifi") || l.Client("wifi") == l.Client("vpn") {
+	if wifi := l.Client("wifi"); wifi != l.Client("wifi") || wifi == l.Client("vpn") {
 		t.Error("not one for each name")
 	}
 	l.Client("wifi").Count(true)
