@@ -95,10 +95,11 @@ func (s *Server) challenge(a *attempt, state challenge.State, why otp.Reason) {
 	a.next, a.decision, a.reason = next, otp.Challenge, why
 }
 
-// askAgain turns the refusal of a wrong code into another challenge, as long as the store has
-// tries left for it. The same code sent again has used a try as well.
+// askAgain turns the refusal of a code into another challenge, as long as the store has tries left for
+// it: of a used code too, which must not look otherwise than a wrong one.
 func (s *Server) askAgain(a *attempt, r otp.Result) {
-	if a.request.state && a.decision == otp.Reject && a.reason == otp.ReasonCodeWrong && r.TriesLeft > 0 {
-		s.challenge(a, a.asked, otp.ReasonCodeWrong)
+	wrong := a.reason == otp.ReasonCodeWrong || a.reason == otp.ReasonCodeUsed
+	if a.request.state && a.decision == otp.Reject && wrong && r.TriesLeft > 0 {
+		s.challenge(a, a.asked, a.reason)
 	}
 }

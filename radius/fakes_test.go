@@ -193,9 +193,12 @@ func (f *fakeCodes) claim(ctx context.Context, w otp.Walked) otp.Result {
 	key := w.Account + "/" + m.Device
 	by, again := f.used[key]
 	if again && by != w.Token {
-		return otp.Result{Reason: otp.ReasonCodeUsed, Match: m}
+		return otp.Result{Reason: otp.ReasonCodeUsed, Match: m, TriesLeft: w.Challenge.Left(f.spent[w.Challenge.ID])}
 	}
 	f.used[key] = w.Token
+	if w.Challenge.Given() {
+		f.spent[w.Challenge.ID] = w.Challenge.Tries
+	}
 	return otp.Result{OK: true, Reason: otp.ReasonOK, Match: m, Again: again}
 }
 

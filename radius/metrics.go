@@ -79,7 +79,7 @@ type ending struct {
 func endings() []ending {
 	all := []ending{
 		{otp.Accept, otp.ReasonOK}, {otp.Accept, otp.ReasonCodeExempt},
-		{otp.Challenge, otp.ReasonCodeAsked}, {otp.Challenge, otp.ReasonCodeWrong},
+		{otp.Challenge, otp.ReasonCodeAsked}, {otp.Challenge, otp.ReasonCodeWrong}, {otp.Challenge, otp.ReasonCodeUsed},
 	}
 	for _, r := range otp.Reasons() {
 		if r != otp.ReasonOK && r != otp.ReasonCodeExempt && r != otp.ReasonCodeAsked {
