@@ -60,17 +60,19 @@ func readRequest(in admitted, c *client) (request, error) {
 	r.station, _ = rfc2865.CallingStationID_LookupString(p)
 	_, r.state = p.Lookup(typeState)
 	_, r.eap = p.Lookup(typeEAPMessage)
-	// RFC 2865 section 4.1: not two of them. One would be believed and the other not looked at.
+	// RFC 2865 section 4.1, RFC 3579 section 3.1: not two of them. One would be believed and the other
+	// not looked at.
 	hidden, pap := p.Lookup(typeUserPassword)
 	response, chap := p.Lookup(typeCHAPPassword)
 	vendor := readMicrosoft(p)
 	r.version1 = vendor.response1 != nil
 	switch mschap := vendor.response2 != nil; {
-	case pap && !chap && !mschap && !r.version1:
+	case r.version1 || r.eap:
+	case pap && !chap && !mschap:
 		r.reveal(hidden, c)
-	case chap && !pap && !mschap && !r.version1:
+	case chap && !pap && !mschap:
 		err = r.readCHAP(response)
-	case mschap && !pap && !chap && !r.version1:
+	case mschap && !pap && !chap:
 		err = r.readMSCHAP(vendor)
 	}
 	if errors.Is(err, proof.ErrGarbled) { // it proves nothing, and is no reason to be silent
