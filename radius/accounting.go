@@ -61,37 +61,34 @@ func (r *reader) beginReport(in admitted, p arrival) (kept bool) {
 func (s *Server) account(ctx context.Context, reports []*report) {
 	defer func() {
 		for range reports {
-			s.slots.release()
+			s.reporting.release()
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, accountBudget)
 	defer cancel()
-	kept := s.keep(ctx, reports)
-	var answers []answer
-	for _, x := range reports {
-		if kept {
-			if way, ok := s.acknowledge(x); ok {
-				answers = append(answers, way)
-				continue
-			}
-		}
-		s.duplicates.Forget(x.way.entry)
-		x.way.via.ended()
+	if !s.keep(ctx, reports) {
+		return
 	}
-	s.send(answers)
+	s.acknowledge(reports)
 	for _, x := range reports {
-		if kept {
-			s.note(ctx, x)
-		}
+		s.note(ctx, x)
 	}
 }
 
-// keep writes the audit trail of all of them in one call. It is false when they are not on disk.
+// keep writes reports into the trail, all in one call. When it is false, none of them is answered.
 func (s *Server) keep(ctx context.Context, reports []*report) (kept bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(p)
 			kept = false
+		}
+		if kept {
+			return
+		}
+		s.metrics.unrecorded.Add(float64(len(reports)))
+		for _, x := range reports {
+			s.duplicates.Forget(x.way.entry)
+			x.way.via.ended()
 		}
 	}()
 	events := make([]audit.Event, len(reports))
@@ -102,35 +99,41 @@ func (s *Server) keep(ctx context.Context, reports []*report) (kept bool) {
 		events[i] = x.event()
 	}
 	err := s.audit.Keep(ctx, events...)
-	if err == nil {
-		for _, x := range reports {
-			s.metrics.accounting(x.client, x.record.Status)
-		}
-		return true
-	}
-	s.metrics.unrecorded.Add(float64(len(reports)))
-	if s.quiet.recording.Allow(s.now()) {
+	if err != nil && s.quiet.recording.Allow(s.now()) {
 		s.logger.Error("accounting not recorded, gateways get no answer and send again", "error", err,
 			"hint", "free the disk of data_dir")
 	}
-	return false
+	return err == nil
 }
 
-// acknowledge builds the answer to a report.
-func (s *Server) acknowledge(x *report) (way answer, ok bool) {
+// acknowledge answers reports that are on disk.
+func (s *Server) acknowledge(reports []*report) {
+	answers := make([]answer, 0, len(reports))
+	for _, x := range reports {
+		s.metrics.accounting(x.client, x.record.Status)
+		if s.response(x) {
+			answers = append(answers, x.way)
+		}
+	}
+	s.send(answers)
+}
+
+// response seals the answer to a report. It is false when there is none to send.
+func (s *Server) response(x *report) (sealed bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(p)
-			ok = false
+			sealed = false
+		}
+		if !sealed {
+			s.metrics.unsent[unsentUnsealed].Inc()
+			s.duplicates.Forget(x.way.entry)
+			x.way.via.ended()
 		}
 	}()
-	octets, err := x.client.seal(x.key, x.packet, layeh.CodeAccountingResponse, nil)
-	if err != nil {
-		panic(err) // what fitted into the request fits into the reply
-	}
-	way = x.way
-	way.octets = octets
-	return way, true
+	var err error
+	x.way.octets, err = x.client.seal(x.key, x.packet, layeh.CodeAccountingResponse, nil)
+	return err == nil // what fitted into the request fits into the reply, but for Message-Authenticator
 }
 
 // note keeps what a report says about open sessions, for whoever looks at an account. It is in the

@@ -40,7 +40,7 @@ func (w *world) challenged(t testing.TB, from, name string) string {
 
 func TestTheCodeIsAskedFor(t *testing.T) {
 	for _, c := range []struct{ prompt, want string }{
-		{"", "Code: "}, {"Enter the code of your phone: ", "Enter the code of your phone: "}, {strings.Repeat("x", 253), strings.Repeat("x", 253)},
+		{"", defaultPrompt}, {"Enter the code of your phone: ", "Enter the code of your phone: "}, {strings.Repeat("x", 253), strings.Repeat("x", 253)},
 	} {
 		w := one(t, Client{Login: LoginPasswordThenCode, ChallengePrompt: c.prompt})
 		r := w.ask(t, fromVPN, password("alice", "geheim").Add(probe.ProxyState, "p"))

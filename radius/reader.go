@@ -187,18 +187,23 @@ func (r *reader) begin(in admitted, p arrival) (kept bool) {
 	p.way.entry = entry
 	var asked challenge.State
 	askedErr := error(nil)
-	if len(in.state) > 0 {
+	taken, first := &r.slots, false
+	switch {
+	case in.octets[0] == codeAccountingRequest:
+		taken, first = &r.reporting, true
+	case len(in.state) > 0:
+		// Who was asked for a code has given a password already, and goes first (RFC 5080 section 2.2.3).
 		asked, askedErr = r.states.Open(in.state, p.client.Name)
+		first = askedErr == nil
 	}
-	// Who was asked for a code has given a password already, and goes first (RFC 5080 section 2.2.3).
-	if !r.slots.take(len(in.state) > 0 && askedErr == nil) {
+	if !taken.take(first) {
 		r.duplicates.Forget(entry)
 		r.discard(discardOverload, p.client, p.source.Addr(), p.now)
 		return false
 	}
 	defer func() {
 		if !kept { // also when the codec panics
-			r.slots.release()
+			taken.release()
 			r.duplicates.Forget(entry)
 		}
 	}()

@@ -46,6 +46,7 @@ type Server struct {
 	duplicates *duplicates.Cache
 	refusals   *delay.Queue[answer]
 	slots      slots
+	reporting  slots        // of accounting: apart, so that none of it keeps a login out while a peer hangs
 	waiting    atomic.Int64 // attempts that have a goroutine of their own
 	sockets    []*socket
 	radsec     *radsec.Server // nil: no RADIUS over TLS
@@ -84,6 +85,7 @@ func New(o Options) (*Server, error) {
 		now:        o.Now,
 		duplicates: duplicates.New(duplicates.MaxEntries, duplicates.MaxBytes),
 		slots:      slots{most: int64(o.MaxInFlight)},
+		reporting:  slots{most: int64(o.MaxInFlight)},
 		closing:    make(chan struct{}),
 		stopped:    make(chan struct{}),
 	}

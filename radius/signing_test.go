@@ -323,7 +323,7 @@ func TestGarbageCountsAgainstNobody(t *testing.T) {
 		if n := len(w.codes.batches()) + len(w.codes.factors) + len(w.codes.wrong) + len(w.accounts.binds()) - before; n != 0 {
 			t.Errorf("login %v: %d questions to codes and directory", c.login, n)
 		}
-		if n := w.logs("proof not taken", "client=vpn", "reason=proof_garbled", "forges its address"); n != 1 {
+		if n := w.logs("what is typed does not decrypt", "client=vpn", "forges its address"); n != 1 {
 			t.Errorf("login %v: %d lines", c.login, n)
 		}
 		now.pass(quiet.For)
