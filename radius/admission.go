@@ -98,6 +98,16 @@ func (d discard) hint() string {
 	return ""
 }
 
+// breaks reports whether a packet that is thrown away for this reason ends the connection that it came
+// by (RFC 6613 section 2.6.4): what follows it cannot be trusted to be packets.
+func (d discard) breaks() bool {
+	switch d {
+	case discardMalformedAttributes, discardMalformedAuthenticator, discardBadAuthenticator, discardBadRequestAuthenticator:
+		return true
+	}
+	return false
+}
+
 // service is what an address that is listened on takes. Status-Server it takes in any case.
 type service uint8
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"otpgate/directory"
@@ -99,7 +100,7 @@ func (a *attempt) conclude(ctx context.Context, r otp.Result) {
 		a.fail(ctx, a.reason, r.Err)
 	case a.decision == otp.Accept && r.Shared:
 		a.relaxed = sharedCode
-	case a.decision == otp.Accept && r.Again && a.client.FailoverGrace > 0:
+	case a.decision == otp.Accept && r.Again && a.inGrace():
 		a.relaxed = failoverGrace
 	}
 }
@@ -139,12 +140,14 @@ func (a *attempt) event(superseded bool) audit.Event {
 	if a.request.station != "" {
 		e.Source += " " + printable(a.request.station)
 	}
+	var detail []string
 	if a.relaxed != "" {
-		e.Detail = "Let in by " + a.relaxed + "."
+		detail = append(detail, "Let in by "+a.relaxed+".")
 	}
 	if superseded {
-		e.Detail = "Not sent: the gateway had given the Identifier to another request."
+		detail = append(detail, "Not sent: the gateway had given the Identifier to another request.")
 	}
+	e.Detail = strings.Join(detail, " ")
 	return e
 }
 

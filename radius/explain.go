@@ -102,6 +102,9 @@ func (x *explaining) stop(name string, why otp.Reason, format string, args ...an
 
 // blind ends it because a peer does not tell.
 func (x *explaining) blind(name string, why otp.Reason, err error) bool {
+	if err == nil {
+		err = errors.New("no answer")
+	}
 	x.add(name, OutcomeUnknown, "nobody can tell: %v", err)
 	x.out.Decision, x.out.Reason = decisionFor(why), why
 	return false
@@ -190,7 +193,7 @@ func (x *explaining) devices(ctx context.Context) bool {
 	if x.method == byPassword {
 		return true
 	}
-	walked, err := x.codes.Walk(ctx, otp.Attempt{Account: x.account.ID, Proof: otp.TypedCode(x.q.Code), Place: x.place})
+	walked, r, err := x.preview(ctx)
 	switch {
 	case err != nil:
 		return x.blind("devices", otp.ReasonStoreUnavailable, err)
@@ -202,23 +205,40 @@ func (x *explaining) devices(ctx context.Context) bool {
 		x.add("code", OutcomeUnknown, "none was given to try")
 		return true
 	}
-	return x.code(ctx, walked)
+	return x.code(walked, r)
 }
 
-func (x *explaining) code(ctx context.Context, walked otp.Walked) bool {
-	if len(walked.Matches) == 0 {
-		return x.stop("code", otp.ReasonCodeWrong, "it is none that a device shows now")
+// preview walks the devices, and asks what would become of the code: again when what the node knew
+// of the account was old.
+func (x *explaining) preview(ctx context.Context) (walked otp.Walked, r otp.Result, err error) {
+	for range maxWalks {
+		walked, err = x.codes.Walk(ctx, otp.Attempt{Account: x.account.ID, Proof: otp.TypedCode(x.q.Code), Place: x.place})
+		if err != nil {
+			break
+		}
+		if r = x.previews.Preview(ctx, walked); !r.Stale {
+			break
+		}
 	}
-	m := walked.Matches[0]
-	switch r := x.previews.Preview(ctx, walked); r.Reason {
-	case otp.ReasonOK:
+	return walked, r, err
+}
+
+func (x *explaining) code(walked otp.Walked, r otp.Result) bool {
+	var m otp.Match
+	if len(walked.Matches) > 0 {
+		m = walked.Matches[0]
+	}
+	switch {
+	case r.Reason == otp.ReasonCodeWrong && m.Device == "":
+		return x.stop("code", r.Reason, "it is none that a device shows now")
+	case r.Reason == otp.ReasonOK:
 		x.add("code", OutcomeOK, "device %s shows it, %+d steps from this node's clock; it was not used", m.Device, m.Offset)
 		return true
-	case otp.ReasonCodeUsed:
+	case r.Reason == otp.ReasonCodeUsed:
 		return x.stop("code", r.Reason, "device %s shows it, but it was used, or a later one was", m.Device)
-	case otp.ReasonCodeWrong:
+	case r.Reason == otp.ReasonCodeWrong:
 		return x.stop("code", r.Reason, "device %s shows it, but it was typed here before when it was wrong", m.Device)
-	case otp.ReasonThrottled:
+	case r.Reason == otp.ReasonThrottled:
 		return x.stop("code", r.Reason, "wrong codes from this place make it wait until %s", r.Until.Format(time.RFC3339))
 	default:
 		return x.blind("code", otp.ReasonStoreUnavailable, r.Err)

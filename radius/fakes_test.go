@@ -433,6 +433,12 @@ func (w *world) serve(t testing.TB) string {
 			t.Errorf("serve: %v", err)
 		}
 	})
+	// A shutdown that overtakes it would be an error of the test.
+	eventually(t, "it serves", func() bool {
+		w.Server.mu.Lock()
+		defer w.Server.mu.Unlock()
+		return w.Server.cancel != nil
+	})
 	return w.Addrs()[0].String()
 }
 

@@ -124,14 +124,19 @@ func (s *Server) identify(a *attempt) {
 		p.Place = a.asked.Place
 		p.Challenge = otp.Challenged{ID: a.asked.ID, Tries: challengeTries}
 	}
-	if c.FailoverGrace > 0 && r.response == nil {
-		// Another packet of the same login, which is what the grace is for, gets the first answer.
-		p.Token = s.codes.Token([]byte("grace"), []byte(c.Name), []byte(p.Account), p.Proof.Octets(), []byte(r.station))
+	if a.inGrace() {
+		// Another packet of the same login, which is what the grace is for, gets the first answer. The
+		// place is client and station, also of the packet with State that leaves the station out.
+		p.Token = s.codes.Token([]byte("grace"), []byte(c.Name), []byte(p.Account), p.Proof.Octets(), p.Place[:])
 		p.Lifetime = c.FailoverGrace
 		return
 	}
 	p.Token = s.codes.Token([]byte(c.Name), r.packet.Authenticator[:], r.name, p.Proof.Octets())
 }
+
+// inGrace reports whether another packet may be taken for the same attempt. Responses to a challenge
+// of the gateway differ from packet to packet.
+func (a *attempt) inGrace() bool { return a.client.FailoverGrace > 0 && a.request.response == nil }
 
 // claim settles what prepare has walked, all in one call. What the node knew too little about
 // leaves for a goroutine of its own; the others are returned.

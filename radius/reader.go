@@ -25,7 +25,7 @@ type reader struct {
 	attempts []*attempt
 	reports  []*report
 	answers  []answer // to packets that need no work; reused
-	broken   bool     // a packet was not what a packet is
+	broken   bool     // a packet over TLS was not right, which ends its connection
 }
 
 // arrival is a packet with what its transport knows of it.
@@ -159,8 +159,8 @@ func (r *reader) packet(p arrival) (kept bool) {
 	}
 	in, why, ok := admit(p.octets, p.client, p.tls)
 	if !ok {
+		r.broken = r.broken || why.breaks()
 		r.discard(why, p.client, p.source.Addr(), p.now)
-		r.broken = true
 		return false
 	}
 	if in.octets[0] == codeStatusServer {

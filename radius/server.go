@@ -198,7 +198,7 @@ func (s *Server) Serve() error {
 	}
 	if s.radsec != nil {
 		serving++
-		go func() { failed <- s.radsec.Serve() }()
+		go func() { failed <- s.serveTLS() }()
 	}
 	for range serving {
 		if err := <-failed; err != nil {
@@ -207,6 +207,17 @@ func (s *Server) Serve() error {
 	}
 	<-s.stopped
 	return nil
+}
+
+// serveTLS serves RadSec, and is nil also when the shutdown was faster than it.
+func (s *Server) serveTLS() error {
+	err := s.radsec.Serve()
+	select {
+	case <-s.closing:
+		return nil
+	default:
+		return err
+	}
 }
 
 // start makes the context of all attempts, unless serving has begun or ended already.
@@ -276,6 +287,9 @@ func (s *Server) ending() (reading, busy <-chan struct{}) {
 	read, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		s.readers.Wait()
+		if s.radsec != nil {
+			s.radsec.Stop()
+		}
 		close(read)
 		s.work.Wait()
 		close(done)

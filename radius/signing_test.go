@@ -114,7 +114,7 @@ func (w *world) became() string {
 // TestSigning: what each policy makes of each packet, by both transports, and how it is answered.
 func TestSigning(t *testing.T) {
 	const (
-		ok, noproof, status = "accept ok", "reject no_proof", "status"
+		ok, noproof, status = "accept ok", "reject proof_unsupported", "status"
 		missing, bad        = "discard missing_message_authenticator", "discard bad_message_authenticator"
 		state, eap          = "discard proxy_state_without_message_authenticator", "discard eap_message_without_message_authenticator"
 	)
