@@ -150,7 +150,6 @@ func (r *reader) take(via transport, next func() (arrival, bool)) {
 func (r *reader) packet(p arrival) (kept bool) {
 	if why, ok := precheck(p.octets, r.takes); !ok {
 		r.discard(why, p.client, p.source.Addr(), p.now)
-		r.broken = true
 		return false
 	}
 	if p.client == nil {
