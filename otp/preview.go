@@ -2,6 +2,15 @@ package otp
 
 import "context"
 
+// Look is Walk for whoever asks and does not log in: no metric of logins moves.
+func (v *Verifier) Look(ctx context.Context, a Attempt) (Walked, error) {
+	k, err := v.known(ctx, a.Account)
+	if err != nil {
+		return Walked{}, err
+	}
+	return v.walk(a, k), nil
+}
+
 // Preview tells what Settle would make of w, and changes nothing: it counts nothing, claims nothing,
 // and no metric of logins moves. OK is never set. What would pass has [ReasonOK] without OK. A stale
 // result means that the caller has to walk again, as with Settle.
@@ -32,18 +41,21 @@ func (v *Verifier) seen(w *Walked, r Receipt) Result {
 }
 
 // CheckPlace asks whether a place has to wait ([ReasonThrottled], with Until) before anything else is
-// asked about the account, such as a password of the directory. It changes nothing. OK is never set:
-// a place that may go on has [ReasonOK] without OK.
+// asked about the account, such as a password of the directory. It changes nothing, and no metric of
+// logins moves. OK is never set: a place that may go on has [ReasonOK] without OK.
 func (v *Verifier) CheckPlace(ctx context.Context, account string, place Place) Result {
-	c := Claim{Kind: Preview, Account: account, Version: AnyVersion, Place: place, Now: v.now()}
+	return v.atPlace(ctx, Claim{Kind: Preview, Account: account, Place: place}, Free)
+}
+
+// atPlace claims what is about a place alone: right is the answer with which it may go on.
+func (v *Verifier) atPlace(ctx context.Context, c Claim, right Answer) Result {
+	c.Version, c.Now = AnyVersion, v.now()
 	receipt := v.ask(ctx, []Claim{c})[0]
 	switch {
-	case receipt.Err == nil && receipt.Answer == Free:
+	case receipt.Err == nil && receipt.Answer == right:
 		return Result{Reason: ReasonOK}
 	case receipt.Err == nil && receipt.Answer != Throttled:
 		receipt.Err = unavailable(errNoAnswer)
 	}
-	r := v.result(&Walked{Attempt: Attempt{Account: account, Place: place}}, receipt)
-	v.metrics.observe(r) // it ends the login
-	return r
+	return v.result(&Walked{Attempt: Attempt{Account: c.Account, Place: c.Place}}, receipt)
 }

@@ -136,42 +136,6 @@ func (v *Verifier) WrongPassword(ctx context.Context, w Walked) Result {
 	return r
 }
 
-// WrongFactor counts a wrong first factor, such as the directory's password before a code is asked
-// for, against the place, as a wrong code is counted: by the mark of a's proof, which is that factor.
-// The reason is [ReasonPasswordWrong] then; a place that has to wait, and a store that cannot tell,
-// have their own. OK is never set, and the result is never stale. An account without devices has
-// nothing to guess: it is decided without the store, so that strangers write nothing to it.
-func (v *Verifier) WrongFactor(ctx context.Context, a Attempt) Result {
-	r := v.wrongFactor(ctx, a)
-	v.metrics.observe(r)
-	return r
-}
-
-func (v *Verifier) wrongFactor(ctx context.Context, a Attempt) Result {
-	mark := v.keys.MAC("wrong factor", []byte(a.Account), a.Proof.Octets()) // a code of the same octets may be right
-	for range maxWalks {
-		k, err := v.known(ctx, a.Account)
-		if err != nil {
-			return Result{Reason: ReasonStoreUnavailable, Err: err}
-		}
-		if len(k.devices) == 0 {
-			return Result{Reason: ReasonPasswordWrong}
-		}
-		c := Claim{
-			Kind: WrongCode, Account: a.Account, Version: k.version, Token: a.Token, Place: a.Place, Now: v.now(),
-			Miss: Miss(mark[:4]), Backoff: v.backoff, Forget: forgetAfter,
-		}
-		r := v.result(&Walked{Attempt: a}, v.ask(ctx, []Claim{c})[0]) // without a match it is never OK
-		if r.Reason == ReasonCodeWrong {
-			r.Reason = ReasonPasswordWrong
-		}
-		if !r.Stale {
-			return r
-		}
-	}
-	return Result{Reason: ReasonStoreUnavailable, Err: unavailable(errKeepsChanging)}
-}
-
 // maxWalks is how often Verify walks: once, and again when what the node knew was stale.
 const maxWalks = 3
 

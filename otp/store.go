@@ -132,22 +132,26 @@ const (
 	WrongPassword
 	// Preview: what would UseStep be answered? It changes nothing, ever.
 	Preview
+	// RightFactor: the password was right where nothing else is asked for: its place is known from now on.
+	RightFactor
 )
 
-// AnyVersion is the version of a Preview without a Device that is about the place alone.
+// AnyVersion may stand as the version of a claim that is about the place alone: a Preview without a
+// Device, or a RightFactor.
 const AnyVersion uint64 = math.MaxUint64
 
-// A Claim asks the store to mark one step of one device as used, or to count a failure.
+// A Claim asks the store to mark one step of one device as used, to count a failure, or to end the count
+// of them.
 type Claim struct {
 	Kind    ClaimKind
 	Account string
-	Version uint64 // of the Snapshot that the walk was made with
+	Version uint64 // of the Snapshot that the walk was made with, or AnyVersion
 	Token   Token
 	Place   Place
 	Now     time.Time
 
 	// For UseStep, WrongPassword and Preview. A Preview without a Device looks at the place and the
-	// challenge only, and at no Version when that is AnyVersion.
+	// challenge only.
 	Device string
 	Step   int64
 	Drift  int // what the device's drift is to be after UseStep; a change raises the version
@@ -205,13 +209,18 @@ type Answer uint8
 
 // The answers. Rules are in the order in which a store MUST apply them:
 //
-//	Stale      Version is not the account's: nothing was changed (all kinds). But a token that
+//	Stale      Version is not the account's, nor AnyVersion where that may stand: nothing was changed
+//	           (all kinds). An account that was never seen has version 0. But a token that
 //	           was answered Claimed within the claim's Lifetime gets Claimed again first (and
 //	           Receipt.Again), provided that the device is still there.
 //	Throttled  the place is backing off until Receipt.Until: nothing was changed (all kinds). A
 //	           wait that begins more than ClaimLifetime after Now was made by a wrong clock: over
 //	Spent      UseStep, WrongCode: so many wrong codes were counted against the claim's challenge
 //	           as it has Tries, or a step was claimed with it: nothing was changed
+//	Welcomed   RightFactor: the place is known (and used now), and has no count of wrong codes; the
+//	           count that all others share is back to none too if it applied to the place and the
+//	           account has no device. With devices it stays: whoever has a password must not end
+//	           with it what keeps them from guessing codes. Challenge, Miss and Token do not matter
 //	Claimed    UseStep: the step is now used; the place is known (and used now); the count of
 //	           wrong codes that applied to the place is back to none; LastUsed and Drift are kept;
 //	           the claim's challenge is spent; the step may be shared if the claim has a Share
@@ -238,6 +247,7 @@ const (
 	Counted
 	Spent
 	Free
+	Welcomed
 )
 
 // A Receipt answers one claim.

@@ -19,6 +19,10 @@ type Attempt struct {
 	Challenge Challenged    // which challenge it answers, if any
 	Lifetime  time.Duration // see [Claim]; 0: ClaimLifetime
 	Share     Share         // whether the step may be shared
+
+	// Alone: the password is all that is asked for. [Verifier.WrongFactor] counts it also for an
+	// account without devices, of which the store then keeps a record.
+	Alone bool
 }
 
 // A Match is the device and step whose code the proof was made from.
@@ -147,12 +151,11 @@ func (v *Verifier) WalkKnown(a Attempt) (Walked, bool) {
 // Walk compares the proof with every code that the account's devices may show now. It asks the
 // store for the devices unless the node remembers them; its error wraps [ErrUnavailable].
 func (v *Verifier) Walk(ctx context.Context, a Attempt) (Walked, error) {
-	k, err := v.known(ctx, a.Account)
+	w, err := v.Look(ctx, a)
 	if err != nil {
 		v.metrics.observe(Result{Reason: ReasonStoreUnavailable}) // there will be nothing to settle
-		return Walked{}, err
 	}
-	return v.walk(a, k), nil
+	return w, err
 }
 
 // known is what the node remembers of the account, or what the store answers.
