@@ -11,10 +11,11 @@ import (
 
 // Codes of packets (RFC 2865 section 4, RFC 5997 section 3).
 const (
-	AccessRequest = 1
-	AccessAccept  = 2
-	AccessReject  = 3
-	StatusServer  = 12
+	AccessRequest     = 1
+	AccessAccept      = 2
+	AccessReject      = 3
+	AccountingRequest = 4
+	StatusServer      = 12
 )
 
 // Types of attributes (RFC 2865 section 5, RFC 2869 section 5).
