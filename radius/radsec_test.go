@@ -403,7 +403,8 @@ func TestShutdownWhileConnectionsTalk(t *testing.T) {
 
 // TestARadSecThatCannotBeLeavesNothingBehind: the UDP sockets are free again.
 func TestARadSecThatCannotBeLeavesNothingBehind(t *testing.T) {
-	w, _ := encrypted(t)
+	w, ca := encrypted(t)
+	w.dialTLS(t, ca, "nas1.example").exchange(statusTLS())
 	o := w.options
 	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
