@@ -36,7 +36,9 @@ const (
 var seed = []byte("12345678901234567890") // of RFC 6238 appendix B
 
 // codeAt is what a device with seed shows: RFC 6238 section 4.2, RFC 4226 section 5.3.
-func codeAt(at time.Time) string {
+func codeAt(at time.Time) string { return codeOf(seed, at) }
+
+func codeOf(seed []byte, at time.Time) string {
 	m := hmac.New(sha1.New, seed)
 	var step [8]byte
 	binary.BigEndian.PutUint64(step[:], uint64(at.Unix())/uint64(period.Seconds()))
@@ -125,6 +127,7 @@ func (s *site) node(t testing.TB) string {
 		Clients: []radius.Client{
 			{Name: "vpn", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Secret: []byte(realSecret)},
 			{Name: "concat", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, Secret: []byte(realSecret), Login: radius.LoginPasswordCode},
+			{Name: "then", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.4/32")}, Secret: []byte(realSecret), Login: radius.LoginPasswordThenCode},
 		},
 		Accounts: s.accounts, Codes: s.verifier, Previews: s.verifier, States: s.states, Posture: s.posture, Audit: s.trail, Now: s.now,
 	})
