@@ -2,11 +2,14 @@ package radius
 
 import (
 	"bytes"
+	"crypto/md5"
 	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"otpgate/otp"
 	"otpgate/radius/probe"
@@ -29,11 +32,16 @@ func FuzzPacket(f *testing.F) {
 		f.Add(packet, false)
 		f.Add(packet, true)
 	}
+	for _, q := range oddProofs(f) {
+		f.Add(q.Octets(), true)
+		f.Add(q.Without(maType).Octets(), false)
+	}
 	w := newWorld(f)
 	f.Fuzz(func(t *testing.T, packet []byte, sign bool) {
 		if sign {
 			packet = signed(packet)
 		}
+		w.wholeWay(t, packet)
 		for i, c := range w.table.Load().clients {
 			if _, ok := precheck(packet, forLogins); !ok {
 				continue
@@ -70,6 +78,98 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
+// oddProofs are packets with attributes of Microsoft's and CHAP, right and wrong.
+func oddProofs(f *testing.F) []*probe.Request {
+	p := newPeer(f, "alice", testCode)
+	request := func() *probe.Request { return corpusNamed("alice") }
+	return []*probe.Request{
+		p.add(request()),
+		p.add(request()).Add(probe.VendorSpecific, response1()),
+		chap(p.add(request()), testCode, []byte("challenge")),
+		chap(request(), testCode, nil),
+		request().Add(probe.VendorSpecific, vsa(msCHAPChallenge, p.challenge)+vsa(msCHAP2Response, p.response)[4:]),
+		request().Add(probe.VendorSpecific, vsa(msCHAP2Response, p.response[:49])).Add(probe.VendorSpecific, vsa(msCHAPChallenge, nil)),
+		request().Add(probe.VendorSpecific, vsa(msCHAP2Response, p.response)[:30]),
+		request().Add(probe.VendorSpecific, "\x00\x00\x01\x37\x19\x00"),
+		request().Add(probe.VendorSpecific, "\x00\x00\x01\x37\x19\x01\x19\xff"),
+		request().Password(scrv1("geheim", testCode)),
+	}
+}
+
+// wholeWay has a packet of every client go through the login sequence: nothing panics, and nothing is
+// left behind.
+func (w *world) wholeWay(t *testing.T, packet []byte) {
+	t.Helper()
+	for _, from := range []string{fromVPN, fromOld, fromConcat, fromThen} {
+		w.feed(from, packet)
+	}
+	if n := testutil.ToFloat64(w.metrics.panics); n != 0 || w.slots.taken.Load() != 0 || w.waiting.Load() != 0 {
+		t.Fatalf("%v panics, %d slots, %d wait, by %x\n%s", n, w.slots.taken.Load(), w.waiting.Load(), packet, w.logged)
+	}
+	w.empty()
+}
+
+// empty forgets what a fuzz target would pile up.
+func (w *world) empty() {
+	w.trail.mu.Lock()
+	w.trail.events = nil
+	w.trail.mu.Unlock()
+	w.codes.mu.Lock()
+	w.codes.settled, w.codes.factors, w.codes.places, w.codes.wrong = nil, nil, nil, nil
+	clear(w.codes.used)
+	clear(w.codes.spent)
+	w.codes.mu.Unlock()
+	w.accounts.mu.Lock()
+	w.accounts.allowed, w.accounts.authenticated = nil, nil
+	w.accounts.mu.Unlock()
+	w.logged.mu.Lock()
+	w.logged.b.Reset()
+	w.logged.mu.Unlock()
+}
+
+// FuzzAccounting: octets that have a right Request Authenticator are discarded or acknowledged, and
+// nothing panics or is left behind, whatever is in them.
+func FuzzAccounting(f *testing.F) {
+	number := func(n uint32) string { return string(binary.BigEndian.AppendUint32(nil, n)) }
+	for _, q := range []*probe.Request{
+		accounting(1, "alice"), accounting(2, "carol").Signed(), accounting(7, ""), accounting(99, "mallory").Add(33, "p"),
+		accounting(2, "alice").Add(8, "\x0a\x08\x00\x02").Add(97, "\x00\x40\x20\x01\x0d\xb8").Add(46, number(1<<31)).Add(52, number(1<<32-1)).Add(41, number(1<<32-1)).Add(55, number(1)),
+		accounting(1, "\xff\x00"), accounting(1, "alice").Without(40), accounting(1, "alice").Add(97, "\x00\xff"),
+	} {
+		f.Add(stamped(q))
+	}
+	sessions := &fakeSessions{}
+	w := newWorld(f, func(o *Options, _ *world) { o.Sessions = sessions })
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		if len(packet) < headerLength || len(packet) > maxLength {
+			return
+		}
+		packet = bytes.Clone(packet)
+		packet[0] = accountingRequest
+		binary.BigEndian.PutUint16(packet[2:], uint16(len(packet)))
+		clear(packet[4:headerLength])
+		sum := md5.Sum(append(bytes.Clone(packet), testSecret...))
+		copy(packet[4:], sum[:])
+		recorded := len(w.trail.all())
+		got := w.feedTo(forAccounting, fromVPN, packet)
+		if n := testutil.ToFloat64(w.metrics.panics); n != 0 || w.reporting.taken.Load() != 0 || w.slots.taken.Load() != 0 {
+			t.Fatalf("%v panics, %d slots, by %x\n%s", n, w.reporting.taken.Load(), packet, w.logged)
+		}
+		for _, r := range got {
+			if reply, err := probe.Check(packet, r, testSecret); err != nil || !reply.Is(accountingResponse) {
+				t.Fatalf("%x, %v", r, err)
+			}
+		}
+		if recorded == 0 && len(w.trail.all()) < len(got) {
+			t.Fatalf("%x was acknowledged, and not recorded", packet)
+		}
+		w.empty()
+		sessions.mu.Lock()
+		sessions.told = nil
+		sessions.mu.Unlock()
+	})
+}
+
 // signed gives the first Message-Authenticator of a packet its right value.
 func signed(packet []byte) []byte {
 	if len(packet) < headerLength {
@@ -101,16 +201,29 @@ func contains(octets []byte, kind byte) bool {
 	return false
 }
 
-// FuzzState: no State that we did not seal lets anybody in. The packet is otherwise right: name, code
-// and signature.
+// FuzzState: no State that we did not seal lets anybody in, wherever it is sent and however alike it
+// is to one that we did. The packet is otherwise right: name, code and signature.
 func FuzzState(f *testing.F) {
-	f.Add([]byte("0123456789abcdef"))
-	f.Add([]byte{})
-	f.Add([]byte{0})
-	f.Add([]byte("otpgate"))
-	f.Add(bytes.Repeat([]byte{0xff}, 253))
+	f.Add([]byte("0123456789abcdef"), false)
+	f.Add([]byte{}, false)
+	f.Add([]byte{0}, false)
+	f.Add([]byte("otpgate"), false)
+	f.Add(bytes.Repeat([]byte{0xff}, 253), false)
 	w := newWorld(f)
-	f.Fuzz(func(t *testing.T, state []byte) {
+	ours := w.challenged(f, fromThen, "alice")
+	f.Add([]byte(ours[1:]), true)
+	f.Add([]byte(ours+"="), true)
+	w.empty()
+	f.Fuzz(func(t *testing.T, state []byte, ofOurs bool) {
+		if ofOurs { // what is fuzzed changes a State of ours
+			mixed := []byte(ours)
+			for i, c := range state {
+				mixed[i%len(mixed)] ^= c
+			}
+			if state = mixed; string(state) == ours {
+				return
+			}
+		}
 		q := probe.Login(testSecret, "alice", testCode).Add(probe.State, string(state[:min(len(state), 253)]))
 		packet := q.Octets()
 		got := w.feed(fromThen, packet)
@@ -120,8 +233,6 @@ func FuzzState(f *testing.F) {
 		if n := len(w.codes.batches()); n != 0 {
 			t.Fatalf("%d claims", n)
 		}
-		w.trail.mu.Lock()
-		w.trail.events = nil
-		w.trail.mu.Unlock()
+		w.empty()
 	})
 }
