@@ -21,7 +21,7 @@
 //  2. A claim is idempotent for its token for [ClaimLifetime] or less, so that a retransmission to
 //     another node, or the Redis library's own retry, gets the first answer again.
 //  3. The zero value of [Answer], [Decision] and [Result] never lets anybody in, and neither does
-//     [Free], the answer to a question.
+//     [Free], the answer to a question, nor [Welcomed]: OK means that a code was claimed.
 //  4. Codes and seeds are compared in constant time, and appear in no error and no log.
 //  5. Stores keep and compare; policy (how long to back off, how wide the window is) arrives
 //     as data in the claim.
@@ -32,9 +32,15 @@
 // (client and Calling-Station-Id). Places from which the account has logged in before have a
 // count each; all others share one. So whoever guesses from elsewhere slows down everybody
 // elsewhere, and not the person at the desk where she logged in yesterday. The wait grows with
-// each wrong code (RFC 4226 section 7.3) up to one try an hour. A first factor that is asked for before
-// the code is counted the same way ([Verifier.WrongFactor]), and a place that has to wait is told so
-// before a directory is asked ([Verifier.CheckPlace]).
+// each wrong code (RFC 4226 section 7.3) up to one try an hour.
+//
+// A place that has to wait is told so before a directory is asked ([Verifier.CheckPlace]). A wrong
+// password is counted as a wrong code is ([Verifier.WrongFactor]), but by its packet: the same one sent
+// again costs the directory another bind, and its account another try before it locks. Where the password
+// is all that is asked for, accounts without devices are counted too ([Attempt.Alone]), and a right one
+// makes its place known ([Verifier.RightFactor]). It leaves the count that unknown places share to
+// accounts with devices: with a password that lets in at one gateway, codes could be guessed at another
+// without end.
 //
 // # Challenges
 //

@@ -117,6 +117,7 @@ func TestAPlaceIsCheckedBeforeAnythingElse(t *testing.T) {
 	}
 	check("alice", here, otp.ReasonOK)
 	check("bob", here, otp.ReasonOK)
+	before := w.counted() + 5
 	for _, guess := range []string{"a", "b", "c", "d", "e"} {
 		w.verifier.Verify(context.Background(), w.attempt("alice", guess))
 	}
@@ -133,79 +134,40 @@ func TestAPlaceIsCheckedBeforeAnythingElse(t *testing.T) {
 	if r := check("alice", here, otp.ReasonStoreUnavailable); !errors.Is(r.Err, otp.ErrUnavailable) {
 		t.Errorf("%+v", r)
 	}
-}
-
-func (w *world) wrongFactor(v *otp.Verifier, account, password string, want otp.Reason) otp.Result {
-	w.t.Helper()
-	r := v.WrongFactor(context.Background(), w.attempt(account, password))
-	if r.OK || r.Stale || r.Reason != want {
-		w.t.Errorf("%v (ok %v, %v), want %v", r.Reason, r.OK, r.Err, want)
+	if n := w.counted() - before; n != 1 { // the back-off that began
+		t.Errorf("looking at places counted %v logins", n-1)
 	}
-	return r
 }
 
-func TestAWrongFactorCountsAgainstItsPlace(t *testing.T) {
+// blind is a store that knows of no devices.
+type blind struct{ otp.Store }
+
+func (blind) Devices(context.Context, string) (otp.Snapshot, error) {
+	return otp.Snapshot{}, otp.ErrUnavailable
+}
+
+func TestALookCountsNoLogin(t *testing.T) {
 	w := newWorld(t)
 	_, seed := w.add("alice")
-	for range 10 { // the same one counts once
-		w.wrongFactor(w.verifier, "alice", "summer2031", otp.ReasonPasswordWrong)
+	looked, err := w.verifier.Look(context.Background(), w.attempt("alice", w.codeOf(seed)))
+	if err != nil || looked.Devices != 1 || len(looked.Matches) != 1 {
+		t.Errorf("%+v, %v", looked, err)
 	}
-	for _, password := range []string{"a", "b", "c", "d"} {
-		w.wrongFactor(w.verifier, "alice", password, otp.ReasonPasswordWrong)
+	w.store.Store = blind{w.store.Store}
+	before := w.counted()
+	a := w.attempt("bob", "000000")
+	if _, err := w.verifier.Look(context.Background(), a); !errors.Is(err, otp.ErrUnavailable) {
+		t.Error(err)
 	}
-	if r := w.wrongFactor(w.verifier, "alice", "e", otp.ReasonThrottled); r.Until.IsZero() {
-		t.Errorf("%+v", r)
+	if n := w.counted() - before; n != 0 {
+		t.Errorf("a look counted %v logins", n)
 	}
-	w.want(w.verifier, w.attempt("alice", w.codeOf(seed)), otp.ReasonThrottled)
-	w.clock.add(time.Minute)
-	w.want(w.verifier, w.attempt("alice", w.codeOf(seed)), otp.ReasonOK)
-}
-
-// A password may have the octets of a code, which is not wrong for that.
-func TestAWrongFactorIsNoWrongCode(t *testing.T) {
-	w := newWorld(t)
-	_, seed := w.add("alice")
-	w.wrongFactor(w.verifier, "alice", w.codeOf(seed), otp.ReasonPasswordWrong)
-	w.want(w.verifier, w.attempt("alice", w.codeOf(seed)), otp.ReasonOK)
-}
-
-func TestAWrongFactorIsCountedByANodeThatKnewLess(t *testing.T) {
-	w := newWorld(t)
-	other := w.newNode(w.keys, nil)
-	_, seed := w.add("alice")
-	w.want(other, w.attempt("alice", w.codeOf(seed)), otp.ReasonOK)
-	w.add("alice")
-	w.wrongFactor(other, "alice", "a", otp.ReasonPasswordWrong)
-	w.wrongFactor(other, "alice", "b", otp.ReasonPasswordWrong)
-}
-
-// writes counts the claims that reach a store.
-type writes struct {
-	otp.Store
-	claims int
-}
-
-func (s *writes) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
-	s.claims += len(claims)
-	return s.Store.Claim(ctx, claims)
-}
-
-func TestAWrongFactorOfAnAccountWithoutDevicesAsksTheStoreForNothing(t *testing.T) {
-	w := newWorld(t)
-	store := &writes{Store: w.store}
-	v, err := otp.New(otp.Options{Store: store, Keys: w.keys, Window: 1, Now: w.clock.now})
-	if err != nil {
-		t.Fatal(err)
+	if _, err := w.verifier.Walk(context.Background(), a); !errors.Is(err, otp.ErrUnavailable) {
+		t.Error(err)
 	}
-	for range 20 {
-		w.wrongFactor(v, "nobody", "a", otp.ReasonPasswordWrong)
+	if n := w.counted() - before; n != 1 {
+		t.Errorf("a walk counted %v logins", n)
 	}
-	if store.claims != 0 {
-		t.Errorf("%d claims", store.claims)
-	}
-	w.add("alice")
-	w.store.fail(otp.ErrUnavailable)
-	w.wrongFactor(v, "alice", "a", otp.ReasonStoreUnavailable)
 }
 
 func TestAChallengeTakesSoManyWrongCodes(t *testing.T) {
@@ -278,7 +240,7 @@ func TestAnAnswerToAQuestionLetsNobodyIn(t *testing.T) {
 	w := newWorld(t)
 	_, seed := w.add("alice")
 	attempt := w.attempt("alice", w.codeOf(seed))
-	for answer := range otp.Free + 2 {
+	for answer := range otp.Welcomed + 2 {
 		s := &wayward{Store: w.store, claims: func(claims []otp.Claim) []otp.Receipt {
 			return []otp.Receipt{{Answer: answer, Again: true, Shared: true, TriesLeft: 9}}
 		}}
@@ -294,8 +256,10 @@ func TestAnAnswerToAQuestionLetsNobodyIn(t *testing.T) {
 			"Preview":     v.Preview(context.Background(), walked),
 			"CheckPlace":  v.CheckPlace(context.Background(), "alice", attempt.Place),
 			"WrongFactor": v.WrongFactor(context.Background(), attempt),
+			"RightFactor": v.RightFactor(context.Background(), attempt),
 		} {
-			if r.OK || r.Reason == otp.ReasonOK && answer != otp.Free || name == "WrongFactor" && r.Reason == otp.ReasonOK {
+			right := map[string]otp.Answer{"Preview": otp.Free, "CheckPlace": otp.Free, "RightFactor": otp.Welcomed}
+			if r.OK || (r.Reason == otp.ReasonOK) != (answer != otp.NoAnswer && answer == right[name]) {
 				t.Errorf("%s, answered %d: %+v", name, answer, r)
 			}
 		}

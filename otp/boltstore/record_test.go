@@ -197,7 +197,10 @@ func TestAClaimChangesNothingButTheClone(t *testing.T) {
 	c.Challenge, c.Share = otp.Challenged{ID: [8]byte{1}, Tries: 3}, otp.Share{Times: 3, Within: time.Minute}
 	wrong := c
 	wrong.Kind, wrong.Miss = otp.WrongCode, otp.Miss{1}
-	for _, claim := range []otp.Claim{wrong, c} {
+	right := otp.Claim{Kind: otp.RightFactor, Version: otp.AnyVersion, Place: otp.Place{4}, Now: c.Now}
+	stranger := right
+	stranger.Place = otp.Place{99}
+	for _, claim := range []otp.Claim{wrong, c, right, stranger} {
 		clone := r.clone()
 		if receipt, changed := clone.apply(&claim); !changed || receipt.Err != nil {
 			t.Fatalf("%+v, changed %t", receipt, changed)

@@ -17,7 +17,7 @@ const (
 // apply carries out one claim on r in the order of the rules of [otp.Answer], and reports
 // whether r was changed.
 func (r *record) apply(c *otp.Claim) (receipt otp.Receipt, changed bool) {
-	if c.Kind < otp.UseStep || c.Kind > otp.Preview {
+	if c.Kind < otp.UseStep || c.Kind > otp.RightFactor {
 		return otp.Receipt{Err: fmt.Errorf("claim of kind %d: %w", c.Kind, otp.ErrUnavailable)}, false
 	}
 	now := millis(c.Now)
@@ -31,8 +31,11 @@ func (r *record) apply(c *otp.Claim) (receipt otp.Receipt, changed bool) {
 	if f.waiting(now) {
 		return otp.Receipt{Answer: otp.Throttled, Failures: f.count, Until: fromMillis(f.until)}, false
 	}
-	if c.Kind == otp.WrongPassword {
+	switch c.Kind {
+	case otp.WrongPassword:
 		return r.wrongPassword(r.device(c.Device), c, now)
+	case otp.RightFactor:
+		return r.rightFactor(c)
 	}
 	if c.Challenge.Given() {
 		if ch := r.challenge(c, now); ch.over(c.Challenge.Tries) {
@@ -65,7 +68,7 @@ func passed(c *otp.Claim) otp.Answer {
 // stale reports whether the claim was made with what the account is no more. That the device is not there
 // although the version fits: only a caller that makes up devices gets there.
 func (r *record) stale(c *otp.Claim) bool {
-	if c.Kind == otp.Preview && c.Device == "" {
+	if c.Kind == otp.RightFactor || c.Kind == otp.Preview && c.Device == "" {
 		return c.Version != r.version && c.Version != otp.AnyVersion
 	}
 	return c.Version != r.version || c.Kind != otp.WrongCode && r.device(c.Device) == nil
@@ -138,6 +141,28 @@ func (r *record) failures(p otp.Place) *failures {
 	return &r.others
 }
 
+// rightFactor makes the place a known one without failures. A password does not end the count that keeps
+// those who have it from guessing codes.
+func (r *record) rightFactor(c *otp.Claim) (receipt otp.Receipt, changed bool) {
+	receipt.Answer = otp.Welcomed
+	if n := len(r.places); n > 0 && r.places[n-1].id == c.Place && r.places[n-1].count == 0 {
+		return receipt, false
+	}
+	if wasKnown := r.welcome(c.Place); !wasKnown && len(r.devices) == 0 {
+		r.others = failures{}
+	}
+	return receipt, true
+}
+
+// welcome makes the place a known one without failures, used now, and reports whether it was known.
+func (r *record) welcome(p otp.Place) (wasKnown bool) {
+	known := len(r.places)
+	r.places = slices.DeleteFunc(r.places, func(known place) bool { return known.id == p })
+	wasKnown = len(r.places) < known
+	r.places = lastN(append(r.places, place{id: p}), otp.MaxPlaces)
+	return wasKnown
+}
+
 // use marks the step as used, and makes the place a known one without failures.
 func (r *record) use(d *device, c *otp.Claim, now int64) {
 	d.lastStep, d.lastUsed = c.Step, now
@@ -150,12 +175,9 @@ func (r *record) use(d *device, c *otp.Claim, now int64) {
 	if c.Share.Given() {
 		r.keepShare(c, now)
 	}
-	known := len(r.places)
-	r.places = slices.DeleteFunc(r.places, func(p place) bool { return p.id == c.Place })
-	if len(r.places) == known {
+	if wasKnown := r.welcome(c.Place); !wasKnown {
 		r.others = failures{} // they applied to this place until now
 	}
-	r.places = lastN(append(r.places, place{id: c.Place}), otp.MaxPlaces)
 }
 
 // usedUp reports whether wrong passwords have used up the step.

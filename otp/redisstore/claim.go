@@ -58,7 +58,7 @@ func (s *Store) claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 // valid refuses what the records cannot hold, rather than to let it come back as something else.
 func valid(c *otp.Claim) error {
 	switch {
-	case c.Kind < otp.UseStep || c.Kind > otp.Preview:
+	case c.Kind < otp.UseStep || c.Kind > otp.RightFactor:
 		return unavailable("claim", fmt.Errorf("kind %d", c.Kind))
 	case c.Step >= limit48 || c.Step <= -limit48 || c.Drift != int(int32(c.Drift)) || len(c.Device) > 0xffff:
 		return unavailable("claim", fmt.Errorf("step %d, drift %d or the device is out of range", c.Step, c.Drift))
@@ -73,14 +73,15 @@ func valid(c *otp.Claim) error {
 func (s *Store) claimCall(c *otp.Claim, w *waits) call {
 	args := make([]any, 11, 16)
 	args[0], args[1], args[2], args[3], args[4] = int(c.Kind), c.Version, c.Token[:], c.Place[:], millis(c.Now)
-	if c.Kind == otp.WrongCode {
-		args[5], args[6], args[7] = "", 0, 0
+	args[5], args[6], args[7] = "", 0, 0
+	args[8], args[9], args[10] = c.Miss[:], 0, ""
+	switch c.Kind {
+	case otp.RightFactor:
+	case otp.WrongCode:
 		args[9], args[10] = max(c.Forget.Milliseconds(), 0), w.of(c.Backoff)
-	} else {
+	default:
 		args[5], args[6], args[7] = c.Device, c.Step, c.Drift
-		args[9], args[10] = 0, ""
 	}
-	args[8] = c.Miss[:]
 	if c.Lifetime != 0 || c.Challenge.Given() || c.Share.Given() { // as a rule nothing of it is
 		args = append(args, c.TokenLifetime().Milliseconds(), challenge(c), c.Challenge.Tries, c.Share.Times, c.Share.Within.Milliseconds())
 	}
@@ -131,7 +132,7 @@ func receipt(reply any, err error) otp.Receipt {
 	switch r := reply.(type) {
 	case int64:
 		switch a := otp.Answer(r); a {
-		case otp.Claimed, otp.Used, otp.Stale:
+		case otp.Claimed, otp.Used, otp.Stale, otp.Welcomed:
 			return otp.Receipt{Answer: a}
 		}
 	case []any:

@@ -160,7 +160,7 @@ func runAnswers(t *testing.T, open Open) {
 			x.want(c, otp.Stale)
 		}},
 		{"an invalid kind is an error and changes nothing", func(x *exam) {
-			for _, kind := range []otp.ClaimKind{0, otp.Preview + 1, 255} {
+			for _, kind := range []otp.ClaimKind{0, otp.RightFactor + 1, 255} {
 				c := x.use(100, 1, 1, 0)
 				c.Kind = kind
 				if r := x.claim(c); r.Err == nil || r.Answer != otp.NoAnswer {

@@ -117,7 +117,8 @@ func (m *model) claim(c otp.Claim) otp.Receipt {
 		}
 	}
 	d := m.devices[c.Device]
-	if c.Version != m.version || c.Kind != otp.WrongCode && d == nil {
+	place := c.Kind == otp.WrongCode || c.Kind == otp.RightFactor
+	if c.Version != m.version && (c.Kind != otp.RightFactor || c.Version != otp.AnyVersion) || !place && d == nil {
 		return otp.Receipt{Answer: otp.Stale}
 	}
 	f := m.others
@@ -127,8 +128,15 @@ func (m *model) claim(c otp.Claim) otp.Receipt {
 	if c.Now.Before(f.until) && f.last.Sub(c.Now) <= otp.ClaimLifetime {
 		return otp.Receipt{Answer: otp.Throttled, Failures: f.count, Until: f.until}
 	}
-	if c.Kind == otp.WrongPassword {
+	switch c.Kind {
+	case otp.WrongPassword:
 		return d.wrongPassword(c)
+	case otp.RightFactor:
+		if f != m.others || len(m.devices) == 0 {
+			*f = modelFailures{}
+		}
+		m.welcome(c.Place)
+		return otp.Receipt{Answer: otp.Welcomed}
 	}
 	challenge := m.challenge(c)
 	if challenge.spent || challenge.wrong > 0 && challenge.wrong >= c.Challenge.Tries {
@@ -213,12 +221,17 @@ func (m *model) use(d *modelDevice, f *modelFailures, c otp.Claim) otp.Receipt {
 		m.version++
 	}
 	*f = modelFailures{}
-	m.known = append(slices.DeleteFunc(m.known, func(p otp.Place) bool { return p == c.Place }), c.Place)
+	m.welcome(c.Place)
+	return otp.Receipt{Answer: otp.Claimed}
+}
+
+// welcome makes a place a known one without failures.
+func (m *model) welcome(place otp.Place) {
+	m.known = append(slices.DeleteFunc(m.known, func(p otp.Place) bool { return p == place }), place)
 	if len(m.known) > otp.MaxPlaces {
 		m.known = m.known[1:]
 	}
-	m.own[c.Place] = &modelFailures{}
-	return otp.Receipt{Answer: otp.Claimed}
+	m.own[place] = &modelFailures{}
 }
 
 func (d *modelDevice) wrongPassword(c otp.Claim) otp.Receipt {
@@ -319,7 +332,7 @@ func (x *trial) round() {
 }
 
 func (x *trial) random(account string, m *model) otp.Claim {
-	kind := []otp.ClaimKind{otp.UseStep, otp.UseStep, otp.WrongCode, otp.WrongPassword, otp.Preview}[x.rnd.IntN(5)]
+	kind := []otp.ClaimKind{otp.UseStep, otp.UseStep, otp.WrongCode, otp.WrongPassword, otp.Preview, otp.RightFactor}[x.rnd.IntN(6)]
 	c := otp.Claim{
 		Kind: kind, Account: account, Version: m.version, Place: place(x.rnd.IntN(20)),
 		Token: token(x.count/40 + x.rnd.IntN(60)),
@@ -339,6 +352,9 @@ func (x *trial) random(account string, m *model) otp.Claim {
 	}
 	if kind == otp.WrongCode && x.rnd.IntN(6) == 0 { // of a node whose clock is wrong
 		c.Now = c.Now.Add(time.Duration(x.rnd.IntN(100_000)-50_000) * time.Millisecond)
+	}
+	if kind == otp.RightFactor && x.rnd.IntN(2) == 0 {
+		c.Version = otp.AnyVersion
 	}
 	if x.rnd.IntN(20) == 0 {
 		c.Version--

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) otp.Store) {
 		{"challenges", runChallenges},
 		{"shares", runShares},
 		{"previews", runPreviews},
+		{"factors", runFactors},
 		{"batches", runBatches},
 		{"model", runModel},
 		{"tickets", runTickets},
@@ -191,6 +192,8 @@ func name(a otp.Answer) string {
 		return "Spent"
 	case otp.Free:
 		return "Free"
+	case otp.Welcomed:
+		return "Welcomed"
 	}
 	return "no answer"
 }

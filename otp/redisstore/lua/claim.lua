@@ -2,7 +2,7 @@
 -- KEYS[1]  the account
 -- ARGV     kind, version, token, place, now in ms, device, step, drift, miss, forget in ms, waits in ms
 --          and, unless nothing of it is used: lifetime of a token in ms, challenge, tries, times, within in ms
--- Returns  1 Claimed, 2 Used, 4 Stale, or {answer, failures, until, tries left, 1 again | 2 shared}
+-- Returns  1 Claimed, 2 Used, 4 Stale, 8 Welcomed, or {answer, failures, until, tries left, 1 again | 2 shared}
 local LIFETIME, MAX_CLAIMS, MAX_PLACES, MAX_MISSES, MAX_WRONG, MAX_WRONG_STEPS = 30000, 64, 16, 8, 3, 32
 local CHALLENGE_LIFETIME, MAX_CHALLENGES, SHARE_LIFETIME, MAX_SHARES = 600000, 16, 300000, 8
 
@@ -12,7 +12,7 @@ local lifetime, challenge, tries, times, within = LIFETIME, '', 0, 0, 0
 if ARGV[12] then
   lifetime, challenge, tries, times, within = tonumber(ARGV[12]), ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 end
-local preview = kind == '4' -- of kind 1, if it names a device, and of the place otherwise
+local right, preview = kind == '5', kind == '4' -- of kind 1, if it names a device, and of the place otherwise
 local asks = kind == '1' or preview and device ~= ''
 
 local h = redis.call('HMGET', key, 'v', 't', 'p', 'x', 'x' .. place, 'u' .. device, 'w' .. device)
@@ -32,16 +32,17 @@ while i <= #claims do
   i = next
 end
 
-if preview and not asks then
+if right or preview and not asks then
   if version ~= (h[1] or '0') and version ~= '18446744073709551615' then return 4 end
 elseif version ~= (h[1] or '0') or (kind ~= '2' and not use) then
   return 4
 end
 
 -- The failures that apply to the place: its own when it is known, else those of all others.
-local field, fails = 'x', h[4]
+local field, fails, known = 'x', h[4], {} -- known: all others
 for j = 1, #places, 8 do
-  if string.sub(places, j, j + 7) == place then field, fails = 'x' .. place, h[5] end
+  local p = string.sub(places, j, j + 7)
+  if p == place then field, fails = 'x' .. place, h[5] else known[#known + 1] = p end
 end
 local count, when, wait, misses = 0, 0, 0, ''
 if fails then
@@ -50,6 +51,25 @@ if fails then
 end
 -- A wait that begins more than LIFETIME from now was made by a clock that was ahead, and is over.
 if now < wait and when - now <= LIFETIME then return {3, count, wait, 0, 0} end
+
+-- Makes the place a known one, used now; returns all of them.
+local function welcome()
+  known[#known + 1] = place
+  if #known > MAX_PLACES then redis.call('HDEL', key, 'x' .. table.remove(known, 1)) end
+  return table.concat(known)
+end
+
+if right then
+  local all, clear = welcome(), fails
+  if clear and field == 'x' then -- a password does not end the count that keeps those who have it from guessing codes
+    for _, f in ipairs(redis.call('HKEYS', key)) do
+      if string.sub(f, 1, 1) == 'u' then clear = nil end
+    end
+  end
+  if clear then redis.call('HDEL', key, field) end
+  if all ~= places then redis.call('HSET', key, 'p', all) end
+  return 8
+end
 
 -- Challenges: how often this one was answered with a wrong code, and all others that stay.
 local wrongs, spent, counted, left, challenges, changed = 0, 0, nil, 0, nil, nil
@@ -189,22 +209,12 @@ if times >= 2 and within > 0 then
   redis.call('HSET', key, 'm', table.concat(shares))
 end
 
-local list = {}
-for j = 1, #places, 8 do
-  local p = string.sub(places, j, j + 7)
-  if p ~= place then list[#list + 1] = p end
-end
-list[#list + 1] = place
-if #list > MAX_PLACES then
-  redis.call('HDEL', key, 'x' .. list[1])
-  table.remove(list, 1)
-end
 if fails then redis.call('HDEL', key, field) end
 if wrong ~= '' then
   local stays = keep(step)
   if stays == '' then redis.call('HDEL', key, 'w' .. device) else redis.call('HSET', key, 'w' .. device, stays) end
 end
-redis.call('HSET', key, 't', table.concat(kept), 'p', table.concat(list),
+redis.call('HSET', key, 't', table.concat(kept), 'p', welcome(),
   'u' .. device, struct.pack('>I6I6i4I6', step, now, drift, floor))
 if drift ~= olddrift then redis.call('HINCRBY', key, 'v', 1) end
 return 1
