@@ -30,34 +30,46 @@ func (a *attempt) askedBefore() bool {
 // askFirst checks the password of an attempt that has no code yet, and asks for the code. Who has to
 // wait because of wrong ones does not reach the directory, whose accounts lock.
 func (s *Server) askFirst(ctx context.Context, a *attempt) {
-	if !s.passwordRight(ctx, a) {
-		return
-	}
 	start := s.now()
 	walked, err := s.codes.Walk(ctx, a.proof)
 	a.inStore += s.now().Sub(start)
 	switch {
 	case err != nil:
 		a.fail(ctx, otp.ReasonStoreUnavailable, err)
-	case walked.Devices == 0:
+	case walked.Devices == 0: // there is no code to ask for, so nobody needs to try passwords
 		a.refuse(otp.ReasonNoDevice)
-	default:
+	case s.passwordRight(ctx, a):
 		state := s.states.Begin(challenge.Password)
 		state.Place = a.proof.Place
 		s.challenge(a, state, otp.ReasonCodeAsked)
 	}
 }
 
-// askAlone checks the password of an account that needs no code here.
+// askAlone checks the password of an account that needs no code here. The place of a right one is known
+// from then on, so that strangers elsewhere do not make its owner wait.
 func (s *Server) askAlone(ctx context.Context, a *attempt) {
-	if s.passwordRight(ctx, a) {
-		a.conclude(ctx, otp.Result{Reason: otp.ReasonCodeExempt})
+	if !s.passwordRight(ctx, a) {
+		return
 	}
+	start := s.now()
+	r := s.factors.RightFactor(ctx, a.proof)
+	a.inStore += s.now().Sub(start)
+	if r.OK = false; r.Reason == otp.ReasonOK {
+		r.Reason = otp.ReasonCodeExempt
+	}
+	a.conclude(ctx, r)
 }
 
 // passwordRight has the directory check a password that stands alone, and decides against the attempt
-// unless that is right. A wrong one counts against the place as a wrong code does.
+// unless that is right. A wrong one counts against the place as a wrong code does. One password of an
+// account is checked at a time: what others get to know of a wrong one they must know before they ask.
 func (s *Server) passwordRight(ctx context.Context, a *attempt) bool {
+	leave, err := s.passwords.Take(ctx, a.account.ID)
+	if err != nil {
+		a.fail(ctx, otp.ReasonTimeout, err)
+		return false
+	}
+	defer leave()
 	start := s.now()
 	r := s.previews.CheckPlace(ctx, a.account.ID, a.proof.Place)
 	a.inStore += s.now().Sub(start)
@@ -67,7 +79,7 @@ func (s *Server) passwordRight(ctx context.Context, a *attempt) bool {
 		return false
 	}
 	start = s.now()
-	err := s.accounts.Authenticate(ctx, a.account, string(a.proof.Proof.Octets()))
+	err = s.accounts.Authenticate(ctx, a.account, string(a.proof.Proof.Octets()))
 	a.inDirectory += s.now().Sub(start)
 	switch {
 	case err == nil:
@@ -77,7 +89,7 @@ func (s *Server) passwordRight(ctx context.Context, a *attempt) bool {
 		return false
 	}
 	start = s.now()
-	r = s.previews.WrongFactor(ctx, a.proof)
+	r = s.factors.WrongFactor(ctx, a.proof)
 	a.inStore += s.now().Sub(start)
 	r.OK = false
 	a.conclude(ctx, r)

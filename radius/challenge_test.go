@@ -259,6 +259,71 @@ func TestThePlaceIsThatOfTheFirstPacket(t *testing.T) {
 	}
 }
 
+// TestAPasswordIsNotAskedAboutWhereThereIsNoCodeToAskFor: nobody can try passwords there, nor lock the
+// account in the directory.
+func TestAPasswordIsNotAskedAboutWhereThereIsNoCodeToAskFor(t *testing.T) {
+	for login, want := range map[Login]string{LoginPasswordThenCode: "reject no_device", LoginPassword: "accept code_exempt"} {
+		w := one(t, Client{Login: login}, func(o *Options, _ *world) { o.Registerer = nil })
+		w.accounts.passwords["nodevice-id"] = "geheim"
+		w.wants(t, fromVPN, password("nodevice", "geheim"), want)
+		if n := len(w.accounts.binds()); n != 0 && login == LoginPasswordThenCode {
+			t.Errorf("%d binds", n)
+		}
+		if right := w.codes.right; login == LoginPassword && (len(right) != 1 || !right[0].Alone || right[0].Account != "nodevice-id") {
+			t.Errorf("its place is not made known: %+v", right)
+		}
+	}
+}
+
+// TestOnePasswordOfAnAccountAtATime: what was found out about one is known before the next is tried, so
+// that a burst of guesses tries no more of them than guesses one after the other.
+func TestOnePasswordOfAnAccountAtATime(t *testing.T) {
+	w := one(t, Client{Login: LoginPasswordThenCode})
+	w.codes.throttleAfter = 3
+	var packets [][]byte
+	for i := range 40 {
+		packets = append(packets, password("alice", fmt.Sprintf("guess %d", i)).Octets())
+	}
+	w.accounts.slow = time.Millisecond
+	if got := w.feed(fromVPN, packets...); len(got) != len(packets) {
+		t.Errorf("%d replies", len(got))
+	}
+	if n := len(w.accounts.binds()); n != 3 {
+		t.Errorf("%d passwords were tried, want 3", n)
+	}
+	if w.passwords.Len() != 0 {
+		t.Error("somebody is still waited for")
+	}
+}
+
+// TestALateRefusalLeavesAtAMultipleOfTheDelay: how long the directory took to say no is not told by the
+// time.
+func TestALateRefusalLeavesAtAMultipleOfTheDelay(t *testing.T) {
+	arrived := time.Unix(1_700_000_000, 0)
+	for spent, want := range map[time.Duration]time.Duration{
+		-time.Second: time.Second, 0: time.Second, 999 * time.Millisecond: time.Second, time.Second: 2 * time.Second,
+		1300 * time.Millisecond: 2 * time.Second, 1999 * time.Millisecond: 2 * time.Second, 2400 * time.Millisecond: 3 * time.Second,
+	} {
+		a := attempt{arrived: arrived}
+		if got := a.due(arrived.Add(spent), time.Second).Sub(arrived); got != want {
+			t.Errorf("after %v: %v, want %v", spent, got, want)
+		}
+	}
+}
+
+// TestAPanicWhileOneOfManyIsConcludedEndsThatOne.
+func TestAPanicWhileOneOfManyIsConcludedEndsThatOne(t *testing.T) {
+	w := newWorld(t)
+	broken, whole := &attempt{client: w.table.Load().clients[0]}, &attempt{client: w.table.Load().clients[0]}
+	broken.request.state, broken.account, broken.asked = true, account("alice"), w.states.Begin(challenge.Password)
+	w.Server.states = nil // so that asking again panics
+	w.concluded(t.Context(), broken, otp.Result{Reason: otp.ReasonCodeWrong, TriesLeft: 2})
+	w.concluded(t.Context(), whole, otp.Result{OK: true, Reason: otp.ReasonOK})
+	if broken.decision != otp.Drop || broken.reason != otp.ReasonPanic || whole.decision != otp.Accept {
+		t.Errorf("%v %v, %v", broken.decision, broken.reason, whole.decision)
+	}
+}
+
 // TestTheFirstFactor: what happens to passwords before a code is asked for, and to those that are
 // all that is asked for.
 func TestTheFirstFactor(t *testing.T) {
@@ -275,8 +340,15 @@ func TestTheFirstFactor(t *testing.T) {
 		{"refused as empty", "alice", "x", "reject password_wrong", "reject password_wrong", 1, 1, func(w *world) { w.accounts.authErr = directory.ErrPasswordEmpty }},
 		{"nobody", "mallory", "geheim", "reject account_unknown", "reject account_unknown", 0, 0, nil},
 		{"disabled", "bob", "geheim", "reject account_disabled", "reject account_disabled", 0, 0, nil},
-		{"no device, right password", "nodevice", "geheim", "reject no_device", "accept code_exempt", 0, 1, func(w *world) { w.accounts.passwords["nodevice-id"] = "geheim" }},
-		{"no device, wrong password", "nodevice", "falsch", "reject password_wrong", "reject password_wrong", 1, 1, func(w *world) { w.accounts.passwords["nodevice-id"] = "geheim" }},
+		{"a right one that cannot be counted", "alice", "geheim", "challenge code_asked", "drop store_unavailable", 0, 1, func(w *world) {
+			w.codes.rightResult = &otp.Result{Reason: otp.ReasonStoreUnavailable, Err: otp.ErrUnavailable}
+		}},
+		{"a right one that has to wait", "alice", "geheim", "challenge code_asked", "reject throttled", 0, 1, func(w *world) {
+			w.codes.rightResult = &otp.Result{Reason: otp.ReasonThrottled}
+		}},
+		{"a right one, and a store that says yes to what it was not asked", "alice", "geheim", "challenge code_asked", "reject code_wrong", 0, 1, func(w *world) {
+			w.codes.rightResult = &otp.Result{OK: true, Reason: otp.ReasonCodeWrong}
+		}},
 		{"has to wait", "alice", "geheim", "reject throttled", "reject throttled", 0, 0, func(w *world) { w.codes.throttled = true }},
 		{"directory down", "alice", "geheim", "drop directory_unavailable", "drop directory_unavailable", 0, 1, func(w *world) { w.accounts.authErr = directory.ErrUnavailable }},
 		{"strange error", "alice", "geheim", "drop directory_unavailable", "drop directory_unavailable", 0, 1, func(w *world) { w.accounts.authErr = fmt.Errorf("?") }},

@@ -145,8 +145,9 @@ func (c Client) check() error {
 	return errors.Join(errs...)
 }
 
-// checkClients returns everything that is wrong with clients, or nil.
-func checkClients(clients []Client) error {
+// CheckClients returns everything that is wrong with clients, or nil; what it finds nothing wrong with,
+// [Server.SetClients] takes.
+func CheckClients(clients []Client) error {
 	var errs []error
 	names, owners := make(map[string]bool), make(map[string]string)
 	own := func(what, name, client string) {

@@ -87,7 +87,7 @@ func TestClientsThatCannotBeAreAllReported(t *testing.T) {
 		if w.table.Load() != before {
 			t.Errorf("%s: the clients were replaced", c.name)
 		}
-		if _, err := New(Options{Listen: []string{"127.0.0.1:0"}, Clients: c.clients, Accounts: w.accounts, Codes: w.codes, Previews: w.codes, States: w.states, Posture: w.posture, Audit: w.trail, Now: time.Now}); err == nil {
+		if _, err := New(Options{Listen: []string{"127.0.0.1:0"}, Clients: c.clients, Accounts: w.accounts, Codes: w.codes, Previews: w.codes, Factors: w.codes, States: w.states, Posture: w.posture, Audit: w.trail, Now: time.Now}); err == nil {
 			t.Errorf("%s: New takes what SetClients refuses", c.name)
 		}
 	}

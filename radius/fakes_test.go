@@ -38,6 +38,7 @@ type fakeAccounts struct {
 	passwords     map[string]string
 	authErr       error
 	find          func(ctx context.Context, name string) // may block
+	slow          time.Duration                          // how long a bind takes
 	authenticated []string                               // account id and password of every bind
 	allowed       [][]string
 }
@@ -73,6 +74,10 @@ func (f *fakeAccounts) Find(ctx context.Context, name string, allowed []string) 
 
 func (f *fakeAccounts) Authenticate(_ context.Context, a *directory.Account, password string) error {
 	f.mu.Lock()
+	slow := f.slow
+	f.mu.Unlock()
+	<-time.After(slow)
+	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.authenticated = append(f.authenticated, a.ID+" "+password)
 	switch {
@@ -94,21 +99,24 @@ func (f *fakeAccounts) binds() []string {
 
 // fakeCodes is a verifier with fixed codes, each good for one token.
 type fakeCodes struct {
-	mu        sync.Mutex
-	codes     map[string][]string // account to the codes of its devices
-	unknown   map[string]bool     // accounts whose devices WalkKnown does not know
-	used      map[string]otp.Token
-	stale     int // how many answers of Settle are Stale from now on
-	err       error
-	wrong     []string // accounts of every WrongPassword
-	settled   []int    // size of every Settle
-	settle    func(ctx context.Context, walked []otp.Walked)
-	result    *otp.Result     // what Settle says about everybody, if set
-	walkPanic string          // the account whose walk panics
-	throttled bool            // every place has to wait
-	places    []otp.Place     // that CheckPlace was asked about
-	factors   []string        // accounts of every WrongFactor
-	spent     map[[8]byte]int // wrong codes of each challenge
+	mu            sync.Mutex
+	codes         map[string][]string // account to the codes of its devices
+	unknown       map[string]bool     // accounts whose devices WalkKnown does not know
+	used          map[string]otp.Token
+	stale         int // how many answers of Settle are Stale from now on
+	err           error
+	wrong         []string // accounts of every WrongPassword
+	settled       []int    // size of every Settle
+	settle        func(ctx context.Context, walked []otp.Walked)
+	result        *otp.Result     // what Settle says about everybody, if set
+	walkPanic     string          // the account whose walk panics
+	throttleAfter int             // so many wrong factors make every place wait; 0: never
+	right         []otp.Attempt   // of every RightFactor
+	rightResult   *otp.Result     // what RightFactor says, if set
+	throttled     bool            // every place has to wait
+	places        []otp.Place     // that CheckPlace was asked about
+	factors       []string        // accounts of every WrongFactor
+	spent         map[[8]byte]int // wrong codes of each challenge
 }
 
 func (f *fakeCodes) Place(parts ...string) (p otp.Place) {
@@ -263,7 +271,18 @@ func (f *fakeCodes) WrongFactor(_ context.Context, a otp.Attempt) otp.Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.factors = append(f.factors, a.Account)
+	f.throttled = f.throttled || f.throttleAfter > 0 && len(f.factors) >= f.throttleAfter
 	return otp.Result{Reason: otp.ReasonPasswordWrong}
+}
+
+func (f *fakeCodes) RightFactor(_ context.Context, a otp.Attempt) otp.Result {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.right = append(f.right, a)
+	if f.rightResult != nil {
+		return *f.rightResult
+	}
+	return otp.Result{Reason: otp.ReasonOK}
 }
 
 func (f *fakeCodes) batches() []int {
@@ -385,7 +404,7 @@ func newWorld(t testing.TB, change ...func(*Options, *world)) *world {
 	}
 	o := Options{
 		Listen: []string{"127.0.0.1:0"}, Clients: testClients(),
-		Accounts: w.accounts, Codes: w.codes, Previews: w.codes, Audit: w.trail,
+		Accounts: w.accounts, Codes: w.codes, Previews: w.codes, Factors: w.codes, Audit: w.trail,
 		States: testStates(t), Posture: testPosture(t),
 		Logger: slog.New(slog.NewTextHandler(w.logged, nil)), Registerer: w.registry, Now: time.Now,
 	}

@@ -100,15 +100,22 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 	octets := way.octets
 	way = a.way
 	way.octets = octets
-	due := a.arrived.Add(s.options.RejectDelay)
-	if a.decision == otp.Accept || a.reason == otp.ReasonCodeAsked || !s.now().Before(due) {
+	if a.decision == otp.Accept || a.reason == otp.ReasonCodeAsked || s.options.RejectDelay == 0 {
 		sealed = true
 		return way, true
 	}
+	due := a.due(s.now(), s.options.RejectDelay)
 	if sealed = s.refusals.Add(due, way); !sealed {
 		s.metrics.unsent[unsentTooMany].Inc()
 	}
 	return way, false
+}
+
+// due is when a refusal leaves: so long after the arrival, or, for one that took longer, at the next
+// multiple of that. How long a peer took to say no must not be told by the time.
+func (a *attempt) due(now time.Time, delay time.Duration) time.Time {
+	spent := max(now.Sub(a.arrived), 0)
+	return a.arrived.Add((spent + delay) / delay * delay)
 }
 
 // unsealed says, once a minute, that there is no reply to what was decided.
@@ -172,6 +179,11 @@ func (s *Server) abandon(a *attempt) {
 // send remembers replies for duplicates and lets them go, except those whose request was
 // superseded.
 func (s *Server) send(answers []answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+		}
+	}()
 	for len(answers) > 0 {
 		via := answers[0].via
 		var ready, rest []answer

@@ -117,7 +117,7 @@ func (s *Server) admitAccount(a *attempt, account *directory.Account) bool {
 // identify makes the marks by which the store knows the attempt again.
 func (s *Server) identify(a *attempt) {
 	r, c, p := &a.request, a.client, &a.proof
-	p.Account, p.Share = a.account.ID, c.Share
+	p.Account, p.Share, p.Alone = a.account.ID, c.Share, a.method == byPassword
 	p.Place = s.codes.Place(c.Name, r.station)
 	if r.state {
 		// The gateway need not send Calling-Station-Id again.
@@ -136,7 +136,10 @@ func (s *Server) identify(a *attempt) {
 
 // inGrace reports whether another packet may be taken for the same attempt. Responses to a challenge
 // of the gateway differ from packet to packet.
-func (a *attempt) inGrace() bool { return a.client.FailoverGrace > 0 && a.request.response == nil }
+func (a *attempt) inGrace() bool {
+	claims := a.method == byCode || a.method == byPasswordAndCode // a wrong password counts for each packet
+	return claims && a.client.FailoverGrace > 0 && a.request.response == nil
+}
 
 // claim settles what prepare has walked, all in one call. What the node knew too little about
 // leaves for a goroutine of its own; the others are returned.
@@ -153,12 +156,18 @@ func (s *Server) claim(ctx context.Context, walked []*attempt) (decided []*attem
 				s.work.Go(func() { s.loginAlone(ctx, a) })
 			}
 		default:
-			a.conclude(budget, results[i])
-			s.askAgain(a, results[i])
+			s.concluded(budget, a, results[i])
 			decided = append(decided, a)
 		}
 	}
 	return decided
+}
+
+// concluded takes over what became of the claim of one attempt of many: a panic ends that one.
+func (s *Server) concluded(ctx context.Context, a *attempt, r otp.Result) {
+	defer s.recovering(a)
+	a.conclude(ctx, r)
+	s.askAgain(a, r)
 }
 
 // settle asks the verifier about all of them, and is nil when it panics.

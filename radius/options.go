@@ -71,8 +71,15 @@ type Previews interface {
 	Preview(ctx context.Context, w otp.Walked) otp.Result
 	// CheckPlace has ReasonOK when the place need not wait, and never OK.
 	CheckPlace(ctx context.Context, account string, place otp.Place) otp.Result
-	// WrongFactor counts a wrong password as a wrong code.
+}
+
+// Factors counts passwords that stand alone; *otp.Verifier does. No result of it has OK.
+type Factors interface {
+	// WrongFactor counts a wrong password as a wrong code, each packet once.
 	WrongFactor(ctx context.Context, a otp.Attempt) otp.Result
+	// RightFactor has ReasonOK when the place is known from now on; with any other reason nobody may
+	// be let in.
+	RightFactor(ctx context.Context, a otp.Attempt) otp.Result
 }
 
 // Audit keeps the trail; *audit.Log is one.
@@ -99,7 +106,7 @@ type RadSec struct {
 	IdleTime       time.Duration
 }
 
-// Options are what a server needs. Accounts, Codes, States, Posture, Audit and Now must be there.
+// Options are what a server needs. Accounts, Codes, Previews, Factors, States, Posture, Audit and Now must be there.
 type Options struct {
 	// Listen are UDP addresses "host:port" for logins. An empty host is every address of both families.
 	Listen []string
@@ -121,6 +128,7 @@ type Options struct {
 	Accounts Accounts
 	Codes    Codes
 	Previews Previews
+	Factors  Factors
 	States   *challenge.Sealer // of the challenges that ask for a code
 	Posture  *posture.Ledger   // which clients send Message-Authenticator
 	Audit    Audit
@@ -154,6 +162,7 @@ func (o *Options) complete() error {
 		{o.Accounts == nil, "Accounts is missing"},
 		{o.Codes == nil, "Codes is missing"},
 		{o.Previews == nil, "Previews is missing"},
+		{o.Factors == nil, "Factors is missing"},
 		{o.States == nil, "States is missing"},
 		{o.Posture == nil, "Posture is missing"},
 		{o.Audit == nil, "Audit is missing"},

@@ -67,9 +67,14 @@ func (s *Server) means(a *attempt) otp.Reason {
 		return otp.ReasonProofUnsupported
 	}
 	password, code, static := proof.StaticChallenge(typed)
+	if password, ok = c.Charset.read(password); !ok {
+		return otp.ReasonProofUnsupported
+	}
 	switch {
 	case r.state:
 		a.method, a.proof.Proof = byCode, otp.TypedCode(typed)
+	case exempt && static: // the code is one too many
+		a.method, a.proof.Proof = byPassword, otp.TypedCode(password)
 	case exempt:
 		a.method, a.proof.Proof = byPassword, otp.TypedCode(typed)
 	case static && c.Login == LoginCode: // a password that nobody would check

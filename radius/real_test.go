@@ -129,7 +129,7 @@ func (s *site) node(t testing.TB) string {
 			{Name: "concat", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, Secret: []byte(realSecret), Login: radius.LoginPasswordCode},
 			{Name: "then", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.4/32")}, Secret: []byte(realSecret), Login: radius.LoginPasswordThenCode},
 		},
-		Accounts: s.accounts, Codes: s.verifier, Previews: s.verifier, States: s.states, Posture: s.posture, Audit: s.trail, Now: s.now,
+		Accounts: s.accounts, Codes: s.verifier, Previews: s.verifier, Factors: s.verifier, States: s.states, Posture: s.posture, Audit: s.trail, Now: s.now,
 	})
 	must(t, err)
 	served := make(chan error, 1)

@@ -16,6 +16,7 @@ import (
 	"otpgate/radius/posture"
 	"otpgate/radius/quiet"
 	"otpgate/radius/radsec"
+	"otpgate/radius/turns"
 )
 
 // maxRefusals is how many refusals may wait at a time.
@@ -35,6 +36,7 @@ type Server struct {
 	accounts Accounts
 	codes    Codes
 	previews Previews
+	factors  Factors
 	states   *challenge.Sealer
 	posture  *posture.Ledger
 	audit    Audit
@@ -46,6 +48,7 @@ type Server struct {
 	duplicates *duplicates.Cache
 	refusals   *delay.Queue[answer]
 	slots      slots
+	passwords  turns.Turns  // of accounts whose password is being checked
 	reporting  slots        // of accounting: apart, so that none of it keeps a login out while a peer hangs
 	waiting    atomic.Int64 // attempts that have a goroutine of their own
 	sockets    []*socket
@@ -78,6 +81,7 @@ func New(o Options) (*Server, error) {
 		accounts:   o.Accounts,
 		codes:      o.Codes,
 		previews:   o.Previews,
+		factors:    o.Factors,
 		states:     o.States,
 		posture:    o.Posture,
 		audit:      o.Audit,
@@ -92,7 +96,7 @@ func New(o Options) (*Server, error) {
 	s.quiet.strangers = quiet.NewStrangers()
 	s.refusals = delay.New(maxRefusals, o.Now, s.send)
 	// What can fail comes first, so that a failed New leaves nothing behind.
-	if err := checkClients(o.Clients); err != nil {
+	if err := CheckClients(o.Clients); err != nil {
 		return nil, err
 	}
 	s.bound = s.now()
@@ -155,7 +159,7 @@ func (s *Server) StreamAddrs() []net.Addr {
 func (s *Server) SetClients(clients []Client) error {
 	s.swap.Lock()
 	defer s.swap.Unlock()
-	if err := checkClients(clients); err != nil {
+	if err := CheckClients(clients); err != nil {
 		return err
 	}
 	old, t := s.table.Load(), s.newTable(clients)

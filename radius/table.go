@@ -137,7 +137,7 @@ type table struct {
 	bits6   []int
 }
 
-// newTable compiles clients that checkClients finds nothing wrong with.
+// newTable compiles clients that CheckClients finds nothing wrong with.
 func (s *Server) newTable(clients []Client) *table {
 	t := &table{nets: make(map[netip.Prefix]*client), names: make(map[string]*client)}
 	for _, c := range clients {
@@ -152,7 +152,7 @@ func (t *table) add(k *client) {
 		t.names[strings.ToLower(name)] = k
 	}
 	for _, p := range k.Networks {
-		p, _ = unmapPrefix(p) // checkClients has seen its error
+		p, _ = unmapPrefix(p) // CheckClients has seen its error
 		t.nets[p] = k
 		bits := &t.bits6
 		if p.Addr().Is4() {

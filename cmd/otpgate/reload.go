@@ -2,6 +2,7 @@ package main
 
 import (
 	"otpgate/configs"
+	"otpgate/radius"
 )
 
 // reload reads the configuration again and takes over what can be. A bad file changes nothing.
@@ -31,11 +32,15 @@ func (n *node) takeOver(next *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := n.radius.Load().SetClients(g.clients); err != nil { // all or nothing
+	if err := radius.CheckClients(g.clients); err != nil { // all or nothing
 		_ = directories.Close()
 		return err
 	}
+	// Directories first: what new clients want to know of accounts has to be asked for.
 	n.accounts.take(directories)
+	if err := n.radius.Load().SetClients(g.clients); err != nil {
+		return err
+	}
 	n.gateways.Store(g)
 	n.relearn(g.clients)
 	setLevel(n.level, next.Log.Level)

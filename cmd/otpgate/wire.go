@@ -184,7 +184,7 @@ func (n *node) wireRadius(rt *runtime, g *gateways) error {
 	}
 	o := radius.Options{
 		Listen: cfg.Listen, Accounting: cfg.Accounting, Clients: g.clients, RejectDelay: cfg.RejectDelay,
-		Accounts: n.accounts, Codes: n.codes, Previews: n.codes, States: states, Posture: n.posture,
+		Accounts: n.accounts, Codes: n.codes, Previews: n.codes, Factors: n.codes, States: states, Posture: n.posture,
 		Audit: n.audit, Sessions: n.sessions, Logger: n.log, Registerer: n.registry, Now: rt.now,
 	}
 	if cfg.RadSec != nil {

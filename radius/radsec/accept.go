@@ -3,8 +3,10 @@ package radsec
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -150,9 +152,16 @@ func (s *Server) part(c *Conn) {
 	}
 }
 
+// panicked counts a panic and says where it was, once a minute. What it says may hold what somebody
+// typed, unless it comes from the Go runtime.
 func (s *Server) panicked(p any) {
 	s.metrics.panics.Inc()
-	if s.panics.Allow(s.now()) {
-		s.logger.Error("panic", "panic", p, "stack", string(debug.Stack()))
+	if !s.panics.Allow(s.now()) {
+		return
 	}
+	text := fmt.Sprintf("%T", p)
+	if err, ok := p.(runtime.Error); ok {
+		text = err.Error()
+	}
+	s.logger.Error("panic", "panic", text, "stack", string(debug.Stack()))
 }

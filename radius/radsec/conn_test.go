@@ -3,6 +3,7 @@ package radsec
 import (
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -345,7 +346,7 @@ func TestPanics(t *testing.T) {
 	w := newWorld(t)
 	w.hand.work = func(c *Conn, packets [][]byte) {
 		if packets[0][4+3] == 7 {
-			panic("seven")
+			panic(errors.New("seven, which somebody has typed"))
 		}
 		c.Send(packets[0])
 		c.Done(len(packets))
@@ -356,7 +357,10 @@ func TestPanics(t *testing.T) {
 		t.Error("there is a reply")
 	}
 	w.ended(panicked)
-	w.logged(t, "seven")
+	w.logged(t, "*errors.errorString")
+	if strings.Contains(w.log.String(), "somebody has typed") {
+		t.Error("what a panic says is in the log")
+	}
 	write(t, other, packet(1, 20))
 	want(t, other, packet(1, 20))
 }

@@ -30,9 +30,11 @@ func layers() []layer {
 		{"radius", []string{
 			"directory", "otp", "otp/audit", "radius/challenge", "radius/delay", "radius/dictionary", "radius/duplicates",
 			"radius/hours", "radius/posture", "radius/proof", "radius/quiet", "radius/radsec", "radius/reply", "radius/session",
+			"radius/turns",
 		}, "asks who and with which code, and says what it decided"},
 		{"radius/delay", nil, "holds back what others made"},
 		{"radius/duplicates", nil, "compares octets, and knows nothing of what they mean"},
+		{"radius/turns", nil, "names, whatever they are of"},
 		{"radius/quiet", nil, "counts time, whatever is said"},
 		{"radius/challenge", nil, "seals what it is given, with the keys that it is given"},
 		{"radius/proof", []string{"otp"}, "what it makes of a packet satisfies otp.Proof"},
