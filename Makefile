@@ -6,7 +6,8 @@ FUZZTIME    ?= 10m
 SOAKTIME    ?= 10m
 
 # Programs that the tests start: real servers and real clients. See `make peers`.
-PEERS = slapd ldap-utils redis-server freeradius-utils oathtool
+PEERS = slapd ldap-utils redis-server freeradius-utils oathtool libpam-radius-auth libpam-wrapper pamtester \
+	radsecproxy freeradius python3-pyrad
 # What Go needs beside itself for the race detector.
 TOOLS = gcc libc6-dev
 

@@ -123,7 +123,7 @@ metrics: {listen: "127.0.0.1:0"}
 		t.Fatal(err)
 	}
 	dir := filepath.Dir(config)
-	if err := writeCertificate(filepath.Join(dir, "web.crt"), filepath.Join(dir, "web.key"), time.Now().Add(time.Hour)); err != nil {
+	if err := writeCertificate(filepath.Join(dir, "web.crt"), filepath.Join(dir, "web.key"), loopback(time.Now().Add(time.Hour)), nil); err != nil {
 		t.Fatal(err)
 	}
 	rt := &runtime{out: io.Discard, err: t.Output(), lookupEnv: os.LookupEnv, now: time.Now, configPath: config}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"strconv"
 	"strings"
@@ -12,6 +13,9 @@ import (
 	"otpgate/radius/probe"
 	"otpgate/radius/radiustest"
 )
+
+// accessChallenge is the code of a packet (RFC 2865 section 4.4).
+const accessChallenge = 11
 
 // silenceTime is how long nothing must come for it to count as silence.
 const silenceTime = 1500 * time.Millisecond
@@ -26,10 +30,11 @@ type sentPacket struct {
 
 // cmdPacket builds packets that no well-meaning client sends, and sends any of them again.
 //
-//	packet new NAME user=U password=P [secret=S] [message-authenticator=none] [flip=message-authenticator|BIT]
-//	packet send NAME accept|reject|silence|same [VARIABLE]
+//	packet new NAME user=U password=P [secret=S] [state=0x...] [message-authenticator=none]
+//	                [flip=message-authenticator|BIT]
+//	packet send NAME accept|challenge|reject|silence|same [VARIABLE]
 //	packet post NAME             without waiting
-//	packet got NAME accept|reject
+//	packet got NAME accept|challenge|reject
 //
 // It goes to the port in $RADIUS unless another variable is named: a gateway that gets no answer
 // sends the same packet to its second server.
@@ -73,9 +78,15 @@ func (p *sentPacket) got(ts *testscript.TestScript, want string) {
 	ts.Check(err)
 	r, err := probe.Check(p.octets, octets, p.secret)
 	ts.Check(err)
-	if !(want == "accept" && r.Is(probe.AccessAccept) || want == "reject" && r.Is(probe.AccessReject)) {
+	if !says(r, want) {
 		ts.Fatalf("packet: got code %d, want %s", r.Code, want)
 	}
+}
+
+// says reports whether a reply is what a script calls it.
+func says(r probe.Reply, want string) bool {
+	code, known := map[string]byte{"accept": probe.AccessAccept, "challenge": accessChallenge, "reject": probe.AccessReject}[want]
+	return known && r.Is(code)
 }
 
 func (b *bench) newPacket(ts *testscript.TestScript, args []string) *sentPacket {
@@ -85,6 +96,11 @@ func (b *bench) newPacket(ts *testscript.TestScript, args []string) *sentPacket 
 		o[key] = value
 	}
 	request := probe.Login(o["secret"], o["user"], o["password"])
+	if o["state"] != "" {
+		state, err := hex.DecodeString(strings.TrimPrefix(o["state"], "0x"))
+		ts.Check(err)
+		request.Add(probe.State, string(state))
+	}
 	if o["message-authenticator"] == "none" {
 		request.Without(probe.MessageAuthenticator)
 	}
@@ -113,7 +129,7 @@ func (p *sentPacket) send(ts *testscript.TestScript, want string) {
 		ts.Fatalf("packet: %v", err)
 	}
 	switch {
-	case want == "accept" && r.Is(probe.AccessAccept), want == "reject" && r.Is(probe.AccessReject):
+	case says(r, want):
 		p.reply = r.Octets
 	case want == "same" && bytes.Equal(p.reply, r.Octets):
 	default:

@@ -52,33 +52,39 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"slapd":        cmdSlapd,
-			"redis":        cmdRedis,
-			"smtp":         cmdSMTP,
-			"mail":         cmdMail,
-			"ports":        cmdPorts,
-			"expand":       cmdExpand,
-			"node":         cmdNode,
-			"ready":        cmdReady,
-			"http":         cmdHTTP,
-			"capture":      cmdCapture,
-			"secret":       cmdSecret,
-			"nosecrets":    cmdNoSecrets,
-			"packet":       cmdPacket,
-			"await":        cmdAwait,
-			"store":        cmdStore,
-			"exits":        cmdExits,
-			"people":       cmdPeople,
-			"certificate":  cmdCertificate,
-			"metric":       cmdMetric,
-			"stuck":        cmdStuck,
-			"trail":        cmdTrail,
-			"storm":        cmdStorm,
-			"settles":      cmdSettles,
-			"ready-says":   cmdReadySays,
-			"forget-mails": cmdForgetMails,
-			"code":         cmdCode,
-			"radclient":    cmdRadclient,
+			"slapd":         cmdSlapd,
+			"redis":         cmdRedis,
+			"smtp":          cmdSMTP,
+			"mail":          cmdMail,
+			"ports":         cmdPorts,
+			"expand":        cmdExpand,
+			"node":          cmdNode,
+			"ready":         cmdReady,
+			"http":          cmdHTTP,
+			"capture":       cmdCapture,
+			"secret":        cmdSecret,
+			"nosecrets":     cmdNoSecrets,
+			"packet":        cmdPacket,
+			"await":         cmdAwait,
+			"store":         cmdStore,
+			"exits":         cmdExits,
+			"people":        cmdPeople,
+			"certificate":   cmdCertificate,
+			"metric":        cmdMetric,
+			"stuck":         cmdStuck,
+			"trail":         cmdTrail,
+			"storm":         cmdStorm,
+			"settles":       cmdSettles,
+			"ready-says":    cmdReadySays,
+			"forget-mails":  cmdForgetMails,
+			"code":          cmdCode,
+			"radclient":     cmdRadclient,
+			"accounting":    cmdAccounting,
+			"authority":     cmdAuthority,
+			"mschapv2":      cmdMSCHAPv2,
+			"pam":           cmdPAM,
+			"proxy":         cmdProxy,
+			"status-server": cmdStatusServer,
 		},
 	})
 }
@@ -89,16 +95,21 @@ type benchKey struct{}
 // bench is what one script has running: its servers, its nodes, its packets, and the secrets that
 // must show up nowhere.
 type bench struct {
-	env     *testscript.Env
-	peers   peers
-	nodes   map[string]*process
-	packets map[string]*sentPacket
-	secrets []string
-	read    int // mails that the script has done with
+	env         *testscript.Env
+	peers       peers
+	authorities map[string]*authority
+	nodes       map[string]*process
+	proxies     map[string]*process
+	packets     map[string]*sentPacket
+	secrets     []string
+	read        int // mails that the script has done with
 }
 
 func newBench(env *testscript.Env) *bench {
-	return &bench{env: env, nodes: map[string]*process{}, packets: map[string]*sentPacket{}}
+	return &bench{
+		env: env, authorities: map[string]*authority{}, nodes: map[string]*process{}, proxies: map[string]*process{},
+		packets: map[string]*sentPacket{},
+	}
 }
 
 func benchOf(ts *testscript.TestScript) *bench { return ts.Value(benchKey{}).(*bench) }

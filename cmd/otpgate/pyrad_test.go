@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// cmdMSCHAPv2 logs in by MS-CHAPv2, which radclient cannot, with testdata/pyrad/mschapv2.py. What
+// that found out about the reply is stdout for the commands that follow, a line for each attribute:
+// "MS-CHAP2-Success = right" when the server has proved that it knows the password,
+// "MS-MPPE-Send-Key = right" when its key is the one that the gateway computes.
+//
+//	mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [Attribute=value...]
+func cmdMSCHAPv2(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 3, "mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [Attribute=value...]")
+	secret, attributes := "testing-secret", []string{}
+	for _, option := range args[3:] {
+		if s, ok := strings.CutPrefix(option, "secret="); ok {
+			secret = s
+			continue
+		}
+		attributes = append(attributes, option)
+	}
+	seconds := map[bool]string{true: "1.5", false: "10"}[args[0] == "silence"]
+	program, err := filepath.Abs(filepath.Join("testdata", "pyrad", "mschapv2.py"))
+	ts.Check(err)
+	// Debian's own Python: another one would not have pyrad.
+	cmd := exec.Command("/usr/bin/python3", append([]string{"-B", program, ts.Getenv("RADIUS"), secret, args[1], args[2], seconds}, attributes...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		ts.Fatalf("mschapv2 (Debian package python3-pyrad): %v\n%s%s", err, out, lastWords(err))
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	got, known := map[string]string{
+		"Access-Accept": "accept", "Access-Challenge": "challenge", "Access-Reject": "reject", "silence": "silence",
+	}[first]
+	if !known || got != args[0] {
+		ts.Fatalf("mschapv2: %s, want %s\n%s\n%s", got, args[0], out, lastLines(ts, 6))
+	}
+	_, err = ts.Stdout().Write(out)
+	ts.Check(err)
+}
+
+// lastWords is what a program that failed said about it.
+func lastWords(err error) string {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return string(exit.Stderr)
+	}
+	return ""
+}
