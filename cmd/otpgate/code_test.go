@@ -37,3 +37,10 @@ func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
 	b := benchOf(ts)
 	b.secrets = append(b.secrets, code)
 }
+
+// cmdWeekday names a day that it is not for two days to either side, in UTC, as the configuration
+// has it: $OTHER_DAY.
+func cmdWeekday(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 0, "weekday")
+	ts.Setenv("OTHER_DAY", time.Now().UTC().AddDate(0, 0, 3).Format("Mon"))
+}

@@ -21,7 +21,7 @@ func proxyKinds() map[string]proxyKind {
 	return map[string]proxyKind{
 		"radsecproxy": {"/usr/sbin/radsecproxy", "radsecproxy", func(config string) []string {
 			return []string{"-f", "-c", config, "-i", config + ".pid"}
-		}, "listening for udp"},
+		}, "listening for "},
 		// Its configuration is a folder with radiusd.conf, none of /etc.
 		"freeradius": {"/usr/sbin/freeradius", "freeradius", func(config string) []string {
 			return []string{"-f", "-l", "stdout", "-d", config}

@@ -14,22 +14,21 @@ import (
 // "MS-CHAP2-Success = right" when the server has proved that it knows the password,
 // "MS-MPPE-Send-Key = right" when its key is the one that the gateway computes.
 //
-//	mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [Attribute=value...]
+//	mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [from=ADDRESS] [Attribute=value...]
 func cmdMSCHAPv2(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 3, "mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [Attribute=value...]")
-	secret, attributes := "testing-secret", []string{}
-	for _, option := range args[3:] {
-		if s, ok := strings.CutPrefix(option, "secret="); ok {
-			secret = s
-			continue
-		}
-		attributes = append(attributes, option)
-	}
 	seconds := map[bool]string{true: "1.5", false: "10"}[args[0] == "silence"]
+	arguments := []string{"--port=" + ts.Getenv("RADIUS"), "--seconds=" + seconds}
+	for _, option := range args[3:] {
+		if strings.HasPrefix(option, "secret=") || strings.HasPrefix(option, "from=") {
+			option = "--" + option
+		}
+		arguments = append(arguments, option)
+	}
 	program, err := filepath.Abs(filepath.Join("testdata", "pyrad", "mschapv2.py"))
 	ts.Check(err)
 	// Debian's own Python: another one would not have pyrad.
-	cmd := exec.Command("/usr/bin/python3", append([]string{"-B", program, ts.Getenv("RADIUS"), secret, args[1], args[2], seconds}, attributes...)...)
+	cmd := exec.Command("/usr/bin/python3", append([]string{"-B", program, args[1], args[2]}, arguments...)...)
 	out, err := cmd.Output()
 	if err != nil {
 		ts.Fatalf("mschapv2 (Debian package python3-pyrad): %v\n%s%s", err, out, lastWords(err))

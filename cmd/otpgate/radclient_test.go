@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -15,6 +16,7 @@ type asked struct {
 	port       string // the variable that holds it
 	secret     string
 	proof      string // the attribute that the password goes into
+	password   string // the directory's, with a code
 	signed     bool   // with Message-Authenticator
 	unsigned   bool   // a reply without one is what is wanted
 	attributes []string
@@ -24,7 +26,9 @@ type asked struct {
 //
 //	secret=S                      another secret than testing-secret
 //	port=VARIABLE                 another port than the usual one
+//	from=ADDRESS                  another gateway: 127.0.0.2 and so on
 //	proof=pap|chap|mschap         what becomes of the password
+//	static-challenge=PASSWORD     the password is a code, and goes with this one as OpenVPN sends both
 //	message-authenticator=none    the request carries none
 //	reply=unsigned                the reply has to carry none; else it has to begin with one
 //	Attribute=value               as FreeRADIUS calls it; octets as 0x...; as often as needed
@@ -39,6 +43,10 @@ func (q *asked) options(ts *testscript.TestScript, args []string) {
 			q.secret = value
 		case key == "port":
 			q.port = value
+		case key == "from":
+			q.attributes = append(q.attributes, "Packet-Src-IP-Address = "+value)
+		case key == "static-challenge":
+			q.password = value
 		case key == "proof":
 			q.proof = map[string]string{"pap": "User-Password", "chap": "CHAP-Password", "mschap": "MS-CHAP-Password"}[value]
 		case option == "message-authenticator=none":
@@ -67,8 +75,20 @@ func cmdRadclient(ts *testscript.TestScript, neg bool, args []string) {
 	q := asked{kind: "auth", port: "RADIUS", proof: "User-Password"}
 	q.options(ts, args[3:])
 	q.add("User-Name", args[1])
-	q.add(q.proof, args[2])
+	q.add(q.proof, q.typed(ts, args[2]))
 	q.expect(ts, args[0])
+}
+
+// typed is what goes into the packet: the code itself, or "SCRV1:password:code", the two in base64,
+// which is what OpenVPN makes of the answers to static-challenge.
+func (q *asked) typed(ts *testscript.TestScript, code string) string {
+	if q.password == "" {
+		return code
+	}
+	both := "SCRV1:" + base64.StdEncoding.EncodeToString([]byte(q.password)) + ":" + base64.StdEncoding.EncodeToString([]byte(code))
+	b := benchOf(ts)
+	b.secrets = append(b.secrets, both)
+	return both
 }
 
 // cmdAccounting reports a session, or the start of a gateway, with radclient.

@@ -85,6 +85,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			"pam":           cmdPAM,
 			"proxy":         cmdProxy,
 			"status-server": cmdStatusServer,
+			"weekday":       cmdWeekday,
 		},
 	})
 }

@@ -88,10 +88,14 @@ def check_reply(raw, request, secret):
 
 def main():
     args = argparse.ArgumentParser()
-    for name in ("port", "secret", "user", "password", "seconds"):
-        args.add_argument(name)
+    args.add_argument("user")
+    args.add_argument("password")
     args.add_argument("attributes", nargs="*", help="Name=value")
-    args = args.parse_args()
+    args.add_argument("--port", type=int, required=True)
+    args.add_argument("--secret", default="testing-secret")
+    args.add_argument("--from", dest="source", default="127.0.0.1", help="the address of the gateway")
+    args.add_argument("--seconds", type=float, default=10)
+    args = args.parse_intermixed_args()
     check_vectors()
 
     secret = args.secret.encode()
@@ -109,8 +113,9 @@ def main():
     octets = signed(request.RequestPacket(), secret)
 
     gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    gateway.settimeout(float(args.seconds))
-    gateway.connect(("127.0.0.1", int(args.port)))
+    gateway.settimeout(args.seconds)
+    gateway.bind((args.source, 0))
+    gateway.connect(("127.0.0.1", args.port))
     gateway.send(octets)
     try:
         raw = gateway.recv(4096)
