@@ -201,8 +201,11 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // eventually asks until the answer is yes or patience ends.
-func eventually(is func() bool) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func eventually(is func() bool) bool { return comesWithin(patience, is) }
+
+// comesWithin asks until the answer is yes or the time is over.
+func comesWithin(long time.Duration, is func() bool) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), long)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -231,5 +234,21 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("%s exits with %d, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+// cmdSoon runs otpgate again and again until what it prints matches a pattern.
+//
+//	soon PATTERN otpgate arguments...
+func cmdSoon(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, 3, "soon PATTERN otpgate arguments...")
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	var last []byte
+	if !eventually(func() bool {
+		last, err = otpgateCommand(ts, args[2:]).Output()
+		return err == nil && re.Match(last)
+	}) {
+		ts.Fatalf("otpgate %s does not come to say %q: %v\n%s", strings.Join(args[2:], " "), args[0], err, last)
 	}
 }

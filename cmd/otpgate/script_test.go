@@ -84,6 +84,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			"mschapv2":      cmdMSCHAPv2,
 			"pam":           cmdPAM,
 			"proxy":         cmdProxy,
+			"soon":          cmdSoon,
 			"status-server": cmdStatusServer,
 			"weekday":       cmdWeekday,
 		},
