@@ -58,12 +58,20 @@ func cmdReady(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdMetric waits until /metrics of the node matches a pattern, whose ^ and $ are those of a line.
+//
+//	metric PATTERN [TIME]    for so long, when what it waits for is slow
 func cmdMetric(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, 1, "metric PATTERN")
+	usage(ts, neg, args, 1, "metric PATTERN [TIME]")
+	long := patience
+	if len(args) > 1 {
+		var err error
+		long, err = time.ParseDuration(args[1])
+		ts.Check(err)
+	}
 	re, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
 	var last []byte
-	if !eventually(func() bool {
+	if !comesWithin(long, func() bool {
 		_, last, _ = ask("GET", "http://127.0.0.1:"+ts.Getenv("METRICS")+"/metrics", "")
 		return re.Match(last)
 	}) {

@@ -14,17 +14,22 @@ import (
 // "MS-CHAP2-Success = right" when the server has proved that it knows the password,
 // "MS-MPPE-Send-Key = right" when its key is the one that the gateway computes.
 //
-//	mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [from=ADDRESS] [Attribute=value...]
+//	mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [port=VARIABLE] [from=ADDRESS] [Attribute=value...]
 func cmdMSCHAPv2(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 3, "mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [Attribute=value...]")
 	seconds := map[bool]string{true: "1.5", false: "10"}[args[0] == "silence"]
-	arguments := []string{"--port=" + ts.Getenv("RADIUS"), "--seconds=" + seconds}
+	port, arguments := "RADIUS", []string{"--seconds=" + seconds}
 	for _, option := range args[3:] {
-		if strings.HasPrefix(option, "secret=") || strings.HasPrefix(option, "from=") {
-			option = "--" + option
+		switch key, value, _ := strings.Cut(option, "="); key {
+		case "port":
+			port = value
+		case "secret", "from":
+			arguments = append(arguments, "--"+option)
+		default:
+			arguments = append(arguments, option)
 		}
-		arguments = append(arguments, option)
 	}
+	arguments = append(arguments, "--port="+ts.Getenv(port))
 	program, err := filepath.Abs(filepath.Join("testdata", "pyrad", "mschapv2.py"))
 	ts.Check(err)
 	// Debian's own Python: another one would not have pyrad.
