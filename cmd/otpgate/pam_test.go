@@ -19,8 +19,11 @@ func cmdPAM(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 3, "pam accept|reject|silence USER ANSWER...")
 	dir, err := os.MkdirTemp(ts.Getenv("TMPDIR"), "pam")
 	ts.Check(err)
-	timeout := map[bool]int{true: 2, false: 10}[args[0] == "silence"]
-	module := fmt.Sprintf("pam_radius_auth.so conf=%s max_challenge=5 prompt_attribute retry=1", filepath.Join(dir, "radius.conf"))
+	tries, timeout := 3, 4
+	if args[0] == "silence" {
+		tries, timeout = 1, 2
+	}
+	module := fmt.Sprintf("pam_radius_auth.so conf=%s max_challenge=5 prompt_attribute retry=%d", filepath.Join(dir, "radius.conf"), tries)
 	for name, text := range map[string]string{
 		"radius.conf": fmt.Sprintf("127.0.0.1:%s testing-secret %d\n", ts.Getenv("RADIUS"), timeout),
 		"otpgate":     "auth required " + module + "\n",

@@ -17,8 +17,10 @@ import (
 //	mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [port=VARIABLE] [from=ADDRESS] [Attribute=value...]
 func cmdMSCHAPv2(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 3, "mschapv2 accept|challenge|reject|silence USER PASSWORD [secret=S] [Attribute=value...]")
-	seconds := map[bool]string{true: "1.5", false: "10"}[args[0] == "silence"]
-	port, arguments := "RADIUS", []string{"--seconds=" + seconds}
+	port, arguments := "RADIUS", []string{"--tries=3", "--seconds=4"}
+	if args[0] == "silence" {
+		arguments = []string{"--tries=1", "--seconds=1.5"}
+	}
 	for _, option := range args[3:] {
 		switch key, value, _ := strings.Cut(option, "="); key {
 		case "port":

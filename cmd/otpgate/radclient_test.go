@@ -112,15 +112,19 @@ func cmdStatusServer(ts *testscript.TestScript, neg bool, args []string) {
 	q.expect(ts, args[0])
 }
 
-// expect has radclient send it once and checks the outcome: what the code of the reply is called, or
+// expect has radclient send it and checks the outcome: what the code of the reply is called, or
 // silence. radclient itself checks the authenticators of a reply.
 func (q *asked) expect(ts *testscript.TestScript, want string) {
 	if q.signed {
 		q.add("Message-Authenticator", "0x00")
 	}
-	// Silence is proved by waiting, so it is worth a second; an answer ends the wait.
-	timeout := map[bool]string{true: "1.5", false: "10"}[want == "silence"]
-	cmd := exec.Command("radclient", "-x", "-r", "1", "-t", timeout, "127.0.0.1:"+ts.Getenv(q.port), q.kind, q.secret)
+	// An answer is waited for as gateways do, who send again when a node could not tell in time.
+	// Silence is proved by waiting, so it is worth a second.
+	tries, timeout := "3", "4"
+	if want == "silence" {
+		tries, timeout = "1", "1.5"
+	}
+	cmd := exec.Command("radclient", "-x", "-r", tries, "-t", timeout, "127.0.0.1:"+ts.Getenv(q.port), q.kind, q.secret)
 	cmd.Stdin = strings.NewReader(strings.Join(q.attributes, ", ") + "\n")
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {

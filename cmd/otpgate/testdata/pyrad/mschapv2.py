@@ -94,7 +94,8 @@ def main():
     args.add_argument("--port", type=int, required=True)
     args.add_argument("--secret", default="testing-secret")
     args.add_argument("--from", dest="source", default="127.0.0.1", help="the address of the gateway")
-    args.add_argument("--seconds", type=float, default=10)
+    args.add_argument("--tries", type=int, default=3)
+    args.add_argument("--seconds", type=float, default=4, help="how long each waits for an answer")
     args = args.parse_intermixed_args()
     check_vectors()
 
@@ -116,10 +117,15 @@ def main():
     gateway.settimeout(args.seconds)
     gateway.bind((args.source, 0))
     gateway.connect(("127.0.0.1", args.port))
-    gateway.send(octets)
-    try:
-        raw = gateway.recv(4096)
-    except socket.timeout:
+    raw = None
+    for _ in range(args.tries):
+        gateway.send(octets)
+        try:
+            raw = gateway.recv(4096)
+            break
+        except socket.timeout:
+            continue
+    if raw is None:
         print("silence")
         return
     check_reply(raw, octets, secret)
