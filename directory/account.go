@@ -49,17 +49,19 @@ func (a *Account) Attribute(name string) string {
 
 // A Group is one that an account belongs to, directly or through other groups.
 type Group struct {
-	Name string // cn
-	DN   string
+	Name    string   // the first cn
+	Aliases []string // the other values of cn, which are its names as well; nil for most groups
+	DN      string
 }
 
-// InAny reports whether the account is in one of the named groups. A name is a cn, or a DN,
-// which is recognised by its "=". An empty list has no members: the caller decides what
-// "no restriction" means.
+// InAny reports whether the account is in one of the named groups, each named as [Group.Is] takes
+// it. An empty list has no members: the caller decides what "no restriction" means. False says
+// nothing when the groups are cut ([Account.GroupsCut]).
 func (a *Account) InAny(names []string) bool {
-	for _, want := range names {
+	for _, name := range names {
+		wanted := readGroupName(name)
 		for _, g := range a.Groups {
-			if g.Is(want) {
+			if _, is := wanted.of(g); is {
 				return true
 			}
 		}
@@ -67,7 +69,14 @@ func (a *Account) InAny(names []string) bool {
 	return false
 }
 
-// Is reports whether the group has this name: a cn, or a DN, which is recognised by its "=".
+// Is reports whether the group has this name: a cn, any that it has, or a DN. What can be read as a
+// DN is one, and is not compared with a cn: a group whose cn is spelled as the DN of another is not
+// that other one.
 func (g Group) Is(name string) bool {
-	return strings.Contains(name, "=") && equalDN(name, g.DN) || strings.EqualFold(name, g.Name)
+	_, is := g.Called(name)
+	return is
 }
+
+// Called is [Group.Is], with the name as the directory spells it: the cn that was meant, or the first
+// one for a DN.
+func (g Group) Called(name string) (string, bool) { return readGroupName(name).of(g) }

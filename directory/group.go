@@ -86,22 +86,50 @@ func (w *walker) warn(dn string) {
 }
 
 func groupFrom(e *ldap.Entry) Group {
-	g := Group{Name: e.GetEqualFoldAttributeValue("cn"), DN: e.DN}
+	g := Group{DN: e.DN}
+	if names := e.GetEqualFoldAttributeValues("cn"); len(names) > 0 {
+		g.Name, g.Aliases = names[0], append(g.Aliases, names[1:]...)
+	}
 	if dn, err := ldap.ParseDN(e.DN); g.Name == "" && err == nil && len(dn.RDNs) > 0 {
 		g.Name = dn.RDNs[0].Attributes[0].Value
 	}
 	return g
 }
 
-// equalDN compares distinguished names without regard to case and spelling (RFC 4517 section
-// 4.2.15). What is not a name is equal to nothing.
-func equalDN(a, b string) bool {
-	parsedA, err := ldap.ParseDN(a)
-	if err != nil || len(parsedA.RDNs) == 0 {
-		return false
+// A groupName is what a configuration calls a group.
+type groupName struct {
+	text string
+	dn   *ldap.DN // nil: it is a cn
+}
+
+func readGroupName(text string) groupName {
+	if strings.Contains(text, "=") {
+		if dn, err := ldap.ParseDN(text); err == nil && len(dn.RDNs) > 0 {
+			return groupName{text, dn}
+		}
 	}
-	parsedB, err := ldap.ParseDN(b)
-	return err == nil && parsedA.EqualFold(parsedB)
+	return groupName{text: text}
+}
+
+// of reports whether it is the name of the group, and how the directory spells it. Distinguished
+// names are compared without regard to case and spelling (RFC 4517 section 4.2.15).
+func (n groupName) of(g Group) (string, bool) {
+	if n.dn != nil {
+		dn, err := ldap.ParseDN(g.DN)
+		return g.Name, err == nil && n.dn.EqualFold(dn)
+	}
+	if n.text == "" {
+		return "", false
+	}
+	if strings.EqualFold(n.text, g.Name) {
+		return g.Name, true
+	}
+	for _, alias := range g.Aliases {
+		if strings.EqualFold(n.text, alias) {
+			return alias, true
+		}
+	}
+	return "", false
 }
 
 // foldDN returns a key that is the same for equal distinguished names.

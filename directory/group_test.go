@@ -62,3 +62,30 @@ func TestGroupsAreBounded(t *testing.T) {
 		t.Errorf("ring: %v", got)
 	}
 }
+
+// TestGroupNames: what reads as a DN is compared as one, and with nothing else.
+func TestGroupNames(t *testing.T) {
+	const admins = "cn=admins,dc=corp"
+	forged := Group{Name: admins, Aliases: []string{"CN=admins, DC=corp", "x=1"}, DN: "cn=cn\\3Dadmins\\2Cdc\\3Dcorp,ou=own,dc=corp"}
+	real := Group{Name: "admins", Aliases: []string{"Roots", "a = b, c"}, DN: admins}
+	for _, c := range []struct {
+		group  Group
+		name   string
+		called string
+		is     bool
+	}{
+		{forged, admins, "", false}, {forged, "CN=admins, DC=corp", "", false}, {forged, "x=1", "", false},
+		{forged, "admins", "", false}, {forged, forged.DN, forged.Name, true},
+		{real, "ADMINS", "admins", true}, {real, "CN=Admins, DC=CORP", "admins", true}, {real, "roots", "Roots", true},
+		{real, "a = b, c", "a = b, c", true}, // no DN
+		{real, "", "", false}, {Group{}, "", "", false}, {Group{Aliases: []string{""}}, "", "", false}, {real, "admin", "", false},
+	} {
+		called, is := c.group.Called(c.name)
+		if is != c.is || is && called != c.called || c.group.Is(c.name) != c.is {
+			t.Errorf("%q is %q: %v, as %q", c.group.Name, c.name, is, called)
+		}
+		if in := (&Account{Groups: []Group{{Name: "other"}, c.group}}).InAny([]string{"none", c.name}); in != c.is {
+			t.Errorf("in %q: %v", c.name, in)
+		}
+	}
+}

@@ -147,7 +147,7 @@ func TestEqualDN(t *testing.T) {
 		{"cn=a,dc=b", "cn=a", false}, {"cn=a", "ou=a", false}, {"", "", false}, {"a", "a", false}, {"cn=a,", "cn=a,", false},
 		{"=", "=", false}, {"cn=a", "", false}, {"", "cn=a", false}, {`cn=\zz`, `cn=\zz`, false},
 	} {
-		if got := equalDN(c.a, c.b); got != c.want {
+		if got := (Group{DN: c.b}).Is(c.a); got != c.want {
 			t.Errorf("%q and %q: %v", c.a, c.b, got)
 		}
 		if c.want && foldDN(c.a) != foldDN(c.b) {

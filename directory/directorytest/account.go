@@ -3,6 +3,7 @@ package directorytest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -157,14 +158,14 @@ func testGroups(t *testing.T, open Open) {
 	for name, want := range map[string][]string{
 		"alice": {"vpn-users"},
 		"bob":   {"netadmins", "vpn-users"},
-		"carol": {"auditors", "wheel", "wheel-holders"},
+		"carol": {"cn=vpn-users,ou=groups,dc=corp,dc=example", "auditors", "wheel", "wheel-holders"},
 		"dave":  {"ring-a", "ring-b"},
 		"erin":  nil,
 	} {
 		var got []string
 		for _, g := range find(t, s, name).Groups {
 			got = append(got, g.Name)
-			if g.DN != slapdtest.GroupDN(g.Name) {
+			if !strings.Contains(g.Name, "=") && g.DN != slapdtest.GroupDN(g.Name) {
 				t.Errorf("%s has the name %q", g.Name, g.DN)
 			}
 		}
@@ -181,6 +182,15 @@ func testGroups(t *testing.T, open Open) {
 	for _, in := range []string{"", "auditors", "vpn", "cn=vpn-users", "cn=vpn-users,ou=groups", "=", "vpn-users,ou=groups," + slapdtest.BaseDN} {
 		if bob.InAny([]string{in}) {
 			t.Errorf("bob is in %q", in)
+		}
+	}
+	carol := find(t, s, "carol") // in a group that has two names, and in one whose cn reads as another's DN
+	for in, want := range map[string]bool{
+		"wheel": true, "Roots": true, "roo": false, slapdtest.GroupDN("roots"): false, slapdtest.GroupDN("wheel"): true,
+		slapdtest.GroupDN("vpn-users"): false, "CN=vpn-users, OU=groups, dc=corp,dc=EXAMPLE": false, "vpn-users": false,
+	} {
+		if carol.InAny([]string{in}) != want {
+			t.Errorf("carol is in %q: %v", in, !want)
 		}
 	}
 	if a := find(t, open(t, func(c *directory.Config) { c.Groups = false }), "alice"); len(a.Groups) > 0 {

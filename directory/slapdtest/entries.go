@@ -4,7 +4,8 @@ import _ "embed"
 
 // Entries is the LDIF text of what a server holds unless the test says otherwise: people alice
 // (English, in vpn-users), bob (Chinese, in netadmins, which is in vpn-users), carol (Portuguese,
-// in auditors, wheel and thereby wheel-holders), müller, one with the uid we(ird)*\,n, dave and erin who share
+// in auditors, wheel, which is called roots as well, and thereby wheel-holders, and in a group whose
+// cn reads as the DN of vpn-users), müller, one with the uid we(ird)*\,n, dave and erin who share
 // a mail address, frank who is locked, grace who has neither mail nor password, two with the uid
 // twin, and one with the uid heidi@corp.example. Alice and bob have attributes besides: several
 // employeeType, 20 carLicense, a roomNumber of 1,025 octets. See [Password].

@@ -69,7 +69,7 @@ func (s *Server) view(r *http.Request, a *directory.Account) (AccountView, error
 		Groups: make([]Group, len(a.Groups)), Sessions: []Session{},
 	}
 	for i, g := range a.Groups {
-		v.Groups[i] = Group(g)
+		v.Groups[i] = Group{Name: g.Name, DN: g.DN}
 	}
 	devices, err := s.o.Devices.List(r.Context(), a.ID)
 	if err != nil {
