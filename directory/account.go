@@ -33,6 +33,10 @@ type Account struct {
 	Language  string // preferredLanguage; may be empty
 	Disabled  bool   // the directory says that nobody may log in with it
 	Groups    []Group
+	// GroupsCut says that Groups are not all that the account is in: it has more than are looked up,
+	// or none were looked up, because [Config.Groups] is false. Then that it is not in a group means
+	// nothing: whoever lets in those who are not in one MUST refuse.
+	GroupsCut bool
 	// Attributes are what [Config.Attributes] asked for and the entry has: their first values, by
 	// name in lower case. [Account.Attribute] reads it.
 	Attributes map[string][]string

@@ -1,8 +1,10 @@
 package directory_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +83,29 @@ func TestServersConform(t *testing.T) {
 
 func TestFileConforms(t *testing.T) {
 	directorytest.Run(t, opener(inFile(t, slapdtest.Entries)))
+}
+
+// TestMoreGroupsThanAreLookedUp: every kind of directory says that it does not tell all groups.
+func TestMoreGroupsThanAreLookedUp(t *testing.T) {
+	var more strings.Builder
+	more.WriteString(slapdtest.Entries)
+	for i := range 501 {
+		fmt.Fprintf(&more, "\ndn: cn=many-%[1]d,ou=groups,%[2]s\nobjectClass: groupOfNames\ncn: many-%[1]d\nmember: %[3]s\n", i, slapdtest.BaseDN, slapdtest.PersonDN("erin"))
+	}
+	own := over(slapdtest.Start(t, slapdtest.Options{LDIF: more.String()}))
+	stingy := over(slapdtest.Start(t, slapdtest.Options{LDIF: more.String(), Database: "sizelimit 20"}))
+	for name, c := range map[string]struct {
+		config directory.Config
+		groups int
+	}{"file": {inFile(t, more.String()), 500}, "server": {own, 500}, "server with a limit": {stingy, 20}} {
+		s := open(t, newClock(), c.config)
+		if a := mustFind(t, s, "erin"); len(a.Groups) != c.groups || !a.GroupsCut {
+			t.Errorf("%s: %d groups, cut: %v", name, len(a.Groups), a.GroupsCut)
+		}
+		if a := mustFind(t, s, "bob"); len(a.Groups) != 2 || a.GroupsCut {
+			t.Errorf("%s: %v, cut: %v", name, a.Groups, a.GroupsCut)
+		}
+	}
 }
 
 // inFile returns the configuration for a directory from a file.

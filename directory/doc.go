@@ -23,6 +23,8 @@
 //  5. One directory that hangs holds up nobody who wants another.
 //  6. Nothing about passwords is remembered, and none is in an error or in the log. An attribute that
 //     holds passwords or keys is not read, even if the configuration asks for it ([HoldsSecret]).
+//  7. What is not known is never taken for what is not there: an account of which not all groups are
+//     known says so ([Account.GroupsCut]).
 //
 // # Servers
 //

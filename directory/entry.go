@@ -42,7 +42,7 @@ func (s *servers) find(ctx context.Context, l lookup) (*Account, error) {
 	if err != nil || !s.config.Groups {
 		return a, err
 	}
-	a.Groups, err = s.walk.groups(a.DN, entries[0].GetEqualFoldAttributeValues("uid"), func(members []term) ([]Group, bool, error) {
+	err = s.walk.fill(a, entries[0].GetEqualFoldAttributeValues("uid"), func(members []term) ([]Group, bool, error) {
 		entries, more, err := s.search(ctx, s.request(anyOf(members...), maxGroups, "cn"))
 		groups := make([]Group, len(entries))
 		for i, e := range entries {
@@ -112,6 +112,7 @@ func accountFrom(e *ldap.Entry, c Config) (*Account, error) {
 		FullName:  first("displayName", "cn"),
 		Language:  first("preferredLanguage"),
 		Disabled:  first(attrLocked) == lockedByHand,
+		GroupsCut: true, // until they have been looked up
 
 		Attributes: kept(e, c.Attributes),
 	}

@@ -23,25 +23,22 @@ type walker struct {
 	now    func() time.Time
 }
 
-// groups returns the groups that dn or one of uids is a member of, directly or through other
-// groups, each once, the direct ones first. parents returns the groups with one of these members,
-// and whether there are more than it returns. What lies beyond the bounds is left out, and told to the log:
-// a group that is not known lets nobody in.
-func (w *walker) groups(dn string, uids []string, parents func([]term) ([]Group, bool, error)) ([]Group, error) {
+// fill puts into an account the groups that its DN or one of uids is a member of, directly or through
+// other groups, each once, the direct ones first. parents returns the groups with one of these
+// members, and whether there are more than it returns. What lies beyond the bounds is left out, told
+// to the log, and said by GroupsCut: a group that is not known must neither let anybody in nor, where
+// being in it is what keeps people out, fail to.
+func (w *walker) fill(a *Account, uids []string, parents func([]term) ([]Group, bool, error)) error {
 	var found []Group
 	cut := false
-	seen := map[string]bool{foldDN(dn): true}
-	members := memberTerms(dn, uids)
+	seen := map[string]bool{foldDN(a.DN): true}
+	members := memberTerms(a.DN, uids)
 	for depth := 0; len(members) > 0; depth++ {
-		if depth == maxGroupDepth {
-			cut = true
-			break
-		}
 		var next []term
 		for batch := range slices.Chunk(members, termsAtOnce) {
 			level, more, err := parents(batch)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			cut = cut || more
 			for _, g := range level {
@@ -49,7 +46,7 @@ func (w *walker) groups(dn string, uids []string, parents func([]term) ([]Group,
 				if seen[key] {
 					continue
 				}
-				if len(found) == maxGroups {
+				if len(found) == maxGroups || depth == maxGroupDepth { // the last level only looks whether there is more
 					cut = true
 					break
 				}
@@ -61,9 +58,10 @@ func (w *walker) groups(dn string, uids []string, parents func([]term) ([]Group,
 		members = next
 	}
 	if cut {
-		w.warn(dn)
+		w.warn(a.DN)
 	}
-	return found, nil
+	a.Groups, a.GroupsCut = found, cut
+	return nil
 }
 
 // memberTerms says how a group names its members: groupOfNames and its kin by DN, groupOfUniqueNames

@@ -8,10 +8,11 @@ import (
 )
 
 // chain is a tree of groups: parents of each member, by DN.
-func walkOver(t *testing.T, parentsOf map[string][]string) []Group {
+func walkOver(t *testing.T, parentsOf map[string][]string) *Account {
 	t.Helper()
+	a := &Account{DN: "cn=me", GroupsCut: true}
 	w := &walker{logger: slog.New(slog.DiscardHandler), now: func() time.Time { return time.Unix(1, 0) }}
-	groups, err := w.groups("cn=me", nil, func(members []term) (found []Group, more bool, err error) {
+	err := w.fill(a, nil, func(members []term) (found []Group, more bool, err error) {
 		if len(members) > termsAtOnce {
 			t.Errorf("%d terms in one search", len(members))
 		}
@@ -28,19 +29,23 @@ func walkOver(t *testing.T, parentsOf map[string][]string) []Group {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cut := w.warned.Load() != 0; cut != (len(groups) == maxGroups || len(groups) == maxGroupDepth) {
-		t.Errorf("%d groups, warned: %v", len(groups), cut)
+	if warned := w.warned.Load() != 0; warned != a.GroupsCut {
+		t.Errorf("%d groups, cut: %v, warned: %v", len(a.Groups), a.GroupsCut, warned)
 	}
-	return groups
+	return a
 }
 
 func TestGroupsAreBounded(t *testing.T) {
-	deep, wide, ring := map[string][]string{}, map[string][]string{}, map[string][]string{}
-	parent := "cn=me"
-	for i := range 100 {
-		next := fmt.Sprintf("cn=%d", i)
-		deep[parent] = []string{next}
-		parent = next
+	wide, ring := map[string][]string{}, map[string][]string{}
+	chain := func(n int) map[string][]string {
+		parents, parent := map[string][]string{}, "cn=me"
+		for i := range n {
+			next := fmt.Sprintf("cn=%d", i)
+			parents[parent] = []string{next}
+			parent = next
+		}
+		parents[parent] = []string{"cn=me"}
+		return parents
 	}
 	for i := range 60 {
 		group := fmt.Sprintf("cn=%d", i)
@@ -52,13 +57,29 @@ func TestGroupsAreBounded(t *testing.T) {
 	ring["cn=me"] = []string{"cn=a", "CN=A"}
 	ring["cn=a"] = []string{"cn=b", "cn=me"}
 	ring["cn=b"] = []string{"cn=a", "cn=b"}
-	if got := len(walkOver(t, deep)); got != maxGroupDepth {
-		t.Errorf("deep: %d", got)
+	flat := func(n int) map[string][]string {
+		parents := map[string][]string{}
+		for i := range n {
+			parents["cn=me"] = append(parents["cn=me"], fmt.Sprintf("cn=%d", i))
+		}
+		return parents
 	}
-	if got := len(walkOver(t, wide)); got != maxGroups {
-		t.Errorf("wide: %d", got)
+	for name, c := range map[string]struct {
+		parents map[string][]string
+		groups  int
+		cut     bool
+	}{
+		"none": {nil, 0, false}, "wide": {wide, maxGroups, true}, "ring": {ring, 2, false},
+		"deep": {chain(100), maxGroupDepth, true}, "one too deep": {chain(maxGroupDepth + 1), maxGroupDepth, true},
+		"just as deep as may be": {chain(maxGroupDepth), maxGroupDepth, false},
+		"as many as may be":      {flat(maxGroups), maxGroups, false}, "one too many": {flat(maxGroups + 1), maxGroups, true},
+	} {
+		a := walkOver(t, c.parents)
+		if len(a.Groups) != c.groups || a.GroupsCut != c.cut {
+			t.Errorf("%s: %d groups, cut: %v", name, len(a.Groups), a.GroupsCut)
+		}
 	}
-	if got := walkOver(t, ring); len(got) != 2 || got[0].Name != "cn=a" || got[1].Name != "cn=b" {
+	if got := walkOver(t, ring).Groups; got[0].Name != "cn=a" || got[1].Name != "cn=b" {
 		t.Errorf("ring: %v", got)
 	}
 }
@@ -87,5 +108,17 @@ func TestGroupNames(t *testing.T) {
 		if in := (&Account{Groups: []Group{{Name: "other"}, c.group}}).InAny([]string{"none", c.name}); in != c.is {
 			t.Errorf("in %q: %v", c.name, in)
 		}
+	}
+}
+
+// TestServerThatTellsNotAllGroups: a server may have a smaller limit than ours.
+func TestServerThatTellsNotAllGroups(t *testing.T) {
+	w := &walker{logger: slog.New(slog.DiscardHandler), now: func() time.Time { return time.Unix(1, 0) }}
+	a := &Account{DN: "cn=me"}
+	err := w.fill(a, nil, func(members []term) ([]Group, bool, error) {
+		return []Group{{Name: "a", DN: "cn=a"}}, members[0].value == "cn=me", nil
+	})
+	if err != nil || len(a.Groups) != 1 || !a.GroupsCut {
+		t.Errorf("%+v, %v", a, err)
 	}
 }

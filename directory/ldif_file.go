@@ -172,14 +172,17 @@ func (f *file) find(_ context.Context, l lookup) (*Account, error) {
 	if err != nil || !f.config.Groups {
 		return a, err
 	}
-	a.Groups, err = f.walk.groups(a.DN, found[0].GetEqualFoldAttributeValues("uid"), func(members []term) ([]Group, bool, error) {
+	err = f.walk.fill(a, found[0].GetEqualFoldAttributeValues("uid"), func(members []term) ([]Group, bool, error) {
 		var groups []Group
 		for _, e := range f.matching(members) {
 			groups = append(groups, groupFrom(e))
 		}
 		return groups, false, nil
 	})
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // authenticate implements [source].

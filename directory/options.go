@@ -63,7 +63,7 @@ type Config struct {
 	// that is longer than 1,024 octets. Those that hold passwords or keys are refused.
 	Attributes []string
 	// Groups says whether the groups of an account are looked up, directly and through other
-	// groups. It costs a search for each level of nesting.
+	// groups. It costs a search for each level of nesting. Without it [Account.GroupsCut] is true.
 	Groups bool
 	// Fresh is how long an answer is used without asking again; 0: every look-up asks.
 	Fresh time.Duration

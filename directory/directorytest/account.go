@@ -193,8 +193,14 @@ func testGroups(t *testing.T, open Open) {
 			t.Errorf("carol is in %q: %v", in, !want)
 		}
 	}
-	if a := find(t, open(t, func(c *directory.Config) { c.Groups = false }), "alice"); len(a.Groups) > 0 {
-		t.Errorf("groups that nobody asked for: %v", a.Groups)
+	if bob.GroupsCut || find(t, s, "erin").GroupsCut {
+		t.Error("all groups are known, and it does not say so")
+	}
+	if a := find(t, open(t, func(c *directory.Config) { c.Groups = false }), "alice"); len(a.Groups) > 0 || !a.GroupsCut {
+		t.Errorf("groups that nobody asked for: %v, cut: %v", a.Groups, a.GroupsCut)
+	}
+	if a, err := s.FindMail(within(t), "bob@corp.example"); err != nil || len(a.Groups) != 2 || a.GroupsCut {
+		t.Errorf("found by mail: %v, %v", a, err)
 	}
 }
 
