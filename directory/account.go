@@ -2,6 +2,8 @@ package directory
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -40,15 +42,26 @@ type Account struct {
 	// Attributes are what [Config.Attributes] asked for and the entry has: their first values, by
 	// name in lower case. [Account.Attribute] reads it.
 	Attributes map[string][]string
+	// Oversized are those of them, in lower case, that are not in Attributes because they have a value
+	// of more than 4,096 octets: they are there, and not known.
+	Oversized []string
 }
 
+// ErrOversized: the entry has the attribute, with a value that is too long to be read.
+var ErrOversized = errors.New("a value has more than 4096 octets")
+
 // Attribute returns the first value of an attribute that [Config.Attributes] asked for, without
-// regard to the case of its name; "" when the entry has none. It may be any octets.
-func (a *Account) Attribute(name string) string {
-	if values := a.Attributes[strings.ToLower(name)]; len(values) > 0 {
-		return values[0]
+// regard to the case of its name; "" when the entry has none. It may be any octets, 4,096 at most.
+// The error wraps [ErrOversized] when the entry has it and what it says is not known.
+func (a *Account) Attribute(name string) (string, error) {
+	name = strings.ToLower(name)
+	if slices.Contains(a.Oversized, name) {
+		return "", fmt.Errorf("attribute %s: %w", name, ErrOversized)
 	}
-	return ""
+	if values := a.Attributes[name]; len(values) > 0 {
+		return values[0], nil
+	}
+	return "", nil
 }
 
 // A Group is one that an account belongs to, directly or through other groups.

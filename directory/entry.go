@@ -20,11 +20,13 @@ const (
 	lockedByHand = "000001010000Z"        // "locked permanently": only an administrator unlocks it
 )
 
-// Bounds of what an account keeps of an attribute that the configuration asks for. A longer value
-// is left out: what is cut off would be another value.
+// Bounds of what an account keeps of an attribute that the configuration asks for. Further values are
+// left out. With a longer value the attribute is not kept at all: what is cut off would be another
+// value, and of the others nobody could say which is the first.
 const (
 	maxValues      = 16
-	maxValueOctets = 1024
+	maxValueOctets = 4096  // of one
+	maxKeptOctets  = 16384 // of all
 )
 
 // find implements [source].
@@ -113,9 +115,8 @@ func accountFrom(e *ldap.Entry, c Config) (*Account, error) {
 		Language:  first("preferredLanguage"),
 		Disabled:  first(attrLocked) == lockedByHand,
 		GroupsCut: true, // until they have been looked up
-
-		Attributes: kept(e, c.Attributes),
 	}
+	a.Attributes, a.Oversized = kept(e, c.Attributes)
 	if a.ID == "" {
 		return nil, fmt.Errorf("%w: %w: %q has no %s, or the searcher may not read it",
 			ErrUnavailable, errEntryUnusable, e.DN, attrID)
@@ -123,14 +124,20 @@ func accountFrom(e *ldap.Entry, c Config) (*Account, error) {
 	return a, nil
 }
 
-// kept returns what an account keeps of the attributes that the configuration asks for; nil when
-// the entry has none of them.
-func kept(e *ldap.Entry, attributes []string) map[string][]string {
-	var found map[string][]string
-	for _, name := range attributes {
+// kept returns what an account keeps of the attributes that the configuration asks for, nil when the
+// entry has none of them, and those that have a value that is too long.
+func kept(e *ldap.Entry, attributes []string) (found map[string][]string, oversized []string) {
+	for _, attribute := range attributes {
+		name := strings.ToLower(attribute)
+		all := e.GetEqualFoldAttributeValues(attribute)
+		if slices.ContainsFunc(all, func(v string) bool { return len(v) > maxValueOctets }) {
+			oversized = append(oversized, name)
+			continue
+		}
 		var values []string
-		for _, v := range e.GetEqualFoldAttributeValues(name) {
-			if v != "" && len(v) <= maxValueOctets && len(values) < maxValues {
+		octets := 0
+		for _, v := range all {
+			if octets += len(v); v != "" && octets <= maxKeptOctets && len(values) < maxValues {
 				values = append(values, v)
 			}
 		}
@@ -140,7 +147,7 @@ func kept(e *ldap.Entry, attributes []string) map[string][]string {
 		if found == nil {
 			found = make(map[string][]string, len(attributes))
 		}
-		found[strings.ToLower(name)] = values
+		found[name] = values
 	}
-	return found
+	return found, oversized
 }

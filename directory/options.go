@@ -59,8 +59,9 @@ type Config struct {
 	LoginAttributes []string
 	// MailAttributes hold mail addresses; empty: mail.
 	MailAttributes []string
-	// Attributes are read besides, and kept in the account: of each the first 16 values, and none
-	// that is longer than 1,024 octets. Those that hold passwords or keys are refused.
+	// Attributes are read besides, and kept in the account: of each the first 16 values, 16,384 octets
+	// at most. One that has a value of more than 4,096 octets is not kept, but told by
+	// [Account.Oversized]. Those that hold passwords or keys are refused.
 	Attributes []string
 	// Groups says whether the groups of an account are looked up, directly and through other
 	// groups. It costs a search for each level of nesting. Without it [Account.GroupsCut] is true.

@@ -8,7 +8,8 @@ import _ "embed"
 // cn reads as the DN of vpn-users), müller, one with the uid we(ird)*\,n, dave and erin who share
 // a mail address, frank who is locked, grace who has neither mail nor password, two with the uid
 // twin, and one with the uid heidi@corp.example. Alice and bob have attributes besides: several
-// employeeType, 20 carLicense, a roomNumber of 1,025 octets. See [Password].
+// employeeType, 20 carLicense, a description of 4,096 octets, a roomNumber of 4,097 octets beside a
+// short one. See [Password].
 //
 //go:embed entries.ldif
 var Entries string

@@ -12,7 +12,9 @@
 //
 //  1. What is sent is authorization. When a value does not fit its attribute at login time, or the
 //     reply becomes too large, [Reply.For] returns an error and no attributes: the login is refused
-//     rather than let in with a part of them. A template whose result is empty leaves its attribute out.
+//     rather than let in with a part of them. A template whose result is empty leaves its attribute
+//     out: what the directory does not have restricts nobody. What it has and is too long to be read is
+//     an error, like any other that does not fit.
 //  2. Only the configuration and the directory are sent, never what somebody typed.
 //  3. A template ends: no loops, no definitions, no variables, a few functions, 4,096 octets at most.
 //  4. What comes from the directory is taken as it is: a group named 0x41 is not read as hexadecimal,

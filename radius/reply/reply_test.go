@@ -189,6 +189,15 @@ func TestUnfitMeansNoReply(t *testing.T) {
 			t.Errorf("%s is not named: %v", c.name, err)
 		}
 	}
+	unread := alice()
+	unread.Oversized = []string{"title"}
+	r := compile(t, reply.Options{Rules: []reply.Rule{rule("", set("Class", "first"), set("Filter-Id", `{{if .Attribute "Title"}}x{{end}}`))}})
+	if wires, err := r.For(unread); !errors.Is(err, reply.ErrValue) || !errors.Is(err, directory.ErrOversized) || wires != nil || !strings.Contains(err.Error(), "Filter-Id") {
+		t.Errorf("an attribute that is too long: %v, %v", wires, err)
+	}
+	if wires, err := r.For(alice()); err != nil || len(wires) != 1 {
+		t.Errorf("an attribute that is not there: %v, %v", wires, err)
+	}
 	var rules []reply.Rule
 	in := alice()
 	for i := range 10 {
@@ -196,7 +205,7 @@ func TestUnfitMeansNoReply(t *testing.T) {
 		rules = append(rules, rule(name, set("Class", strings.Repeat("y", 500))))
 		in.Groups = append(in.Groups, directory.Group{Name: name})
 	}
-	r := compile(t, reply.Options{Rules: rules})
+	r = compile(t, reply.Options{Rules: rules})
 	if _, err := r.For(in); !errors.Is(err, reply.ErrTooLong) {
 		t.Errorf("in ten groups: %v", err)
 	}

@@ -17,11 +17,14 @@ type text struct{ template *template.Template }
 // An account is what a template sees of a [directory.Account].
 type account struct{ a *directory.Account }
 
-func (v account) Name() string                 { return v.a.Name }
-func (v account) Mail() string                 { return v.a.Mail }
-func (v account) FullName() string             { return v.a.FullName }
-func (v account) DN() string                   { return v.a.DN }
-func (v account) Attribute(name string) string { return v.a.Attribute(name) }
+func (v account) Name() string     { return v.a.Name }
+func (v account) Mail() string     { return v.a.Mail }
+func (v account) FullName() string { return v.a.FullName }
+func (v account) DN() string       { return v.a.DN }
+
+// Attribute ends the template with an error when what it should read is not known: what is left out
+// may be what restricts.
+func (v account) Attribute(name string) (string, error) { return v.a.Attribute(name) }
 
 var errResult = fmt.Errorf("the template's result has more than %d octets", maxResult)
 
