@@ -189,8 +189,28 @@ func (s *Server) Start() {
 }
 
 // Freeze makes the server hang: connections stay open and new ones are accepted by the kernel, but
-// nothing is answered.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+// nothing is answered. It returns when the last thread has stopped, which takes the kernel a while.
+func (s *Server) Freeze() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	for end := time.Now().Add(s.patience); s.process != nil && !s.stopped(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatal("slapd does not stop")
+		}
+	}
+}
+
+// stopped reports whether all threads are stopped, or gone: proc_pid_stat(5), the state behind the name.
+func (s *Server) stopped() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.process.Process.Pid))
+	for _, thread := range threads {
+		stat, _ := os.ReadFile(thread)
+		if _, state, found := strings.Cut(string(stat), ") "); found && !strings.HasPrefix(state, "T") && !strings.HasPrefix(state, "Z") {
+			return false
+		}
+	}
+	return true
+}
 
 // Thaw ends a freeze.
 func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
