@@ -22,8 +22,12 @@
 //
 // An attribute with has_tag takes a tag before its value: ":1:VLAN" (RFC 2868 section 3). A text
 // that is longer than an attribute becomes several of the same, divided between characters; nothing
-// is ever cut off. Nothing is read into text that comes from elsewhere ([Attribute.EncodeText]): a
-// group that is named 0x41 stays that.
+// is ever cut off.
+//
+// Text that comes from elsewhere ([Attribute.EncodeText]) is data. Nothing is read into it: a group
+// that is named 0x41 stays that. It is never divided, unless the attribute has concat, because a
+// gateway reads each piece as an attribute of its own: a long name would end in whatever its owner
+// likes, such as Cisco-AVPair = shell:priv-lvl=15. Control characters and line breaks are an error.
 //
 // # Divergences
 //

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -35,7 +36,7 @@ func (a *Attribute) Encode(value string) ([]Wire, error) {
 	}
 	digits, isHex := strings.CutPrefix(rest, "0x")
 	if a.Kind != Octets || !isHex {
-		return a.EncodeText(tag, rest)
+		return a.encode(tag, rest)
 	}
 	octets, err := hex.DecodeString(digits)
 	if err != nil || len(octets) == 0 {
@@ -93,7 +94,30 @@ func (a *Attribute) encodable() error {
 
 // EncodeText is [Attribute.Encode] for a text that nobody wrote into a configuration: it holds no
 // tag and no 0x, whatever it looks like. Tag is 0 to 31; 0: none.
+//
+// Whoever wrote it must not get to write attributes. It is therefore one attribute, or several pieces
+// of one value when the attribute has concat; a longer text is an error, because its end would be
+// read as an attribute of its own, and so is one with a control character or a line break ([IsControl]).
 func (a *Attribute) EncodeText(tag int, text string) ([]Wire, error) {
+	most := a.Room()
+	if tag > 0 {
+		most--
+	}
+	switch {
+	case strings.ContainsFunc(text, IsControl):
+		return nil, a.bad("", "%s holds a control character", quoted(text))
+	case a.Kind.isText() && !a.Concat && len(text) > most:
+		return nil, a.bad("a text from elsewhere is never divided", "%d octets, of %d at most", len(text), most)
+	}
+	return a.encode(tag, text)
+}
+
+// IsControl reports whether a character is one that a gateway, its log or its terminal may act upon,
+// rather than show: the controls of ASCII and Latin-1, and the separators of lines and paragraphs.
+func IsControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+
+// encode encodes a text whose tag has been taken off.
+func (a *Attribute) encode(tag int, text string) ([]Wire, error) {
 	if err := a.encodable(); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -234,6 +235,72 @@ func TestNothingIsReadIntoOtherPeoplesText(t *testing.T) {
 	}
 }
 
+// TestOtherPeoplesTextIsOneAttribute: whoever may write a name cannot write an attribute with it.
+func TestOtherPeoplesTextIsOneAttribute(t *testing.T) {
+	d := open(t, file(t, "VENDOR Lab 32473\nBEGIN-VENDOR Lab\nATTRIBUTE Lab-Pieces 9 octets concat\nEND-VENDOR Lab\n"))
+	for _, c := range []struct {
+		name string
+		tag  int
+		most int
+	}{{"Cisco-AVPair", 0, 247}, {"Class", 0, 253}, {"Filter-Id", 0, 253}, {"Tunnel-Private-Group-Id", 0, 253}, {"Tunnel-Private-Group-Id", 5, 252}} {
+		a := lookup(t, d, c.name)
+		if wires, err := a.EncodeText(c.tag, strings.Repeat("x", c.most)); err != nil || len(wires) != 1 || wires[0].Octets() != 255 {
+			t.Errorf("%s with %d octets: %v, %v", c.name, c.most, wires, err)
+		}
+		wires, err := a.EncodeText(c.tag, strings.Repeat("x", c.most)+"shell:priv-lvl=15")
+		if bad := (*dictionary.ValueError)(nil); !errors.As(err, &bad) || bad.Attribute != c.name || wires != nil {
+			t.Errorf("%s is divided: %v, %v", c.name, wires, err)
+		}
+		for _, octet := range []string{"\x00", "\t", "\n", "\r", "\x1b", "\x1f", "\x7f", "\u0080", "\u0085", "\u009b", "\u009f", "\u2028", "\u2029"} {
+			for _, text := range []string{octet, "a" + octet, octet + "a", "a" + octet + "b"} {
+				wires, err := a.EncodeText(c.tag, text)
+				if bad := (*dictionary.ValueError)(nil); !errors.As(err, &bad) || bad.Attribute != c.name || wires != nil {
+					t.Errorf("%s with %q: %v, %v", c.name, text, wires, err)
+				}
+			}
+		}
+		for _, text := range []string{" ", "\u00a0", "~", "Grüße, 約聘 🔑", "a\u200db"} {
+			if wires, err := a.EncodeText(c.tag, text); err != nil || len(wires) != 1 {
+				t.Errorf("%s with %q: %v, %v", c.name, text, wires, err)
+			}
+		}
+	}
+	if wires, err := lookup(t, d, "Session-Timeout").EncodeText(0, "1\n"); err == nil {
+		t.Errorf("a number with a line break: %v", wires)
+	}
+	if wires, err := lookup(t, d, "Lab-Pieces").EncodeText(0, strings.Repeat("x", 500)); err != nil || len(wires) != 3 {
+		t.Errorf("pieces of one value: %v, %v", wires, err)
+	}
+	if wires, err := lookup(t, d, "Reply-Message").Encode("Welcome\r\n" + strings.Repeat("x", 300)); err != nil || len(wires) != 2 {
+		t.Errorf("what the configuration has: %v, %v", wires, err)
+	}
+}
+
+func FuzzEncodeText(f *testing.F) {
+	d := open(f)
+	names := d.Names()
+	f.Add(uint16(0), 0, strings.Repeat("é", 200))
+	f.Add(uint16(9), 3, "a\nb")
+	f.Fuzz(func(t *testing.T, which uint16, tag int, text string) {
+		a := lookup(t, d, names[int(which)%len(names)])
+		wires, err := a.EncodeText(tag, text)
+		if err != nil {
+			if wires != nil {
+				t.Fatal("attributes with an error")
+			}
+			return
+		}
+		if len(wires) != 1 && !a.Concat || strings.ContainsFunc(text, dictionary.IsControl) || !utf8.ValidString(text) {
+			t.Fatalf("%s = %q is %d attributes", a.Name, text, len(wires))
+		}
+		for _, w := range wires {
+			if len(w.Value) == 0 || len(w.Value) > 253 || !a.Is(w) {
+				t.Fatalf("%s = %q is %x", a.Name, text, w.Value)
+			}
+		}
+	})
+}
+
 // TestLongTexts: what does not fit into one attribute is divided between characters, and all of it
 // is there.
 func TestLongTexts(t *testing.T) {
@@ -259,7 +326,11 @@ func TestLongTexts(t *testing.T) {
 
 func checkPieces(t *testing.T, a *dictionary.Attribute, tag int, text string, most int) {
 	t.Helper()
-	wires, err := a.EncodeText(tag, text)
+	written := text
+	if tag > 0 {
+		written = fmt.Sprintf(":%d:%s", tag, text)
+	}
+	wires, err := a.Encode(written)
 	if err != nil {
 		t.Errorf("%s with %d octets: %v", a.Name, len(text), err)
 		return

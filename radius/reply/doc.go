@@ -17,9 +17,11 @@
 //     an error, like any other that does not fit.
 //  2. Only the configuration and the directory are sent, never what somebody typed.
 //  3. A template ends: no loops, no definitions, no variables, a few functions, 4,096 octets at most.
-//  4. What comes from the directory is taken as it is: a group named 0x41 is not read as hexadecimal,
-//     one with a semicolon is not told where it would be read as two, and one that does not fit into
-//     a single attribute is not told, because its pieces would be read as other groups.
+//  4. What comes from the directory is data, and cannot become attributes of its own: a group named
+//     0x41 is not read as hexadecimal, one with a semicolon is not told where it would be read as two,
+//     one that does not fit into a single attribute is not told, because its pieces would be read as
+//     other groups. What a template makes is one attribute: longer, or with a line break or another
+//     control character in it, it is an error. Only what the configuration itself says is divided.
 //  5. Attributes that the server makes itself cannot be set: proofs, keys, State, Proxy-State,
 //     EAP-Message, Message-Authenticator.
 //  6. The same account gets the same attributes in the same order.
@@ -35,5 +37,6 @@
 //
 // A value may be a text/template over the account: {{.Name}}, {{.Mail}}, {{.FullName}}, {{.DN}}, and
 // {{.Attribute "employeeType"}}, which is the first value, or empty; with if, else, and, or, not, eq,
-// ne, lower and upper. Whoever may write an attribute of the directory writes what the gateway reads.
+// ne, lower and upper. Whoever may write an attribute of the directory writes what the gateway reads
+// there, and nothing else: 253 octets at most, 247 in a vendor's attribute, all of them printable.
 package reply

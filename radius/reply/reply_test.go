@@ -168,6 +168,12 @@ func TestUnfitMeansNoReply(t *testing.T) {
 	for i := range 6 {
 		a.Attributes[fmt.Sprintf("long%d", i)] = []string{long}
 	}
+	a.FullName = strings.Repeat("x", 247) + "shell:priv-lvl=15" // its second half would be an attribute of its own
+	a.Attributes["lines"] = []string{"a\nb"}
+	a.Attributes["nul"] = []string{"\x00"}
+	a.Attributes["c1"] = []string{"a\u009b31m"}
+	a.Attributes["line"] = []string{"a\u2028"}
+	a.Attributes["full"] = []string{strings.Repeat("y", 250)}
 	for _, c := range []struct {
 		name  string
 		value string
@@ -178,7 +184,14 @@ func TestUnfitMeansNoReply(t *testing.T) {
 		{"Service-Type", `{{.Attribute "employeeType"}}`, reply.ErrValue},
 		{"Class", `{{.Attribute "binary"}}`, reply.ErrValue},
 		{"Filter-Id", `{{.Attribute "long0"}}{{.Attribute "long1"}}{{.Attribute "long2"}}{{.Attribute "long3"}}{{.Attribute "long4"}}`, reply.ErrValue},
-		{"Filter-Id", `{{.Attribute "long0"}}{{.Attribute "long1"}}{{.Attribute "long2"}}{{.Attribute "long3"}}`, reply.ErrTooLong},
+		{"Cisco-AVPair", "{{.FullName}}", reply.ErrValue},
+		{"Cisco-AVPair", "shell:priv-lvl={{.Attribute \"lines\"}}", reply.ErrValue},
+		{"Class", `{{.Attribute "lines"}}`, reply.ErrValue},
+		{"Class", `{{.Attribute "nul"}}`, reply.ErrValue},
+		{"Class", `{{.Attribute "c1"}}`, reply.ErrValue},
+		{"Class", `{{.Attribute "line"}}`, reply.ErrValue},
+		{"Class", `{{.Attribute "full"}}{{.Name}}`, reply.ErrValue},
+		{"Tunnel-Private-Group-Id", `:1:{{.Attribute "full"}}abc`, reply.ErrValue},
 	} {
 		r := compile(t, reply.Options{Rules: []reply.Rule{rule("", set("Class", "first"), set(c.name, c.value))}})
 		wires, err := r.For(a)
@@ -197,6 +210,14 @@ func TestUnfitMeansNoReply(t *testing.T) {
 	}
 	if wires, err := r.For(alice()); err != nil || len(wires) != 1 {
 		t.Errorf("an attribute that is not there: %v, %v", wires, err)
+	}
+	many := set("Filter-Id")
+	for range 16 {
+		many.Values = append(many.Values, `{{.Attribute "full"}}`)
+	}
+	r = compile(t, reply.Options{Rules: []reply.Rule{rule("", many)}})
+	if wires, err := r.For(a); !errors.Is(err, reply.ErrTooLong) || wires != nil {
+		t.Errorf("sixteen long values: %v, %v", wires, err)
 	}
 	var rules []reply.Rule
 	in := alice()
@@ -270,10 +291,14 @@ func TestManyGroups(t *testing.T) {
 			t.Errorf("%s: want -, got +\n%s", form, diff)
 		}
 	}
-	a.Groups = append(a.Groups, directory.Group{Name: "nul\x00"})
-	r := compile(t, reply.Options{Groups: reply.Tell{Names: []string{"*"}, Attribute: "Class"}})
-	if wires, err := r.For(a); !errors.Is(err, reply.ErrValue) || wires != nil {
-		t.Errorf("a group with NUL: %v", err)
+	for _, name := range []string{"nul\x00", "a\nb", "\u0085", "\u2028"} {
+		in := alice(name)
+		for _, form := range []reply.Form{reply.Each, reply.Semicolon, reply.OU} {
+			r := compile(t, reply.Options{Groups: reply.Tell{Names: []string{"*"}, Attribute: "Class", Form: form}})
+			if wires, err := r.For(in); !errors.Is(err, reply.ErrValue) || wires != nil {
+				t.Errorf("a group with %q: %v", name, err)
+			}
+		}
 	}
 }
 

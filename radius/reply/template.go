@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -86,10 +87,17 @@ func (c *compiler) template(rule, i int, name string, a *dictionary.Attribute, w
 	for _, known := range w.attributes {
 		full.Attributes[strings.ToLower(known)] = []string{"1"}
 	}
-	for _, a := range []*directory.Account{{}, full} {
-		if _, err := t.run(a); err != nil {
+	for _, who := range []*directory.Account{{}, full} {
+		result, err := t.run(who)
+		if err != nil {
 			c.bad(rule, name, i, `such as {{.Name}} or {{.Attribute "employeeType"}}`, "it fails: %v", err)
 			return value{}, false
+		}
+		if anyText := (a.Kind == dictionary.String || a.Kind == dictionary.Octets) && a.Size == 0; anyText && result != "" {
+			if _, err := a.EncodeText(tag, result); err != nil {
+				c.unfit(rule, i, name, err)
+				return value{}, false
+			}
 		}
 	}
 	if !w.reads { // the same for everybody
@@ -138,7 +146,11 @@ func (w *walk) list(l *parse.ListNode) {
 	}
 	for _, n := range l.Nodes {
 		switch n := n.(type) {
-		case *parse.TextNode, *parse.CommentNode:
+		case *parse.CommentNode:
+		case *parse.TextNode:
+			if bytes.ContainsFunc(n.Text, dictionary.IsControl) {
+				w.bad("write it without; in YAML, >- and |- leave out the last line break", "a template cannot have line breaks or other control characters")
+			}
 		case *parse.ActionNode:
 			w.pipe(n.Pipe)
 		case *parse.IfNode:
