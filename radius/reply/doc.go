@@ -14,7 +14,8 @@
 //     reply becomes too large, [Reply.For] returns an error and no attributes: the login is refused
 //     rather than let in with a part of them. A template whose result is empty leaves its attribute
 //     out: what the directory does not have restricts nobody. What it has and is too long to be read is
-//     an error, like any other that does not fit.
+//     an error, like any other that does not fit, and so is a reply that depends on groups when not all
+//     groups of the account are known.
 //  2. Only the configuration and the directory are sent, never what somebody typed.
 //  3. A template ends: no loops, no definitions, no variables, a few functions, 4,096 octets at most.
 //  4. What comes from the directory is data, and cannot become attributes of its own: a group named

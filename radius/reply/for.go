@@ -14,13 +14,15 @@ var (
 	ErrValue = errors.New("a value does not fit its attribute")
 	// ErrTooLong: the attributes of the account do not fit into a packet.
 	ErrTooLong = errors.New("the reply is too long")
+	// ErrGroupsUnknown: the reply depends on groups, and not all groups of the account are known.
+	ErrGroupsUnknown = errors.New("not all groups of the account are known")
 )
 
 // For returns the attributes for an account whose directory attributes and groups have been read,
 // in the order in which they are sent. Nobody changes them.
 //
-// It returns an error wrapping [ErrValue], which names the attribute, or [ErrTooLong]: then nothing
-// is known about what the account may do, and the login MUST be refused.
+// It returns an error wrapping [ErrValue], which names the attribute, [ErrTooLong] or
+// [ErrGroupsUnknown]: then nothing is known about what the account may do, and the login MUST be refused.
 func (r *Reply) For(a *directory.Account) ([]dictionary.Wire, error) {
 	switch {
 	case r == nil:
@@ -29,6 +31,8 @@ func (r *Reply) For(a *directory.Account) ([]dictionary.Wire, error) {
 		return nil, fmt.Errorf("reply: %w: there is no account", ErrValue)
 	case r.isFixed:
 		return r.fixed, nil
+	case r.groups && a.GroupsCut:
+		return nil, fmt.Errorf("reply: %w", ErrGroupsUnknown)
 	}
 	return r.make(a)
 }

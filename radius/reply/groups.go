@@ -63,15 +63,31 @@ func (t *tell) add(wires []dictionary.Wire, a *directory.Account) ([]dictionary.
 	return wires, nil
 }
 
+// called returns what a group is told as: by the names that the configuration has for it, as the
+// directory spells them, or by its first one when all groups are told.
+func (t *tell) called(g directory.Group) []string {
+	if t.all {
+		return []string{g.Name}
+	}
+	var names []string
+	for _, wanted := range t.names {
+		if name, is := g.Called(wanted); is {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // texts returns the values, each of which fits into one attribute. What is joined is divided between
 // groups.
 func (t *tell) texts(a *directory.Account) []string {
 	room := t.attribute.Room()
 	var told []string
 	for _, g := range a.Groups {
-		fits := g.Name != "" && len(g.Name) <= room
-		if fits && (t.all || slices.ContainsFunc(t.names, g.Is)) {
-			told = append(told, g.Name)
+		for _, name := range t.called(g) {
+			if name != "" && len(name) <= room {
+				told = append(told, name)
+			}
 		}
 	}
 	slices.Sort(told)

@@ -333,3 +333,45 @@ func TestStaticRepliesCostNothing(t *testing.T) {
 		t.Errorf("%v allocations with a group", n)
 	}
 }
+
+// TestGroupsThatAreCut: a group that is not known may be the one that restricts.
+func TestGroupsThatAreCut(t *testing.T) {
+	a := alice("staff")
+	a.GroupsCut = true
+	for name, c := range map[string]struct {
+		options reply.Options
+		want    error
+	}{
+		"rule":              {reply.Options{Rules: []reply.Rule{rule("guests", set("Filter-Id", "slow"))}}, reply.ErrGroupsUnknown},
+		"rule of its group": {reply.Options{Rules: []reply.Rule{rule("staff", set("Filter-Id", "fast"))}}, reply.ErrGroupsUnknown},
+		"told":              {reply.Options{Groups: reply.Tell{Names: []string{"*"}, Attribute: "Class"}}, reply.ErrGroupsUnknown},
+		"everybody":         {reply.Options{Rules: []reply.Rule{rule("", set("Class", "a"))}}, nil},
+		"template":          {reply.Options{Rules: []reply.Rule{rule("", set("Class", "{{.Name}}"))}}, nil},
+	} {
+		wires, err := compile(t, c.options).For(a)
+		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) || (err != nil) != (wires == nil) {
+			t.Errorf("%s: %v, %v", name, wires, err)
+		}
+	}
+}
+
+// TestOtherNamesOfGroups: a group is told as it was asked for, whichever of its names is the first.
+func TestOtherNamesOfGroups(t *testing.T) {
+	a := alice()
+	a.Groups = []directory.Group{{Name: "wheel", Aliases: []string{"Roots", "admins"}, DN: "cn=wheel,dc=corp"}}
+	for _, c := range []struct {
+		names, want []string
+	}{
+		{[]string{"*"}, []string{"Class=wheel"}}, {[]string{"roots"}, []string{"Class=Roots"}}, {[]string{"WHEEL", "admins"}, []string{"Class=admins", "Class=wheel"}},
+		{[]string{"CN=wheel, DC=corp"}, []string{"Class=wheel"}}, {[]string{"cn=roots,dc=corp"}, []string{}},
+	} {
+		r := compile(t, reply.Options{Groups: reply.Tell{Names: c.names, Attribute: "Class"}})
+		if diff := cmp.Diff(c.want, describe(t, r, a)); diff != "" {
+			t.Errorf("%v: want -, got +\n%s", c.names, diff)
+		}
+	}
+	r := compile(t, reply.Options{Rules: []reply.Rule{rule("roots", set("Class", "x"))}})
+	if got := describe(t, r, a); !slices.Equal(got, []string{"Class=x"}) {
+		t.Errorf("a rule for its second name: %v", got)
+	}
+}
