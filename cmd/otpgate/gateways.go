@@ -80,6 +80,9 @@ func (g *gateways) reply(cfg *configs.Config, i int, problems *configs.Problems)
 		Dictionary: g.dictionary, Only: c.ReplyOnly,
 		Groups: reply.Tell{Names: c.ReplyGroups.Tell, Attribute: c.ReplyGroups.Attribute, Form: reply.Form(c.ReplyGroups.Form)},
 	}
+	if c.Origins["reply_only"] == configs.FromProfile {
+		o.OnlyBy = "profile " + c.Profile
+	}
 	for _, r := range c.Reply {
 		rule := reply.Rule{Group: r.Group}
 		for _, a := range r.Attributes {

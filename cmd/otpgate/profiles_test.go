@@ -18,7 +18,8 @@ import (
 )
 
 // profileReply is what a gateway of a profile gets for a login of ada, who is in the groups staff
-// and vpn, in the octets of each attribute but State: Message-Authenticator as "80".
+// and vpn and told so where the profile can be, in the octets of each attribute but State:
+// Message-Authenticator as "80".
 type profileReply struct {
 	unsigned bool   // a login without Message-Authenticator is answered
 	reply    string // with one
@@ -65,8 +66,12 @@ func TestEveryProfile(t *testing.T) {
 	dir := t.TempDir()
 	var clients strings.Builder
 	for i, name := range names {
-		fmt.Fprintf(&clients, "    - {name: %s, profile: %[1]s, networks: [127.0.1.%d/32], secret: %s, login: password, reply_groups: {tell: [staff, vpn]}}\n",
-			name, i+1, profileSecret(name))
+		tell := "staff, vpn"
+		if name == "proftpd" { // its reply_only has no room for groups: to tell them is a problem
+			tell = ""
+		}
+		fmt.Fprintf(&clients, "    - {name: %s, profile: %[1]s, networks: [127.0.1.%d/32], secret: %s, login: password, reply_groups: {tell: [%s]}}\n",
+			name, i+1, profileSecret(name), tell)
 	}
 	text := "data_dir: data\nradius:\n  listen: [\"127.0.0.1:0\"]\n  reject_delay: 0\n  clients:\n" + clients.String() +
 		"directories: [{name: lab, ldif_file: people.ldif}]\nmetrics: {listen: \"127.0.0.1:0\"}\n"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"otpgate/directory"
@@ -140,7 +141,7 @@ func (c *compiler) rule(i int, r Rule) (size int) {
 				break
 			}
 			v, ok := c.value(i, j, s.Name, a, text)
-			if !ok || !c.only[a.Type()] {
+			if !ok {
 				continue
 			}
 			for _, w := range v.wires {
@@ -182,8 +183,28 @@ func (c *compiler) settable(rule int, name string) *dictionary.Attribute {
 	case a.Encrypt > 0:
 		c.bad(rule, name, -1, "leave it out", "%s has to be encrypted, which is not supported", a.Name)
 		return nil
+	case !c.only[a.Type()]:
+		c.leftOut(rule, name, a)
+		return nil
 	}
 	return a
+}
+
+// leftOut tells that Options.Only lacks an attribute: what is left out may be what restricts.
+func (c *compiler) leftOut(rule int, name string, a *dictionary.Attribute) {
+	number := strconv.Itoa(int(a.Type()))
+	if a.Vendor != nil {
+		number += ", for attributes of vendors"
+	}
+	if c.OnlyBy == "" {
+		c.bad(rule, name, -1, "add it there, or leave the attribute out", "reply_only lacks %s: %s would never be sent", number, a.Name)
+		return
+	}
+	all := append(slices.Clone(c.Only), int(a.Type()))
+	slices.Sort(all)
+	listed := strings.ReplaceAll(fmt.Sprint(all), " ", ", ")
+	c.bad(rule, name, -1, "leave the attribute out; or reply_only: "+listed+" at the client, if its release takes that",
+		"reply_only of %s lacks %s: %s would never be sent", c.OnlyBy, number, a.Name)
 }
 
 // microsoft has the vendor id under which RFC 2548 has its attributes.

@@ -41,8 +41,6 @@ func (c *compiler) groups() {
 	case a.Kind != dictionary.String && a.Kind != dictionary.Octets || a.Size > 0 || a.Vendor == nil && a.Number == rawVendor:
 		c.bad(InGroups, g.Attribute, -1, "one of type string or octets, such as Class or Filter-Id", "groups are names, and %s is %s", a.Name, a.Kind)
 		return
-	case !c.only[a.Type()]:
-		return
 	}
 	c.reply.tell = tell{attribute: a, form: form, all: slices.Contains(g.Names, "*"), names: slices.Clone(g.Names)}
 	c.reply.groups, c.reply.isFixed = true, false

@@ -7,9 +7,11 @@ type Options struct {
 	Dictionary *dictionary.Dictionary // required
 	Rules      []Rule
 	Groups     Tell
-	// Only are the numbers of the attributes that replies may carry, 26 for those of vendors; others
-	// are left out. Empty: all.
+	// Only are the numbers of the attributes that replies may carry, 26 for those of vendors; to set
+	// another one is a problem. Empty: all.
 	Only []int
+	// OnlyBy is who set Only, for the problem, such as "profile krb5"; empty: the client itself.
+	OnlyBy string
 }
 
 // A Rule sets attributes for the members of a group: a cn, or a DN. Group "": for everybody.

@@ -304,16 +304,42 @@ func TestManyGroups(t *testing.T) {
 
 func TestOnly(t *testing.T) {
 	r := compile(t, reply.Options{
-		Rules:  []reply.Rule{rule("", set("Class", "a"), set("Session-Timeout", "1"), set("Cisco-AVPair", `{{.Attribute "x"}}`)), rule("g", set("Filter-Id", "f"))},
-		Groups: reply.Tell{Names: []string{"*"}, Attribute: "Filter-Id"},
-		Only:   []int{25, 18},
+		Rules:  []reply.Rule{rule("", set("Class", "a"), set("Cisco-AVPair", `{{.Attribute "hours"}}`))},
+		Groups: reply.Tell{Names: []string{"*"}, Attribute: "Class"},
+		Only:   []int{25, 26},
 	})
-	if got := describe(t, r, alice("g")); !slices.Equal(got, []string{"Class=a"}) {
+	if got := describe(t, r, alice("g")); !slices.Equal(got, []string{"Class=a", "Cisco-AVPair=8", "Class=g"}) {
 		t.Errorf("%v", got)
 	}
-	if r.DirectoryAttributes() != nil {
-		t.Errorf("reads %v for nothing", r.DirectoryAttributes())
+	// What is left out may be what restricts: it is never left out in silence.
+	for _, by := range []string{"", "profile krb5"} {
+		_, problems := reply.Compile(reply.Options{
+			Dictionary: words(t),
+			Rules:      []reply.Rule{rule("", set("Class", "a"), set("session-timeout", "1")), rule("g", set("Filter-Id", "f", "g"), set("Cisco-AVPair", `{{.Attribute "x"}}`))},
+			Groups:     reply.Tell{Names: []string{"*"}, Attribute: "Filter-Id"},
+			Only:       []int{25, 18},
+			OnlyBy:     by,
+		})
+		hint := func(string) string { return "add it there, or leave the attribute out" }
+		whose := "reply_only"
+		if by != "" {
+			whose = "reply_only of profile krb5"
+			hint = func(with string) string {
+				return "leave the attribute out; or reply_only: [" + with + "] at the client, if its release takes that"
+			}
+		}
+		want := []reply.Problem{
+			{Rule: 0, Attribute: "session-timeout", Value: -1, Message: whose + " lacks 27: Session-Timeout would never be sent", Hint: hint("18, 25, 27")},
+			{Rule: 1, Attribute: "Filter-Id", Value: -1, Message: whose + " lacks 11: Filter-Id would never be sent", Hint: hint("11, 18, 25")},
+			{Rule: 1, Attribute: "Cisco-AVPair", Value: -1, Message: whose + " lacks 26, for attributes of vendors: Cisco-AVPair would never be sent", Hint: hint("18, 25, 26")},
+			{Rule: reply.InGroups, Attribute: "Filter-Id", Value: -1, Message: whose + " lacks 11: Filter-Id would never be sent", Hint: hint("11, 18, 25")},
+		}
+		if diff := cmp.Diff(want, problems); diff != "" {
+			t.Errorf("want -, got +\n%s", diff)
+		}
 	}
+	// Nothing is told, so nothing is left out.
+	compile(t, reply.Options{Groups: reply.Tell{Attribute: "Filter-Id"}, Only: []int{80}})
 }
 
 func TestStaticRepliesCostNothing(t *testing.T) {

@@ -103,10 +103,8 @@ func (c *compiler) template(rule, i int, name string, a *dictionary.Attribute, w
 	if !w.reads { // the same for everybody
 		return c.constant(rule, i, name, a, t, tag)
 	}
-	if c.only[a.Type()] {
-		for _, known := range w.attributes {
-			c.directory[strings.ToLower(known)] = known
-		}
+	for _, known := range w.attributes {
+		c.directory[strings.ToLower(known)] = known
 	}
 	return value{template: t, tag: tag}, true
 }
