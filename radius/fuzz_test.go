@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"otpgate/otp"
+	"otpgate/radius/duplicates"
 	"otpgate/radius/probe"
 )
 
@@ -19,29 +20,12 @@ import (
 // Message-Authenticator where one is required, and what is admitted means to us what it says:
 // parsed and marshalled again it is the same octets.
 func FuzzPacket(f *testing.F) {
-	files, err := filepath.Glob("testdata/wire/*.txt")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no seeds: %v", err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		_, _, packet := readCorpus(f, string(text))
-		f.Add(packet, false)
-		f.Add(packet, true)
-	}
-	for _, q := range oddProofs(f) {
-		f.Add(q.Octets(), true)
-		f.Add(q.Without(maType).Octets(), false)
-	}
+	addWire(f)
 	w := newWorld(f)
 	f.Fuzz(func(t *testing.T, packet []byte, sign bool) {
 		if sign {
 			packet = signed(packet)
 		}
-		w.wholeWay(t, packet)
 		for i, c := range w.table.Load().clients {
 			if _, ok := precheck(packet, forLogins); !ok {
 				continue
@@ -78,6 +62,28 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
+// addWire adds the packets of testdata/wire and some more.
+func addWire(f *testing.F) {
+	f.Helper()
+	files, err := filepath.Glob("testdata/wire/*.txt")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		_, _, packet := readCorpus(f, string(text))
+		f.Add(packet, false)
+		f.Add(packet, true)
+	}
+	for _, q := range oddProofs(f) {
+		f.Add(q.Octets(), true)
+		f.Add(q.Without(maType).Octets(), false)
+	}
+}
+
 // oddProofs are packets with attributes of Microsoft's and CHAP, right and wrong.
 func oddProofs(f *testing.F) []*probe.Request {
 	p := newPeer(f, "alice", testCode)
@@ -96,21 +102,33 @@ func oddProofs(f *testing.F) []*probe.Request {
 	}
 }
 
-// wholeWay has a packet of every client go through the login sequence: nothing panics, and nothing is
-// left behind.
-func (w *world) wholeWay(t *testing.T, packet []byte) {
-	t.Helper()
-	for _, from := range []string{fromVPN, fromOld, fromConcat, fromThen} {
-		w.feed(from, packet)
-	}
-	if n := testutil.ToFloat64(w.metrics.panics); n != 0 || w.slots.taken.Load() != 0 || w.waiting.Load() != 0 {
-		t.Fatalf("%v panics, %d slots, %d wait, by %x\n%s", n, w.slots.taken.Load(), w.waiting.Load(), packet, w.logged)
-	}
-	w.empty()
+// FuzzLogin: the packets of FuzzPacket go through the whole login sequence, of every client. Nothing
+// panics, nothing is left behind, and who is not alice with her code or her password gets nowhere.
+func FuzzLogin(f *testing.F) {
+	addWire(f)
+	w := newWorld(f)
+	f.Fuzz(func(t *testing.T, packet []byte, sign bool) {
+		if sign {
+			packet = signed(packet)
+		}
+		for _, from := range []string{fromVPN, fromOld, fromConcat, fromThen} {
+			w.feed(from, packet)
+		}
+		if n := testutil.ToFloat64(w.metrics.panics); n != 0 || w.slots.taken.Load() != 0 || w.waiting.Load() != 0 {
+			t.Fatalf("%v panics, %d slots, %d wait, by %x\n%s", n, w.slots.taken.Load(), w.waiting.Load(), packet, w.logged)
+		}
+		for _, e := range w.trail.all() {
+			if (e.Decision == "accept" || e.Decision == "challenge") && e.Account != "alice-id" && e.Account != "carol-id" && e.Account != "müller-id" {
+				t.Fatalf("%+v by %x", e, packet)
+			}
+		}
+		w.empty()
+	})
 }
 
 // empty forgets what a fuzz target would pile up.
 func (w *world) empty() {
+	w.Server.duplicates = duplicates.New(1<<10, 1<<20)
 	w.trail.mu.Lock()
 	w.trail.events = nil
 	w.trail.mu.Unlock()
