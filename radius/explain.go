@@ -138,6 +138,9 @@ func (x *explaining) admit(context.Context) bool {
 	case otp.ReasonNotInGroup:
 		return x.stop("may log in here", why, "it is in none of allow_groups: %s", strings.Join(x.c.AllowGroups, ", "))
 	case otp.ReasonInDeniedGroup:
+		if x.account.GroupsCut {
+			return x.stop("may log in here", why, "not all of its groups are known, and one of deny_groups may be among them")
+		}
 		return x.stop("may log in here", why, "it is in one of deny_groups: %s", strings.Join(x.c.DenyGroups, ", "))
 	case otp.ReasonOutsideHours:
 		return x.stop("may log in here", why, "now is not within hours")

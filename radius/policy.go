@@ -31,7 +31,7 @@ func (c *client) forbids(account *directory.Account, now time.Time) otp.Reason {
 		return otp.ReasonAccountDisabled
 	case len(c.AllowGroups) > 0 && !account.InAny(c.AllowGroups):
 		return otp.ReasonNotInGroup
-	case len(c.DenyGroups) > 0 && account.InAny(c.DenyGroups):
+	case len(c.DenyGroups) > 0 && (account.GroupsCut || account.InAny(c.DenyGroups)): // not all of its groups are known
 		return otp.ReasonInDeniedGroup
 	case c.Hours != nil && !c.Hours.Allows(now):
 		return otp.ReasonOutsideHours

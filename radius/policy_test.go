@@ -44,6 +44,19 @@ func (w *world) member(name string, groups ...string) {
 	w.accounts.known[name] = a
 }
 
+// TestWhoseGroupsAreNotAllKnown may be in a group that is denied.
+func TestWhoseGroupsAreNotAllKnown(t *testing.T) {
+	w := one(t, Client{DenyGroups: []string{"suspended"}})
+	w.member("alice", "staff")
+	w.accounts.known["alice"].GroupsCut = true
+	w.wants(t, fromVPN, password("alice", testCode), "reject in_denied_group")
+	if n := len(w.codes.batches()); n != 0 {
+		t.Errorf("%d claims", n)
+	}
+	w.accounts.known["alice"].GroupsCut = false
+	w.wants(t, fromVPN, password("alice", testCode), "accept ok")
+}
+
 func TestWhoMay(t *testing.T) {
 	for _, c := range []struct {
 		name         string
