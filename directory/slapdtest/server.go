@@ -193,9 +193,12 @@ func (s *Server) Start() {
 func (s *Server) Freeze() {
 	s.t.Helper()
 	s.signal(syscall.SIGSTOP)
-	for end := time.Now().Add(s.patience); s.process != nil && !s.stopped(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	deadline := time.After(s.patience)
+	for s.process != nil && !s.stopped() {
+		select {
+		case <-deadline:
 			s.t.Fatal("slapd does not stop")
+		case <-time.After(time.Millisecond):
 		}
 	}
 }
