@@ -176,14 +176,10 @@ func (c *Client) checkTogether(o *object) {
 
 // checkReplyOnly finds attributes that the login needs and the client is not to get.
 func (c *Client) checkReplyOnly(o *object) {
-	if len(c.ReplyOnly) == 0 {
-		return
-	}
-	lacks := func(n int) bool { return !slices.Contains(c.ReplyOnly, n) }
-	if c.Login == "password-then-code" && (lacks(18) || lacks(24)) {
+	if c.Login == "password-then-code" && (c.leavesOut(18) || c.leavesOut(24)) {
 		o.bad("reply_only", "add 18 and 24, or ask for both at once: login: password+code", "a challenge needs Reply-Message (18) and State (24)")
 	}
-	if c.MPPE != "never" && lacks(26) {
+	if c.MPPE != "never" && c.leavesOut(26) {
 		o.bad("reply_only", "add 26", "MPPE keys are vendor attributes (26)")
 	}
 }

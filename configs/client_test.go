@@ -280,10 +280,16 @@ func TestWarningsSayWhatIsGivenUp(t *testing.T) {
 		{"login: password", "login", "no code is asked for"},
 		{"password_only_groups: [robots, door]", "password_only_groups", "robots, door"},
 		{"failover_grace: 5s", "failover_grace", "for 5s"},
+		{"failover_grace: 5s", "failover_grace", "without Calling-Station-Id the same place is the whole gateway"},
 		{"shared_code: {times: 6, within: 1m}", "shared_code", "6 logins within 1m"},
+		{"shared_code: {times: 6, within: 1m}", "shared_code", "without Calling-Station-Id the same place is the whole gateway"},
+		{"reply_only: [18, 25, 26]", "reply_only", "replies go unsigned"},
+		{"reply_only: [18, 25, 80]", "reply_only", "nobody gets in with MS-CHAPv2"},
+		{"profile: krb5, message_authenticator: required", "profile", "replies go unsigned, without Message-Authenticator (80): who sits between can make an accept of a refusal (CVE-2024-3596); profile krb5: seen: libkrad"},
 		{"mppe: inside_tls_or_ike", "mppe", "protect nothing by themselves"},
 		{"timeout: 1s", "timeout", "may take 2s"},
 		{"previous_secret: long-enough-0", "previous_secret", "still opens"},
+		{"previous_secret: long-enough-0, message_authenticator: learn", "previous_secret", "always answered with the new one"},
 	} {
 		cfg := load(t, gateway(c.keys))
 		var found []configs.Problem
@@ -299,9 +305,50 @@ func TestWarningsSayWhatIsGivenUp(t *testing.T) {
 			t.Errorf("%s: %+v", c.keys, cfg.Warnings())
 		}
 	}
-	for _, keys := range []string{"login: code", "login: password-then-code", "profile: fortinet", "message_authenticator: learn", "timeout: 2s"} {
+	for _, keys := range []string{"login: code", "login: password-then-code", "profile: fortinet", "message_authenticator: learn", "timeout: 2s",
+		"reply_only: [26, 80]", "reply_only: [18, 80], login: password+code", "profile: proftpd", "profile: krb5, message_authenticator: required, reply_only: []",
+		"password_only_groups: [], reply: [{group: a, attributes: {Class: x}}]"} {
 		if warnings := load(t, gateway(keys)).Warnings(); len(warnings) > 0 {
 			t.Errorf("%s: %v", keys, warnings)
+		}
+	}
+}
+
+// With required, the packet itself says which secret it was sent with.
+func TestOnlyUnprovenPacketsHideTheirSecret(t *testing.T) {
+	for _, w := range load(t, gateway("previous_secret: long-enough-0")).Warnings() {
+		if strings.Contains(w.Message, "CHAP") {
+			t.Errorf("%+v", w)
+		}
+	}
+}
+
+// A cn names a group in whichever directory an account is; a DN, in one.
+func TestGroupsOfSeveralDirectoriesAreWarnedOf(t *testing.T) {
+	const keys = `password_only_groups: [robots, "cn=door,dc=corp"], reply: [{attributes: {Class: x}}, {group: admins, attributes: {Class: y}}, {group: "cn=a,dc=corp", attributes: {Class: z}}]`
+	for more, want := range map[string][]string{
+		"":                            {"password_only_groups: robots in any of 2 directories lets in without a code", "reply[1].group: admins in any of 2 directories gives these attributes"},
+		", directories: [corp, more]": {"password_only_groups: robots in", "reply[1].group: admins in"},
+		", directories: [corp]":       nil,
+	} {
+		text := strings.Replace(gateway(keys+more), "directories: [{name: corp", `directories: [{name: more, urls: ["ldaps://dc2"], base_dn: "dc=more"}, {name: corp`, 1)
+		var got []string
+		for _, w := range load(t, text).Warnings() {
+			if strings.Contains(w.Message, "in any of") {
+				got = append(got, strings.TrimPrefix(w.Key, "radius.clients[0].")+": "+w.Message)
+				if w.Line != 2 || w.Column < 30 || w.Hint == "" {
+					t.Errorf("%+v", w)
+				}
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%q: %q", more, got)
+			continue
+		}
+		for i := range want {
+			if !strings.HasPrefix(got[i], want[i]) {
+				t.Errorf("%q: %q, want %q", more, got[i], want[i])
+			}
 		}
 	}
 }

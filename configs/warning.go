@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,12 +22,18 @@ func (c *Config) Warnings() []Problem {
 		client.warnOfForgery(warn)
 		client.warnOfPasswords(warn)
 		client.warnOfReuse(warn)
+		client.warnOfGroups(warn, c.Directories)
 		if most := c.Radius.RejectDelay + time.Second; client.Timeout < most {
 			warn("timeout", "raise it there and here, or lower radius.reject_delay", "it sends again after %s, and a refusal may take %s", short(client.Timeout), short(most))
 		}
 		if client.PreviousSecret != "" {
+			unproven := ""
+			if client.MessageAuthenticator != "required" { // nothing else in such a packet is made with the secret
+				unproven = "; CHAP and MS-CHAP without Message-Authenticator do not tell which of the two they were sent with, and are " +
+					"always answered with the new one: gateways that have the old one do not take the answer"
+			}
 			warn(c.spelled(i, "previous_secret"), "finish: give the gateways the new one, see in the metrics that the old one is used no more, and remove it",
-				"the secret that is being replaced still opens")
+				"the secret that is being replaced still opens%s", unproven)
 		}
 	}
 	return found.List
@@ -77,6 +84,20 @@ func (c Client) warnOfForgery(warn warner) {
 		warn("accept_unsigned_proxy_state", "let the proxy send Message-Authenticator; then remove the key",
 			"Proxy-State is room for the octets that a forged reply needs (CVE-2024-3596)")
 	}
+	if c.leavesOut(80) && c.MessageAuthenticator != "omit" {
+		key, whose := "reply_only", ""
+		if c.Origins[key] == FromProfile {
+			h, _ := habitOf(c.Profile, key)
+			key, whose = "profile", fmt.Sprintf("; profile %s: %s", c.Profile, h.why)
+		}
+		warn(key, "add 80 to reply_only if the gateway takes it; until then a tunnel, or RadSec",
+			"replies go unsigned, without Message-Authenticator (80): who sits between can make an accept of a refusal (CVE-2024-3596)%s", whose)
+	}
+}
+
+// leavesOut reports whether reply_only lacks the number of an attribute.
+func (c Client) leavesOut(number int) bool {
+	return len(c.ReplyOnly) > 0 && !slices.Contains(c.ReplyOnly, number)
 }
 
 // warnOfPasswords is about logins that no code is asked for, or nobody gets through.
@@ -100,16 +121,48 @@ func (c Client) warnOfPasswords(warn warner) {
 		warn("mppe", "only inside TLS (SSTP) or IKE (L2TP over IPsec, IKEv2); never PPTP",
 			"keys that are made of a code of some digits protect nothing by themselves: who records a login tries all codes in a moment")
 	}
+	// A profile that leaves it out is of a gateway that sends passwords only.
+	if c.Login == "code" && c.leavesOut(26) && c.Origins["reply_only"] == FromFile {
+		warn("reply_only", "add 26, unless the gateway sends passwords and CHAP only",
+			"nobody gets in with MS-CHAPv2: what proves the answer is a vendor's attribute (26)")
+	}
+}
+
+// wholeGateway is what a place is when the gateway does not say where people are.
+const wholeGateway = "; without Calling-Station-Id the same place is the whole gateway, and anybody there who has seen the code gets in"
+
+// warnOfGroups is about names of groups that are not those of one directory.
+func (c Client) warnOfGroups(warn warner, all []Directory) {
+	n := len(c.Directories)
+	if n == 0 {
+		n = len(all)
+	}
+	if n < 2 {
+		return
+	}
+	tell := func(key, what string, groups ...string) {
+		groups = slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return strings.Contains(g, "=") })
+		if len(groups) > 0 {
+			warn(key, "the full DN of the group, or directories with one name",
+				"%s in any of %d directories %s: so does who may make a group of that name in one of them", strings.Join(groups, ", "), n, what)
+		}
+	}
+	tell("password_only_groups", "lets in without a code", c.PasswordOnlyGroups...)
+	for i, rule := range c.Reply {
+		if rule.Group != "" {
+			tell(fmt.Sprintf("reply[%d].group", i), "gives these attributes", rule.Group)
+		}
+	}
 }
 
 // warnOfReuse is about codes that are good for more than one login.
 func (c Client) warnOfReuse(warn warner) {
 	if c.FailoverGrace > 0 {
 		warn("failover_grace", "0s if the gateway can be told to wait, or to send the same packet to the second server",
-			"for %s a code that was accepted is accepted again, from the same place: also from whoever has seen it there", short(c.FailoverGrace))
+			"for %s a code that was accepted is accepted again, from the same place: also from whoever has seen it there"+wholeGateway, short(c.FailoverGrace))
 	}
 	if c.SharedCode.Times > 0 {
 		warn("shared_code", "give the automation a client of its own, so that people's codes are good for one login",
-			"one code is good for %s: also for whoever has seen it, from the same place", c.SharedCode)
+			"one code is good for %s: also for whoever has seen it, from the same place"+wholeGateway, c.SharedCode)
 	}
 }
