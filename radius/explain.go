@@ -215,7 +215,7 @@ func (x *explaining) devices(ctx context.Context) bool {
 // of the account was old.
 func (x *explaining) preview(ctx context.Context) (walked otp.Walked, r otp.Result, err error) {
 	for range maxWalks {
-		walked, err = x.codes.Walk(ctx, otp.Attempt{Account: x.account.ID, Proof: otp.TypedCode(x.q.Code), Place: x.place})
+		walked, err = x.previews.Look(ctx, otp.Attempt{Account: x.account.ID, Proof: otp.TypedCode(x.q.Code), Place: x.place})
 		if err != nil {
 			break
 		}

@@ -68,6 +68,8 @@ type Codes interface {
 
 // Previews says what would become of an attempt, and changes nothing; *otp.Verifier does.
 type Previews interface {
+	// Look is Walk for whoever does not log in.
+	Look(ctx context.Context, a otp.Attempt) (otp.Walked, error)
 	Preview(ctx context.Context, w otp.Walked) otp.Result
 	// CheckPlace has ReasonOK when the place need not wait, and never OK.
 	CheckPlace(ctx context.Context, account string, place otp.Place) otp.Result
