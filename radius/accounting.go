@@ -31,7 +31,7 @@ type report struct {
 
 // beginReport makes a report of an authentic Accounting-Request. It is false for one that is
 // malformed.
-func (r *reader) beginReport(in admitted, p arrival) (kept bool) {
+func (r *reader) beginReport(in admitted, p *arrival) (kept bool) {
 	packet, err := layeh.Parse(in.octets, in.key.secret)
 	if err != nil {
 		r.discard(discardMalformedAttributes, p.client, p.source.Addr(), p.now)

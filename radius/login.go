@@ -127,11 +127,11 @@ func (s *Server) identify(a *attempt) {
 	if a.inGrace() {
 		// Another packet of the same login, which is what the grace is for, gets the first answer. The
 		// place is client and station, also of the packet with State that leaves the station out.
-		p.Token = s.codes.Token([]byte("grace"), []byte(c.Name), []byte(p.Account), p.Proof.Octets(), p.Place[:])
+		p.Token = s.codes.Token([]byte("grace"), c.octets, []byte(p.Account), p.Proof.Octets(), p.Place[:])
 		p.Lifetime = c.FailoverGrace
 		return
 	}
-	p.Token = s.codes.Token([]byte(c.Name), r.packet.Authenticator[:], r.name, p.Proof.Octets())
+	p.Token = s.codes.Token(c.octets, r.packet.Authenticator[:], r.name, p.Proof.Octets())
 }
 
 // inGrace reports whether another packet may be taken for the same attempt. Responses to a challenge

@@ -25,6 +25,7 @@ type reader struct {
 	attempts []*attempt
 	reports  []*report
 	answers  []answer // to packets that need no work; reused
+	current  arrival  // what is being sorted; reused, so that a stranger's packet costs no memory
 	broken   bool     // a packet over TLS was not right, which ends its connection
 }
 
@@ -77,25 +78,25 @@ func (r *reader) receive(k *socket, in []ipv4.Message) {
 
 // datagram sorts one of them.
 func (r *reader) datagram(k *socket, m *ipv4.Message, now time.Time) {
-	r.take(k, func() (arrival, bool) { return r.addressed(k, m, now) })
+	r.take(k, func(p *arrival) bool { return r.addressed(k, m, now, p) })
 }
 
-// addressed is one packet with where it came from; false when it came from nowhere that is known.
-func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time) (arrival, bool) {
+// addressed fills in a packet with where it came from; false when it came from nowhere that is known.
+func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time, p *arrival) bool {
 	peer, ok := m.Addr.(*net.UDPAddr)
 	if !ok {
 		r.discard(discardUnknownClient, nil, netip.Addr{}, now)
-		return arrival{}, false
+		return false
 	}
 	from := peer.AddrPort()
-	source := netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-	p := arrival{octets: m.Buffers[0][:m.N], client: r.table.Load().find(source.Addr()), source: source, now: now}
+	p.octets, p.source, p.now = m.Buffers[0][:m.N], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), now
+	p.client = r.table.Load().find(p.source.Addr())
 	if p.client != nil { // a stranger costs no more than this
 		local, control := k.arrivedAt(m)
 		p.local = netip.AddrPortFrom(local, k.local.Port())
 		p.way = answer{via: k, peer: peer, control: control}
 	}
-	return p, true
+	return true
 }
 
 // start works on what was received, and forgets it.
@@ -127,7 +128,7 @@ func (r *reader) answer() {
 
 // take takes one packet through steps 1 to 5 of the design: it becomes an attempt or a report, which
 // has a slot and an entry among the duplicates, or an answer, or there is nothing left to do.
-func (r *reader) take(via transport, next func() (arrival, bool)) {
+func (r *reader) take(via transport, next func(*arrival) bool) {
 	kept := false
 	defer func() {
 		if p := recover(); p != nil {
@@ -139,15 +140,14 @@ func (r *reader) take(via transport, next func() (arrival, bool)) {
 			via.ended()
 		}
 	}()
-	p, ok := next()
-	if !ok {
-		return
+	r.current = arrival{}
+	if next(&r.current) {
+		kept = r.packet(&r.current)
 	}
-	kept = r.packet(p)
 }
 
 // packet is false when nothing more will be done about p.
-func (r *reader) packet(p arrival) (kept bool) {
+func (r *reader) packet(p *arrival) (kept bool) {
 	if why, ok := precheck(p.octets, r.takes); !ok {
 		r.discard(why, p.client, p.source.Addr(), p.now)
 		return false
@@ -171,7 +171,7 @@ func (r *reader) packet(p arrival) (kept bool) {
 
 // begin makes an attempt or a report of an authentic packet, unless it is a duplicate or there is
 // no slot for it.
-func (r *reader) begin(in admitted, p arrival) (kept bool) {
+func (r *reader) begin(in admitted, p *arrival) (kept bool) {
 	entry, known, reply := r.duplicates.Begin(duplicates.KeyOf(p.source, p.local, in.octets[1]), in.octets, p.now)
 	switch known {
 	case duplicates.Answered:
@@ -225,7 +225,7 @@ func (r *reader) begin(in admitted, p arrival) (kept bool) {
 
 // status answers Status-Server, also when there is no slot: it is how a proxy finds out whether
 // we are there (RFC 5997 section 4). It changes nothing, so it is not remembered either.
-func (r *reader) status(in admitted, p arrival) {
+func (r *reader) status(in admitted, p *arrival) {
 	var err error
 	if p.way.octets, err = p.client.sealStatus(in, r.takes); err != nil {
 		panic(err) // the octets are well-formed, and the reply is no longer than they are

@@ -80,13 +80,14 @@ func ledger(t testing.TB, proven ...string) *posture.Ledger {
 func (w *world) feedTLS(client string, packets ...[]byte) [][]byte {
 	r, out := newWire(w.Server)
 	r.reader.takes = forLogins | forAccounting
-	for i, p := range packets {
+	for i, octets := range packets {
 		source := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(40000+i))
-		r.take(r.socket, func() (arrival, bool) {
-			return arrival{
-				octets: slices.Clone(p), client: w.table.Load().named(client), source: source, tls: true, now: w.now(),
+		r.take(r.socket, func(p *arrival) bool {
+			*p = arrival{
+				octets: slices.Clone(octets), client: w.table.Load().named(client), source: source, tls: true, now: w.now(),
 				way: answer{via: r.socket, peer: net.UDPAddrFromAddrPort(source)},
-			}, true
+			}
+			return true
 		})
 	}
 	r.answer()

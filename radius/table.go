@@ -26,6 +26,7 @@ const radsecSecret = "radsec"
 // client is a Client at work: with its keyed hashes, metrics and log limits.
 type client struct {
 	Client
+	octets  []byte // of its name
 	keys    []*key // of its shared secrets, the current one first; over UDP
 	tls     []*key // over RadSec: the one that all have
 	only    *[256]bool
@@ -77,7 +78,7 @@ func (s *Server) Clients() []Standing {
 }
 
 func (s *Server) newClient(c Client) *client {
-	k := &client{Client: c, metrics: s.metrics.forClient(c.Name), posture: s.posture.Client(c.Name)}
+	k := &client{Client: c, octets: []byte(c.Name), metrics: s.metrics.forClient(c.Name), posture: s.posture.Client(c.Name)}
 	if len(c.Secret) > 0 {
 		k.keys = append(k.keys, newKey(c.Secret, k.metrics.current))
 	}

@@ -66,11 +66,12 @@ func (s streams) Receive(c *radsec.Conn, packets [][]byte) {
 	k := s.table.Load().certified(c.Certificate())
 	r := &reader{Server: s.Server, takes: forLogins | forAccounting}
 	for _, octets := range packets {
-		r.take(via, func() (arrival, bool) {
-			return arrival{
+		r.take(via, func(p *arrival) bool {
+			*p = arrival{
 				octets: octets, client: k, source: c.Remote(), local: c.Local(), tls: true,
 				way: answer{via: via}, now: now,
-			}, true
+			}
+			return true
 		})
 	}
 	r.answer()
