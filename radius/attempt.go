@@ -26,15 +26,13 @@ type attempt struct {
 	request request
 	way     answer // everything of the reply but its octets
 
-	name     string             // once it is decoded
-	asked    challenge.State    // which challenge it answers; of a request with State
-	askedErr error              // the State is not ours, or too old
-	account  *directory.Account // once it is found
-	granted  []dictionary.Wire  // the attributes of an accept; once the account is known
-	method   method             // once the account is known
-	proof    otp.Attempt        // likewise
-	first    secondFactor       // the password beside a code, by method
-	walked   otp.Walked         // once every code was compared
+	name    string             // once it is decoded
+	asked   *opened            // which challenge it answers; nil: none, or State is empty
+	account *directory.Account // once it is found
+	granted []dictionary.Wire  // the attributes of an accept; once the account is known
+	method  method             // once the account is known
+	first   secondFactor       // the password beside a code, by method
+	walked  otp.Walked         // its Attempt once the account is known; the rest once every code was compared
 
 	inDirectory, inStore, total time.Duration
 
@@ -44,6 +42,12 @@ type attempt struct {
 	relaxed  string // which relaxation let it in, if one did
 	next     string // the State of the challenge that it is answered with
 	err      error  // what a peer said; for the log
+}
+
+// opened is what became of the State of a request.
+type opened struct {
+	challenge.State
+	err error // it is not ours, or too old
 }
 
 func newAttempt(c *client, r request, source netip.Addr, way answer, arrived time.Time) *attempt {

@@ -17,9 +17,11 @@ const challengeTries = 3
 // slot for the request, and needed no memory: any node can.
 func (a *attempt) askedBefore() bool {
 	switch {
-	case errors.Is(a.askedErr, challenge.ErrExpired):
+	case a.asked == nil:
+		a.refuse(otp.ReasonStateUnknown)
+	case errors.Is(a.asked.err, challenge.ErrExpired):
 		a.refuse(otp.ReasonStateExpired)
-	case a.askedErr != nil || a.asked.ID == [8]byte{}:
+	case a.asked.err != nil || a.asked.ID == [8]byte{}:
 		a.refuse(otp.ReasonStateUnknown)
 	default:
 		return true
@@ -31,7 +33,7 @@ func (a *attempt) askedBefore() bool {
 // wait because of wrong ones does not reach the directory, whose accounts lock.
 func (s *Server) askFirst(ctx context.Context, a *attempt) {
 	start := s.now()
-	walked, err := s.codes.Walk(ctx, a.proof)
+	walked, err := s.codes.Walk(ctx, a.walked.Attempt)
 	a.inStore += s.now().Sub(start)
 	switch {
 	case err != nil:
@@ -40,7 +42,7 @@ func (s *Server) askFirst(ctx context.Context, a *attempt) {
 		a.refuse(otp.ReasonNoDevice)
 	case s.passwordRight(ctx, a):
 		state := s.states.Begin(challenge.Password)
-		state.Place = a.proof.Place
+		state.Place = a.walked.Place
 		s.challenge(a, state, otp.ReasonCodeAsked)
 	}
 }
@@ -52,7 +54,7 @@ func (s *Server) askAlone(ctx context.Context, a *attempt) {
 		return
 	}
 	start := s.now()
-	r := s.factors.RightFactor(ctx, a.proof)
+	r := s.factors.RightFactor(ctx, a.walked.Attempt)
 	a.inStore += s.now().Sub(start)
 	if r.OK = false; r.Reason == otp.ReasonOK {
 		r.Reason = otp.ReasonCodeExempt
@@ -71,7 +73,7 @@ func (s *Server) passwordRight(ctx context.Context, a *attempt) bool {
 	}
 	defer leave()
 	start := s.now()
-	r := s.previews.CheckPlace(ctx, a.account.ID, a.proof.Place)
+	r := s.previews.CheckPlace(ctx, a.account.ID, a.walked.Place)
 	a.inStore += s.now().Sub(start)
 	if r.Reason != otp.ReasonOK {
 		r.OK = false
@@ -79,7 +81,7 @@ func (s *Server) passwordRight(ctx context.Context, a *attempt) bool {
 		return false
 	}
 	start = s.now()
-	err = s.accounts.Authenticate(ctx, a.account, string(a.proof.Proof.Octets()))
+	err = s.accounts.Authenticate(ctx, a.account, string(a.walked.Proof.Octets()))
 	a.inDirectory += s.now().Sub(start)
 	switch {
 	case err == nil:
@@ -89,7 +91,7 @@ func (s *Server) passwordRight(ctx context.Context, a *attempt) bool {
 		return false
 	}
 	start = s.now()
-	r = s.factors.WrongFactor(ctx, a.proof)
+	r = s.factors.WrongFactor(ctx, a.walked.Attempt)
 	a.inStore += s.now().Sub(start)
 	r.OK = false
 	a.conclude(ctx, r)
@@ -112,6 +114,6 @@ func (s *Server) challenge(a *attempt, state challenge.State, why otp.Reason) {
 func (s *Server) askAgain(a *attempt, r otp.Result) {
 	wrong := a.reason == otp.ReasonCodeWrong || a.reason == otp.ReasonCodeUsed
 	if a.request.state && a.decision == otp.Reject && wrong && r.TriesLeft > 0 {
-		s.challenge(a, a.asked, a.reason)
+		s.challenge(a, a.asked.State, a.reason)
 	}
 }

@@ -315,7 +315,7 @@ func TestALateRefusalLeavesAtAMultipleOfTheDelay(t *testing.T) {
 func TestAPanicWhileOneOfManyIsConcludedEndsThatOne(t *testing.T) {
 	w := newWorld(t)
 	broken, whole := &attempt{client: w.table.Load().clients[0]}, &attempt{client: w.table.Load().clients[0]}
-	broken.request.state, broken.account, broken.asked = true, account("alice"), w.states.Begin(challenge.Password)
+	broken.request.state, broken.account, broken.asked = true, account("alice"), &opened{State: w.states.Begin(challenge.Password)}
 	w.Server.states = nil // so that asking again panics
 	w.concluded(t.Context(), broken, otp.Result{Reason: otp.ReasonCodeWrong, TriesLeft: 2})
 	w.concluded(t.Context(), whole, otp.Result{OK: true, Reason: otp.ReasonOK})

@@ -275,7 +275,9 @@ func (f *fakeCodes) WrongFactor(_ context.Context, a otp.Attempt) otp.Result {
 	return otp.Result{Reason: otp.ReasonPasswordWrong}
 }
 
-func (f *fakeCodes) Look(ctx context.Context, a otp.Attempt) (otp.Walked, error) { return f.Walk(ctx, a) }
+func (f *fakeCodes) Look(ctx context.Context, a otp.Attempt) (otp.Walked, error) {
+	return f.Walk(ctx, a)
+}
 
 func (f *fakeCodes) RightFactor(_ context.Context, a otp.Attempt) otp.Result {
 	f.mu.Lock()

@@ -58,9 +58,11 @@ func (s *Server) prepare(ctx context.Context, a *attempt) (n next) {
 	if a.method == byPasswordFirst || a.method == byPassword {
 		return nextWait
 	}
-	if a.walked, ok = s.codes.WalkKnown(a.proof); !ok {
+	walked, ok := s.codes.WalkKnown(a.walked.Attempt)
+	if !ok {
 		return nextWait
 	}
+	a.walked = walked
 	switch matches := len(a.walked.Matches); {
 	case matches > 1, matches == 1 && a.method == byPasswordAndCode:
 		return nextWait
@@ -116,7 +118,7 @@ func (s *Server) admitAccount(a *attempt, account *directory.Account) bool {
 
 // identify makes the marks by which the store knows the attempt again.
 func (s *Server) identify(a *attempt) {
-	r, c, p := &a.request, a.client, &a.proof
+	r, c, p := &a.request, a.client, &a.walked.Attempt
 	p.Account, p.Share, p.Alone = a.account.ID, c.Share, a.method == byPassword
 	p.Place = s.codes.Place(c.Name, r.station)
 	if r.state {
@@ -223,7 +225,7 @@ func (s *Server) ask(ctx context.Context, a *attempt) {
 		return
 	}
 	start := s.now()
-	result := s.codes.Verify(ctx, a.proof)
+	result := s.codes.Verify(ctx, a.walked.Attempt)
 	a.inStore += s.now().Sub(start)
 	a.conclude(ctx, result)
 	s.askAgain(a, result)

@@ -460,8 +460,8 @@ func TestAMethodThatIsNotTakenIsExplained(t *testing.T) {
 // TestProofsAreNotPrinted by an attempt that somebody logs by mistake.
 func TestProofsAreNotPrinted(t *testing.T) {
 	a := attempt{first: nil}
-	a.proof.Proof = otp.TypedCode(testCode)
-	if text := fmt.Sprintf("%+v", a.proof); strings.Contains(text, testCode) || strings.Contains(text, fmt.Sprint([]byte(testCode))) {
+	a.walked.Proof = otp.TypedCode(testCode)
+	if text := fmt.Sprintf("%+v", a.walked); strings.Contains(text, testCode) || strings.Contains(text, fmt.Sprint([]byte(testCode))) {
 		t.Error(text)
 	}
 }

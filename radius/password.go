@@ -18,7 +18,7 @@ func (s *Server) askPassword(ctx context.Context, a *attempt) {
 	asked := passwords{}
 	for range maxWalks {
 		start := s.now()
-		walked, err := s.codes.Walk(ctx, a.proof)
+		walked, err := s.codes.Walk(ctx, a.walked.Attempt)
 		a.inStore += s.now().Sub(start)
 		if err != nil {
 			a.fail(ctx, otp.ReasonStoreUnavailable, err)

@@ -54,12 +54,12 @@ func (s *Server) means(a *attempt) otp.Reason {
 	r, c := &a.request, a.client
 	exempt := c.exempts(a.account)
 	switch {
-	case r.state && (exempt || c.Login != LoginPasswordThenCode || !s.states.Of(a.asked, a.account.ID)):
+	case r.state && (exempt || c.Login != LoginPasswordThenCode || !s.states.Of(a.asked.State, a.account.ID)):
 		return otp.ReasonStateUnknown
 	case r.response != nil && (exempt || r.state || c.Login != LoginCode):
 		return otp.ReasonProofUnsupported // there is no password in it
 	case r.response != nil:
-		a.method, a.proof.Proof = byCode, r.response
+		a.method, a.walked.Proof = byCode, r.response
 		return ""
 	}
 	typed, ok := c.Charset.read(r.password)
@@ -72,22 +72,22 @@ func (s *Server) means(a *attempt) otp.Reason {
 	}
 	switch {
 	case r.state:
-		a.method, a.proof.Proof = byCode, otp.TypedCode(typed)
+		a.method, a.walked.Proof = byCode, otp.TypedCode(typed)
 	case exempt && static: // the code is one too many
-		a.method, a.proof.Proof = byPassword, otp.TypedCode(password)
+		a.method, a.walked.Proof = byPassword, otp.TypedCode(password)
 	case exempt:
-		a.method, a.proof.Proof = byPassword, otp.TypedCode(typed)
+		a.method, a.walked.Proof = byPassword, otp.TypedCode(typed)
 	case static && c.Login == LoginCode: // a password that nobody would check
 		return otp.ReasonProofUnsupported
 	case static:
 		split := proof.NewSplit(password, code)
-		a.method, a.proof.Proof, a.first = byPasswordAndCode, split, split
+		a.method, a.walked.Proof, a.first = byPasswordAndCode, split, split
 	case c.Login == LoginPasswordCode:
-		a.method, a.proof.Proof, a.first = byPasswordAndCode, proof.CodeAtEnd(typed), proof.CodeAtEnd(typed)
+		a.method, a.walked.Proof, a.first = byPasswordAndCode, proof.CodeAtEnd(typed), proof.CodeAtEnd(typed)
 	case c.Login == LoginPasswordThenCode:
-		a.method, a.proof.Proof = byPasswordFirst, otp.TypedCode(typed)
+		a.method, a.walked.Proof = byPasswordFirst, otp.TypedCode(typed)
 	default:
-		a.method, a.proof.Proof = byCode, otp.TypedCode(typed)
+		a.method, a.walked.Proof = byCode, otp.TypedCode(typed)
 	}
 	return ""
 }

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/net/ipv4"
 
-	"otpgate/radius/challenge"
 	"otpgate/radius/duplicates"
 )
 
@@ -184,16 +183,16 @@ func (r *reader) begin(in admitted, p *arrival) (kept bool) {
 		return false
 	}
 	p.way.entry = entry
-	var asked challenge.State
-	askedErr := error(nil)
+	var asked *opened
 	taken, first := &r.slots, false
 	switch {
 	case in.octets[0] == codeAccountingRequest:
 		taken, first = &r.reporting, true
 	case len(in.state) > 0:
 		// Who was asked for a code has given a password already, and goes first (RFC 5080 section 2.2.3).
-		asked, askedErr = r.states.Open(in.state, p.client.Name)
-		first = askedErr == nil
+		asked = new(opened)
+		asked.State, asked.err = r.states.Open(in.state, p.client.Name)
+		first = asked.err == nil
 	}
 	if !taken.take(first) {
 		r.duplicates.Forget(entry)
@@ -218,7 +217,7 @@ func (r *reader) begin(in admitted, p *arrival) (kept bool) {
 		r.missPlace(p.client, p.source.Addr(), p.now)
 	}
 	a := newAttempt(p.client, request, p.source.Addr(), p.way, p.now)
-	a.asked, a.askedErr = asked, askedErr
+	a.asked = asked
 	r.attempts = append(r.attempts, a)
 	return true
 }
