@@ -19,29 +19,28 @@ import (
 
 // attempt is one login on its way through the stages. One goroutine has it at a time.
 type attempt struct {
-	id      uint32 // in the log line and in the audit event
-	arrived time.Time
-	client  *client
-	source  netip.Addr
-	request request
-	way     answer // everything of the reply but its octets
+	id       uint32       // in the log line and in the audit event
+	decision otp.Decision // Drop until something else is decided
+	method   method       // once the account is known
+	arrived  time.Time
+	client   *client
+	source   netip.Addr
+	request  request
+	way      answer // everything of the reply but its octets
 
 	name    string             // once it is decoded
 	asked   *opened            // which challenge it answers; nil: none, or State is empty
 	account *directory.Account // once it is found
 	granted []dictionary.Wire  // the attributes of an accept; once the account is known
-	method  method             // once the account is known
-	first   secondFactor       // the password beside a code, by method
 	walked  otp.Walked         // its Attempt once the account is known; the rest once every code was compared
 
 	inDirectory, inStore, total time.Duration
 
-	decision otp.Decision // Drop until something else is decided
-	reason   otp.Reason
-	device   string
-	relaxed  string // which relaxation let it in, if one did
-	next     string // the State of the challenge that it is answered with
-	err      error  // what a peer said; for the log
+	reason  otp.Reason
+	device  string
+	relaxed string // which relaxation let it in, if one did
+	next    string // the State of the challenge that it is answered with
+	err     error  // what a peer said; for the log
 }
 
 // opened is what became of the State of a request.

@@ -459,7 +459,7 @@ func TestAMethodThatIsNotTakenIsExplained(t *testing.T) {
 
 // TestProofsAreNotPrinted by an attempt that somebody logs by mistake.
 func TestProofsAreNotPrinted(t *testing.T) {
-	a := attempt{first: nil}
+	var a attempt
 	a.walked.Proof = otp.TypedCode(testCode)
 	if text := fmt.Sprintf("%+v", a.walked); strings.Contains(text, testCode) || strings.Contains(text, fmt.Sprint([]byte(testCode))) {
 		t.Error(text)

@@ -45,7 +45,8 @@ func (c *client) exempts(account *directory.Account) bool {
 	return c.Login == LoginPassword || len(c.PasswordOnlyGroups) > 0 && account.InAny(c.PasswordOnlyGroups)
 }
 
-// secondFactor is the password in front of a code of so many digits.
+// secondFactor is the password in front of a code of so many digits: each proof by password and code
+// is one.
 type secondFactor interface{ Password(digits int) string }
 
 // means chooses how the attempt has to prove who it is, from what the client asks of this account and
@@ -80,10 +81,9 @@ func (s *Server) means(a *attempt) otp.Reason {
 	case static && c.Login == LoginCode: // a password that nobody would check
 		return otp.ReasonProofUnsupported
 	case static:
-		split := proof.NewSplit(password, code)
-		a.method, a.walked.Proof, a.first = byPasswordAndCode, split, split
+		a.method, a.walked.Proof = byPasswordAndCode, proof.NewSplit(password, code)
 	case c.Login == LoginPasswordCode:
-		a.method, a.walked.Proof, a.first = byPasswordAndCode, proof.CodeAtEnd(typed), proof.CodeAtEnd(typed)
+		a.method, a.walked.Proof = byPasswordAndCode, proof.CodeAtEnd(typed)
 	case c.Login == LoginPasswordThenCode:
 		a.method, a.walked.Proof = byPasswordFirst, otp.TypedCode(typed)
 	default:

@@ -12,6 +12,7 @@ import (
 
 	"otpgate/otp"
 	"otpgate/radius/dictionary"
+	"otpgate/radius/proof"
 )
 
 // messageAuthenticatorAt is where the value of the Message-Authenticator of a reply stands: it is
@@ -40,7 +41,7 @@ func codeFor(d otp.Decision) (layeh.Code, bool) {
 // attributes are those of the reply to a decided attempt, Message-Authenticator and Proxy-State
 // aside. All refusals of one method have the same.
 func (a *attempt) attributes() ([]dictionary.Wire, error) {
-	m := a.request.mschap
+	m, _ := a.request.response.(*proof.MSCHAPv2) // nil when it is none
 	switch a.decision {
 	case otp.Challenge:
 		// pam_radius wants both State and Reply-Message. Prompt 0: no echo (RFC 2869 section 5.10).

@@ -36,13 +36,12 @@ const (
 type request struct {
 	packet   *layeh.Packet // holds the secret: never log it
 	key      *key          // with which it was made
-	signed   bool          // nobody between the gateway and us could have made it up
 	name     []byte        // User-Name as sent; nil when absent
 	password []byte        // User-Password in the clear; nil when there is no proof in it
 	response otp.Proof     // by CHAP or MS-CHAPv2, a code alone; nil when there is none
-	mschap   *proof.MSCHAPv2
-	garbled  bool // what decrypts is not what anybody types, by whatever secret
-	version1 bool // MS-CHAPv1, which is not answered
+	signed   bool          // nobody between the gateway and us could have made it up
+	garbled  bool          // what decrypts is not what anybody types, by whatever secret
+	version1 bool          // MS-CHAPv1, which is not answered
 	eap      bool
 	state    bool   // a State is there
 	station  string // Calling-Station-Id; "" when absent
@@ -83,12 +82,13 @@ func readRequest(in admitted, c *client) (request, error) {
 
 // method names what a request logs in by, for the log.
 func (r *request) method() string {
+	_, version2 := r.response.(*proof.MSCHAPv2)
 	switch {
 	case r.eap:
 		return "EAP"
 	case r.version1:
 		return "MS-CHAPv1"
-	case r.mschap != nil:
+	case version2:
 		return "MS-CHAPv2"
 	case r.response != nil:
 		return "CHAP"
@@ -158,7 +158,7 @@ func (r *request) readMSCHAP(m microsoft) error {
 	if err != nil {
 		return err
 	}
-	r.mschap, r.response = p, p
+	r.response = p
 	return nil
 }
 
