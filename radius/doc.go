@@ -12,8 +12,8 @@
 //	           └─ must wait ► loginAlone ───────────────┤                (one goroutine each)
 //	                  code:             find, walk, claim
 //	                  password+code:    find, walk, bind, claim
-//	                  password, code:   find, back-off, bind ► challenge
-//	                  password:         find, back-off, bind
+//	                  password, code:   find, devices, turn, back-off, bind ► challenge
+//	                  password:         find, turn, back-off, bind, place
 //	  finish ◄──────────────────────────────────────────┘
 //	  record ► count ► log ► seal ─┬─ accept, challenge ─► transport
 //	                               └─ refusal, wrong code ─► delay, until due ─► transport
@@ -22,8 +22,8 @@
 // [otpgate/radius/proof] knows PAP, CHAP and MS-CHAPv2, [otpgate/radius/challenge] seals State,
 // [otpgate/radius/reply] and [otpgate/radius/dictionary] make attributes of groups,
 // [otpgate/radius/session] reads accounting, [otpgate/radius/posture] learns who signs,
-// [otpgate/radius/duplicates], [otpgate/radius/delay], [otpgate/radius/hours] and
-// [otpgate/radius/quiet] are what they are called.
+// [otpgate/radius/duplicates], [otpgate/radius/delay], [otpgate/radius/hours], [otpgate/radius/turns]
+// and [otpgate/radius/quiet] are what they are called.
 //
 // # Invariants
 //
@@ -35,9 +35,10 @@
 //     Message-Authenticator is right. Until then nothing is allocated, answered or started.
 //  4. Nobody waits for somebody else's directory: what is claimed together needs no peer but the
 //     store, and attempts that wait for a peer take at most half of the slots. The last eighth of the
-//     slots is for those who answer a challenge (RFC 5080 section 2.2.3).
-//  5. All refusals by one method look the same: the same attributes, the same time after arrival. The
-//     wait is spent in a timer, not in a slot. Another challenge after a wrong code waits as long.
+//     slots is for those who answer a challenge (RFC 5080 section 2.2.3). Accounting has slots of its own.
+//  5. All refusals by one method look the same: the same attributes, the same time after arrival, or, when
+//     a peer took longer than that to say no, the next multiple of it. The wait is spent in a timer, not
+//     in a slot. Another challenge after a wrong code waits as long.
 //  6. A reply leaves from the address that the request came to, and is not sent once its
 //     Identifier was given to another request.
 //  7. What is kept for strangers is of fixed size (log limits); what is kept for clients is bounded:
@@ -48,7 +49,9 @@
 //     sooner), the trail half a second, a write to a full send buffer 127 ms, the shutdown its context.
 //  10. The attributes that an accept grants are made before the code is claimed, and an attempt whose
 //     attributes cannot be made is refused: a right must not get lost on the way, nor a code.
-//  11. An Accounting-Request is answered when it is on disk, and not before.
+//  11. Where groups decide against somebody (deny_groups, attributes by group), one whose groups are not all
+//     known is refused.
+//  12. An Accounting-Request is answered when it is on disk, and not before.
 //
 // # A challenge
 //
@@ -142,7 +145,11 @@
 //     failover_grace the claim's token is made of account, code, client and Calling-Station-Id instead
 //     of the packet, so that the store needs to know nothing of it.
 //   - 2026-11: where the password comes first, the back-off of the place is asked before the directory
-//     is: a stranger's guesses must not lock accounts there. A wrong password counts as a wrong code.
-//   - 2026-11: accounts that need no code are asked for their password by the same path; without
-//     devices they have no count of their own, so guessing them is the directory's to bound.
+//     is, and passwords of one account are checked one after the other, each packet with a wrong one
+//     counts as a wrong code, and accounts without devices are not asked about: a stranger's guesses
+//     must not lock accounts in the directory, nor fill its connections. One node's turns do not hold for
+//     another, so a burst at n nodes may try n times as many.
+//   - 2026-11: accounts that need no code are asked for their password by the same path. A right one makes
+//     its place known, as a code does; it does not end the wait that unknown places share when the
+//     account has a device, because that wait guards codes too.
 package radius

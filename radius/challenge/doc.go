@@ -7,8 +7,8 @@
 //	   code is wrong:   Seal ◄─ Of? ◄─ Open ◄─ State in Access-Request
 //
 // A sealed State holds a version, the number of the challenge, when the first factor was right, which
-// one it was, when this State was issued, and a digest of the account: 42 octets, encrypted and
-// authenticated, bound to the client as associated data. There is nothing in it that is secret; it
+// one it was and from which place, when this State was issued, and a digest of the account: 50 octets,
+// encrypted and authenticated, bound to the client as associated data: 111 characters. There is nothing in it that is secret; it
 // is encrypted because that comes with the seal.
 //
 // # Invariants
