@@ -101,12 +101,14 @@ func (s *Server) passwordRight(ctx context.Context, a *attempt) bool {
 // challenge decides to ask for a code, with a State that any node can open.
 func (s *Server) challenge(a *attempt, state challenge.State, why otp.Reason) {
 	next, err := s.states.Seal(state, a.client.Name, a.account.ID)
-	if err != nil {
-		a.err = err
+	switch {
+	case err == nil:
+		a.next, a.decision, a.reason = next, otp.Challenge, why
+	case errors.Is(err, challenge.ErrExpired): // it was begun too long ago for another one
 		a.refuse(otp.ReasonStateExpired)
-		return
+	default:
+		panic(err) // a keyset that does not seal
 	}
-	a.next, a.decision, a.reason = next, otp.Challenge, why
 }
 
 // askAgain turns the refusal of a code into another challenge, as long as the store has tries left for

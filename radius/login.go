@@ -146,7 +146,7 @@ func (a *attempt) inGrace() bool {
 // claim settles what prepare has walked, all in one call. What the node knew too little about
 // leaves for a goroutine of its own; the others are returned.
 func (s *Server) claim(ctx context.Context, walked []*attempt) (decided []*attempt) {
-	budget, cancel := s.budget(ctx, walked[0])
+	budget, cancel := s.budget(ctx, walked...)
 	defer cancel()
 	results := s.settle(budget, walked)
 	for i, a := range walked {
@@ -241,13 +241,18 @@ func (s *Server) find(ctx context.Context, a *attempt) (*directory.Account, erro
 	return account, err
 }
 
-// budget bounds everything that is done for an attempt, counted from its arrival.
-func (s *Server) budget(ctx context.Context, a *attempt) (context.Context, context.CancelFunc) {
-	limit := s.options.Budget
-	if c := a.client.Timeout; c > 0 {
-		limit = min(limit, c*5/6) // what comes later meets the gateway's next try
+// budget bounds everything that is done for attempts, counted from their arrival: by the gateway that
+// gives up first.
+func (s *Server) budget(ctx context.Context, as ...*attempt) (context.Context, context.CancelFunc) {
+	left, now := s.options.Budget, s.now()
+	for _, a := range as {
+		limit := s.options.Budget
+		if c := a.client.Timeout; c > 0 {
+			limit = min(limit, c*5/6) // what comes later meets the gateway's next try
+		}
+		left = min(left, limit-now.Sub(a.arrived))
 	}
-	return context.WithTimeout(ctx, limit-s.now().Sub(a.arrived))
+	return context.WithTimeout(ctx, left)
 }
 
 // slots bounds what is in flight. The last eighth is for those who go first.
