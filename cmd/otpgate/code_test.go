@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os/exec"
 	"strings"
 	"time"
 
@@ -27,7 +26,7 @@ func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
 		<-time.After(left)
 	}
 	at := time.Now().Add(steps * period).UTC()
-	out, err := exec.Command("oathtool", "--totp=sha1", "--time-step-size=60s", "--digits=6",
+	out, err := bounded(ts, "oathtool", "--totp=sha1", "--time-step-size=60s", "--digits=6",
 		"--now", at.Format("2006-01-02 15:04:05 UTC"), "--base32", args[1]).Output()
 	if err != nil {
 		ts.Fatalf("oathtool (Debian package oathtool): %v", err)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -31,7 +30,7 @@ func cmdPAM(ts *testscript.TestScript, neg bool, args []string) {
 	} {
 		ts.Check(os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	cmd := exec.Command("pamtester", "otpgate", args[1], "authenticate")
+	cmd := bounded(ts, "pamtester", "otpgate", args[1], "authenticate")
 	cmd.Env = append(os.Environ(), "LD_PRELOAD=libpam_wrapper.so", "PAM_WRAPPER=1", "PAM_WRAPPER_SERVICE_DIR="+dir)
 	cmd.Stdin = strings.NewReader(strings.Join(args[2:], "\n") + "\n")
 	out, err := cmd.CombinedOutput()

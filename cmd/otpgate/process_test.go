@@ -106,6 +106,16 @@ func otpgateCommand(ts *testscript.TestScript, args []string) *exec.Cmd {
 	return cmd
 }
 
+// bounded is a program that has to end by itself, and is ended when it does not: a test that hangs tells
+// nothing.
+func bounded(ts *testscript.TestScript, name string, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ts.Defer(cancel)
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.WaitDelay = time.Second // for whoever has its output open still
+	return cmd
+}
+
 // cmdStuck runs otpgate in the background, with a standard input that neither ends nor brings
 // anything, and a standard output that nobody reads.
 func cmdStuck(ts *testscript.TestScript, neg bool, args []string) {
@@ -237,6 +247,14 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// once runs otpgate to its end, and returns what it prints.
+func once(ts *testscript.TestScript, args []string) ([]byte, error) {
+	node := otpgateCommand(ts, args)
+	cmd := bounded(ts, node.Path, args...)
+	cmd.Dir, cmd.Env = node.Dir, node.Env
+	return cmd.Output()
+}
+
 // cmdSoon runs otpgate again and again until what it prints matches a pattern.
 //
 //	soon PATTERN otpgate arguments...
@@ -246,7 +264,7 @@ func cmdSoon(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var last []byte
 	if !eventually(func() bool {
-		last, err = otpgateCommand(ts, args[2:]).Output()
+		last, err = once(ts, args[2:])
 		return err == nil && re.Match(last)
 	}) {
 		ts.Fatalf("otpgate %s does not come to say %q: %v\n%s", strings.Join(args[2:], " "), args[0], err, last)

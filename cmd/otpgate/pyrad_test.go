@@ -35,7 +35,7 @@ func cmdMSCHAPv2(ts *testscript.TestScript, neg bool, args []string) {
 	program, err := filepath.Abs(filepath.Join("testdata", "pyrad", "mschapv2.py"))
 	ts.Check(err)
 	// Debian's own Python: another one would not have pyrad.
-	cmd := exec.Command("/usr/bin/python3", append([]string{"-B", program, args[1], args[2]}, arguments...)...)
+	cmd := bounded(ts, "/usr/bin/python3", append([]string{"-B", program, args[1], args[2]}, arguments...)...)
 	out, err := cmd.Output()
 	if err != nil {
 		ts.Fatalf("mschapv2 (Debian package python3-pyrad): %v\n%s%s", err, out, lastWords(err))

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
-	"os/exec"
 	"regexp"
 	"strings"
 
@@ -124,7 +123,7 @@ func (q *asked) expect(ts *testscript.TestScript, want string) {
 	if want == "silence" {
 		tries, timeout = "1", "1.5"
 	}
-	cmd := exec.Command("radclient", "-x", "-r", tries, "-t", timeout, "127.0.0.1:"+ts.Getenv(q.port), q.kind, q.secret)
+	cmd := bounded(ts, "radclient", "-x", "-r", tries, "-t", timeout, "127.0.0.1:"+ts.Getenv(q.port), q.kind, q.secret)
 	cmd.Stdin = strings.NewReader(strings.Join(q.attributes, ", ") + "\n")
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
