@@ -42,6 +42,7 @@ const (
 	discardMalformedAttributes
 	discardRepeatedAttribute
 	discardUnsigned
+	discardUnsignedStatus
 	discardUnsignedEAP
 	discardUnsignedProxyState
 	discardRepeatedAuthenticator
@@ -64,6 +65,7 @@ func (d discard) String() string {
 		discardMalformedAttributes:     "malformed_attributes",
 		discardRepeatedAttribute:       "repeated_attribute",
 		discardUnsigned:                "missing_message_authenticator",
+		discardUnsignedStatus:          "status_server_without_message_authenticator",
 		discardUnsignedEAP:             "eap_message_without_message_authenticator",
 		discardUnsignedProxyState:      "proxy_state_without_message_authenticator",
 		discardRepeatedAuthenticator:   "repeated_message_authenticator",
@@ -81,6 +83,8 @@ func (d discard) hint() string {
 	case discardUnsigned:
 		return "set the gateway to send Message-Authenticator in every Access-Request (CVE-2024-3596); " +
 			"if it cannot, message_authenticator: optional for this client lets it in, and learn does so until it always sends it"
+	case discardUnsignedStatus:
+		return "whoever watches this server must sign its Status-Server (RFC 5997 section 3)"
 	case discardUnsignedProxyState:
 		return "a proxy must send Message-Authenticator; without it Proxy-State is what an attack looks like (CVE-2024-3596); " +
 			"accept_unsigned_proxy_state: true for this client lets it in"
@@ -230,7 +234,7 @@ func (c *client) verify(octets []byte, f findings, keys []*key, overTLS bool) (*
 		}
 		return k, 0
 	case octets[0] == codeStatusServer: // RFC 5997 section 3: whatever the client's policy is
-		return nil, discardUnsigned
+		return nil, discardUnsignedStatus
 	case f.eap > 0: // RFC 3579 section 3.1
 		return nil, discardUnsignedEAP
 	case overTLS: // draft-ietf-radext-deprecating-radius section 5.2: TLS does what it would do

@@ -171,7 +171,7 @@ func (r *reader) packet(p *arrival) (kept bool) {
 // begin makes an attempt or a report of an authentic packet, unless it is a duplicate or there is
 // no slot for it.
 func (r *reader) begin(in admitted, p *arrival) (kept bool) {
-	entry, known, reply := r.duplicates.Begin(duplicates.KeyOf(p.source, p.local, in.octets[1]), in.octets, p.now)
+	entry, known, reply := r.duplicates.Begin(duplicates.KeyOf(p.source, p.local, in.octets[0], in.octets[1]), in.octets, p.now)
 	switch known {
 	case duplicates.Answered:
 		p.way.octets = reply

@@ -29,15 +29,16 @@ const (
 type Key struct {
 	source, local         [16]byte
 	sourcePort, localPort uint16
-	identifier            byte
+	code, identifier      byte
 }
 
-// KeyOf returns the key of a request with this Identifier, from source to local.
-func KeyOf(source, local netip.AddrPort, identifier byte) Key {
+// KeyOf returns the key of a request with this code and Identifier, from source to local. Over TLS, logins
+// and accounting come by one connection, and a peer may number them apart.
+func KeyOf(source, local netip.AddrPort, code, identifier byte) Key {
 	return Key{
 		source: source.Addr().As16(), sourcePort: source.Port(),
 		local: local.Addr().As16(), localPort: local.Port(),
-		identifier: identifier,
+		code: code, identifier: identifier,
 	}
 }
 

@@ -17,7 +17,7 @@ func packetOf(identifier, authenticator byte, rest ...byte) []byte {
 }
 
 func testKey(identifier byte) Key {
-	return KeyOf(netip.MustParseAddrPort("192.0.2.1:1000"), netip.MustParseAddrPort("192.0.2.9:1812"), identifier)
+	return KeyOf(netip.MustParseAddrPort("192.0.2.1:1000"), netip.MustParseAddrPort("192.0.2.9:1812"), 1, identifier)
 }
 
 func TestDuplicatesOverTheirLife(t *testing.T) {
@@ -69,10 +69,16 @@ func TestDuplicatesAreToldApartByTheWholeWay(t *testing.T) {
 		{"192.0.2.1:1000", "192.0.2.9:1645"},
 		{"[2001:db8::1]:1000", "[2001:db8::9]:1812"},
 	} {
-		key := KeyOf(netip.MustParseAddrPort(way[0]), netip.MustParseAddrPort(way[1]), 1)
+		key := KeyOf(netip.MustParseAddrPort(way[0]), netip.MustParseAddrPort(way[1]), 1, 1)
 		if _, got, _ := d.Begin(key, packet, time.Unix(1, 0)); got != Fresh {
 			t.Errorf("%v is taken for another", way)
 		}
+	}
+	report := packetOf(1, 1)
+	report[0] = 4
+	key := KeyOf(netip.MustParseAddrPort("192.0.2.1:1000"), netip.MustParseAddrPort("192.0.2.9:1812"), 4, 1)
+	if _, got, _ := d.Begin(key, report, time.Unix(1, 0)); got != Fresh {
+		t.Error("accounting is taken for a login")
 	}
 }
 
