@@ -48,7 +48,7 @@ func TestWhoeverGivesUpLeavesNothingBehind(t *testing.T) {
 	if _, err := all.Take(ctx, "alice"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a turn that was taken: %v", err)
 	}
-	other, err := all.Take(ctx, "bob")
+	other, err := all.Take(t.Context(), "bob")
 	if err != nil {
 		t.Fatalf("another name waits: %v", err)
 	}
