@@ -95,7 +95,7 @@ func (s *Server) checkPassword(ctx context.Context, a *attempt, digits int, aske
 	if err, ok := asked[digits]; ok {
 		return err
 	}
-	password := a.walked.Proof.(secondFactor).Password(digits)
+	password := a.walked.Proof.(firstFactor).Password(digits)
 	if password == "" {
 		return directory.ErrPasswordEmpty
 	}

@@ -45,9 +45,9 @@ func (c *client) exempts(account *directory.Account) bool {
 	return c.Login == LoginPassword || len(c.PasswordOnlyGroups) > 0 && account.InAny(c.PasswordOnlyGroups)
 }
 
-// secondFactor is the password in front of a code of so many digits: each proof by password and code
+// firstFactor is the password in front of a code of so many digits: each proof by password and code
 // is one.
-type secondFactor interface{ Password(digits int) string }
+type firstFactor interface{ Password(digits int) string }
 
 // means chooses how the attempt has to prove who it is, from what the client asks of this account and
 // what the packet carries. "" when they go together; else why not.
