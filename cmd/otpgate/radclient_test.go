@@ -168,12 +168,21 @@ func beginsSigned(reply string) bool {
 	return regexp.MustCompile(`^[^\n]*\n\s+Message-Authenticator = 0x[0-9a-f]{32}\n`).MatchString(reply)
 }
 
-// lastLines is the end of what the nodes said, for a test that failed.
+// lastLines is the end of what the nodes and the proxies said, and who of them has ended, for a test that
+// failed.
 func lastLines(ts *testscript.TestScript, n int) string {
 	var out strings.Builder
-	for _, p := range benchOf(ts).nodes {
-		lines := strings.Split(strings.TrimSpace(ts.ReadFile(p.log)), "\n")
-		fmt.Fprintf(&out, "%s:\n%s\n", p.log, strings.Join(lines[max(0, len(lines)-n):], "\n"))
+	b := benchOf(ts)
+	for _, started := range []map[string]*process{b.nodes, b.proxies} {
+		for _, p := range started {
+			lines := strings.Split(strings.TrimSpace(ts.ReadFile(p.log)), "\n")
+			fmt.Fprintf(&out, "%s:\n%s\n", p.log, strings.Join(lines[max(0, len(lines)-n):], "\n"))
+			select {
+			case <-p.exited:
+				fmt.Fprintf(&out, "%s has ended: %v\n", p.cmd.Path, p.cmd.ProcessState)
+			default:
+			}
+		}
 	}
 	return out.String()
 }
