@@ -12,6 +12,7 @@ import (
 const (
 	opFind   = "find"   // account by name, and its groups
 	opMail   = "mail"   // account by mail address, and its groups
+	opID     = "id"     // account by its id, and its groups
 	opBind   = "bind"   // password check
 	opHealth = "health" // is it there?
 	opDial   = "dial"   // one connection, until it can be used
@@ -52,6 +53,7 @@ func newMetrics(reg prometheus.Registerer, now func() time.Time) *metrics {
 	for operation, results := range map[string][]string{
 		opFind:   {"ok", "not_found", "ambiguous", "unavailable"},
 		opMail:   {"ok", "not_found", "ambiguous", "unavailable"},
+		opID:     {"ok", "not_found", "ambiguous", "unavailable"},
 		opBind:   {"ok", "refused", "unavailable"},
 		opHealth: {"ok", "unavailable"},
 		opDial:   {"ok", "unavailable"},

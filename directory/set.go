@@ -14,7 +14,7 @@ import (
 
 // A lookup is a question: which account has one of the values in one of the attributes?
 type lookup struct {
-	operation          string // opFind or opMail, for the metrics
+	operation          string // opFind, opMail or opID, for the metrics
 	attributes, values []string
 }
 
@@ -165,23 +165,43 @@ func (s *Set) FindMail(ctx context.Context, mail string) (*Account, error) {
 		strings.IndexByte(mail, '@') < 1 || strings.HasSuffix(mail, "@") {
 		return nil, fmt.Errorf("directory: %w: not a mail address", ErrNameInvalid)
 	}
+	return s.everywhere(ctx, "with this mail address", func(h *home) lookup {
+		return lookup{opMail, h.MailAttributes, []string{mail}}
+	})
+}
+
+// FindID returns the account with an id ([Account.ID]), of whichever directory; all are asked, and
+// nothing is remembered. Errors are those of [Set.FindMail].
+func (s *Set) FindID(ctx context.Context, id string) (*Account, error) {
+	if id == "" || len(id) > 254 || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
+		return nil, fmt.Errorf("directory: %w: not an id", ErrNameInvalid)
+	}
+	a, err := s.everywhere(ctx, "with this id", func(*home) lookup { return lookup{opID, []string{attrID}, []string{id}} })
+	if err == nil && !strings.EqualFold(a.ID, id) {
+		return nil, fmt.Errorf("directory %q: %w with this id", a.Directory, ErrNotFound)
+	}
+	return a, err
+}
+
+// everywhere asks all directories, and returns the only account that any of them has.
+func (s *Set) everywhere(ctx context.Context, which string, question func(*home) lookup) (*Account, error) {
 	accounts, errs := make([]*Account, len(s.homes)), make([]error, len(s.homes))
 	var asked sync.WaitGroup
 	for i, h := range s.homes {
 		asked.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 			defer cancel()
-			if accounts[i], errs[i] = h.source.find(ctx, lookup{opMail, h.MailAttributes, []string{mail}}); errs[i] != nil {
+			if accounts[i], errs[i] = h.source.find(ctx, question(h)); errs[i] != nil {
 				errs[i] = fmt.Errorf("directory %q: %w", h.Name, errs[i])
 			}
 		})
 	}
 	asked.Wait()
-	return pickOne(accounts, errs)
+	return pickOne(accounts, errs, which)
 }
 
 // pickOne returns the only account among the answers of all directories.
-func pickOne(accounts []*Account, errs []error) (*Account, error) {
+func pickOne(accounts []*Account, errs []error, which string) (*Account, error) {
 	var found *Account
 	for i, err := range errs {
 		switch {
@@ -199,7 +219,7 @@ func pickOne(accounts []*Account, errs []error) (*Account, error) {
 		}
 	}
 	if found == nil {
-		return nil, fmt.Errorf("directory: %w with this mail address", ErrNotFound)
+		return nil, fmt.Errorf("directory: %w %s", ErrNotFound, which)
 	}
 	return found, nil
 }

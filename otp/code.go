@@ -94,3 +94,48 @@ func stepAt(t time.Time, period time.Duration) int64 {
 func CodeAt(a Algorithm, seed []byte, digits int, period time.Duration, at time.Time) string {
 	return string(newGenerator(a, seed, digits).code(stepAt(at, period)))
 }
+
+// First is what the first code of a new authenticator tells about it.
+type First uint8
+
+// What it may tell. The zero value is no answer.
+const (
+	NoFirst            First = iota
+	FirstRight               // the code is one that the device shows about now
+	FirstPeriodIgnored       // it is one that it would show with the period that most authenticators assume
+	FirstDigitsWrong         // it has another number of digits than the device's
+	FirstWrong
+)
+
+// assumedPeriod is what an authenticator takes that does not read the period in an otpauth URI.
+const assumedPeriod = 30 * time.Second
+
+// CheckFirst tells what to make of the first code that somebody types from an authenticator that was
+// given n ([Devices.Draft]), before the device is added. It is compared with the codes of the step
+// of now and window steps either side. Nothing is claimed: the code lets in once later.
+func CheckFirst(n NewDevice, typed string, now time.Time, window int) First {
+	proof := TypedCode(typed)
+	shown := func(period time.Duration, window int) (matches bool) {
+		g := newGenerator(n.Algorithm, n.Seed, n.Digits)
+		here := stepAt(now, period)
+		for offset := -window; offset <= window; offset++ {
+			matches = proof.Match(g.code(here+int64(offset))) || matches
+		}
+		return matches
+	}
+	if check(n.Algorithm, n.Digits, n.Period) != nil || len(n.Seed) == 0 {
+		return NoFirst
+	}
+	right := shown(n.Period, window)
+	// As long a time with the other period, rounded up.
+	assumed := n.Period != assumedPeriod && shown(assumedPeriod, int((time.Duration(window)*n.Period+assumedPeriod-1)/assumedPeriod))
+	switch {
+	case right:
+		return FirstRight
+	case assumed:
+		return FirstPeriodIgnored
+	case len(typed) != n.Digits:
+		return FirstDigitsWrong
+	}
+	return FirstWrong
+}

@@ -21,6 +21,9 @@ type NewDevice struct {
 	Digits    int
 	Period    time.Duration
 	ID        string // "": random; see [Device]
+	// Instead is how many devices of the account it takes the place of, and are removed right after
+	// it was added: the limit per account counts without them.
+	Instead int
 }
 
 // MaxLabel is how many octets a device's label may have.
@@ -77,7 +80,7 @@ func (d *Devices) Add(ctx context.Context, n NewDevice) (Device, []byte, error) 
 	if err != nil {
 		return Device{}, nil, err
 	}
-	errs, err := d.o.Store.AddDevices(ctx, []Device{dev}, d.o.MaxDevices)
+	errs, err := d.o.Store.AddDevices(ctx, []Device{dev}, d.limit(n))
 	if err == nil {
 		err = errs[0]
 	}
@@ -86,6 +89,32 @@ func (d *Devices) Add(ctx context.Context, n NewDevice) (Device, []byte, error) 
 	}
 	d.o.Forget(dev.Account)
 	return dev, seed, nil
+}
+
+// limit is the most devices that the account of a new one may have right after it was added; 0: any number.
+func (d *Devices) limit(n NewDevice) int {
+	if d.o.MaxDevices == 0 {
+		return 0
+	}
+	return d.o.MaxDevices + max(n.Instead, 0)
+}
+
+// Draft fills in everything that a new device has, its id and its seed too, and stores nothing: what it
+// returns can be handed to [Devices.Add] as soon as its owner has shown a first code ([CheckFirst]).
+// Errors are those of Add, as far as they can be known before.
+func (d *Devices) Draft(ctx context.Context, n NewDevice) (NewDevice, error) {
+	n, err := d.complete(n)
+	if err != nil {
+		return NewDevice{}, err
+	}
+	list, err := d.List(ctx, n.Account)
+	if err != nil {
+		return NewDevice{}, err
+	}
+	if limit := d.limit(n); limit > 0 && len(list) >= limit {
+		return NewDevice{}, ErrTooManyDevices
+	}
+	return n, nil
 }
 
 // Import stores many devices, whatever the limit per account; errs[i] is about devices[i].
@@ -113,37 +142,43 @@ func (d *Devices) Import(ctx context.Context, devices []NewDevice) (errs []error
 	return errs, nil
 }
 
+// complete fills in what was left out, and checks everything.
+func (d *Devices) complete(n NewDevice) (NewDevice, error) {
+	n.Label = strings.TrimSpace(n.Label)
+	n.Algorithm, n.Digits, n.Period = orElse(n.Algorithm, d.o.Algorithm), orElse(n.Digits, d.o.Digits), orElse(n.Period, d.o.Period)
+	if err := check(n.Algorithm, n.Digits, n.Period); err != nil {
+		return NewDevice{}, err
+	}
+	if n.Account == "" {
+		return NewDevice{}, errors.New("a device needs an account")
+	}
+	if err := checkLabel(n.Label); err != nil {
+		return NewDevice{}, err
+	}
+	if n.ID == "" {
+		n.ID = NewDeviceID()
+	}
+	if !validID(n.ID) {
+		return NewDevice{}, ErrIDInvalid
+	}
+	if n.Seed == nil {
+		n.Seed = make([]byte, n.Algorithm.seedLength())
+		rand.Read(n.Seed) // never fails
+	}
+	return n, checkSeed(n.Seed)
+}
+
 func (d *Devices) prepare(n NewDevice) (Device, []byte, error) {
+	n, err := d.complete(n)
+	if err != nil {
+		return Device{}, nil, err
+	}
 	dev := Device{
-		Account: n.Account, ID: n.ID, Label: strings.TrimSpace(n.Label), Created: d.o.Now(),
-		Algorithm: orElse(n.Algorithm, d.o.Algorithm), Digits: orElse(n.Digits, d.o.Digits), Period: orElse(n.Period, d.o.Period),
+		Account: n.Account, ID: n.ID, Label: n.Label, Created: d.o.Now(),
+		Algorithm: n.Algorithm, Digits: n.Digits, Period: n.Period,
 	}
-	if err := check(dev.Algorithm, dev.Digits, dev.Period); err != nil {
-		return Device{}, nil, err
-	}
-	if dev.Account == "" {
-		return Device{}, nil, errors.New("a device needs an account")
-	}
-	if err := checkLabel(dev.Label); err != nil {
-		return Device{}, nil, err
-	}
-	if dev.ID == "" {
-		dev.ID = NewDeviceID()
-	}
-	if !validID(dev.ID) {
-		return Device{}, nil, ErrIDInvalid
-	}
-	seed := n.Seed
-	if seed == nil {
-		seed = make([]byte, dev.Algorithm.seedLength())
-		rand.Read(seed) // never fails
-	}
-	if err := checkSeed(seed); err != nil {
-		return Device{}, nil, err
-	}
-	var err error
-	dev.Sealed, err = d.o.Keys.Seal(seed, boundTo(dev.Account, dev.ID))
-	return dev, seed, err
+	dev.Sealed, err = d.o.Keys.Seal(n.Seed, boundTo(dev.Account, dev.ID))
+	return dev, n.Seed, err
 }
 
 func orElse[T comparable](v, otherwise T) T {

@@ -55,6 +55,12 @@
 // answer, gives it a short [Attempt.Lifetime], and uses it only after everything else was found right:
 // the same token counts one wrong password. [Attempt.Share] lets one place use one code a few times.
 //
+// # Before and beside codes
+//
+// A device can be drafted, and its first code looked at, before it is stored ([Devices.Draft],
+// [CheckFirst]): that claims nothing. Later its app may prove that it has the device by an HMAC over a
+// message that is longer than any counter ([Devices.Signed]), so that neither is ever the other.
+//
 // # Notes
 //
 // A [Note] is something small that all nodes are to know, on which no login depends.

@@ -269,7 +269,11 @@ type TicketKind uint8
 const (
 	EnrollmentTicket TicketKind = iota + 1
 	InvitationTicket
+	LinkTicket // to the list of an account's devices
 )
+
+// TicketKinds returns all of them.
+func TicketKinds() []TicketKind { return []TicketKind{EnrollmentTicket, InvitationTicket, LinkTicket} }
 
 // A Ticket lets somebody who knows its secret do one thing for an account, once.
 // The secret itself is never stored.

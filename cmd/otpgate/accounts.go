@@ -93,6 +93,12 @@ func (a *accounts) FindMail(ctx context.Context, mail string) (*directory.Accoun
 	return set.FindMail(ctx, mail)
 }
 
+func (a *accounts) FindID(ctx context.Context, id string) (*directory.Account, error) {
+	set, release := a.use()
+	defer release()
+	return set.FindID(ctx, id)
+}
+
 func (a *accounts) Authenticate(ctx context.Context, account *directory.Account, password string) error {
 	set, release := a.use()
 	defer release()

@@ -126,6 +126,28 @@ func testNames(t *testing.T, open Open) {
 	}
 }
 
+// testID: an account is found by its id in any case, and by nothing that is not one.
+func testID(t *testing.T, s *directory.Set) {
+	t.Helper()
+	alice, err := s.FindMail(within(t), "alice@corp.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{alice.ID, strings.ToUpper(alice.ID)} {
+		if a, err := s.FindID(within(t), id); err != nil || a.ID != alice.ID || a.Mail != alice.Mail {
+			t.Errorf("FindID(%q) = %v, %v", id, a, err)
+		}
+	}
+	for id, want := range map[string]error{
+		"0b000000-0000-4000-8000-00000000ffff": directory.ErrNotFound, "*": directory.ErrNotFound, "alice": directory.ErrNotFound,
+		alice.ID + ")(uid=*": directory.ErrNotFound, "": directory.ErrNameInvalid, "\xff": directory.ErrNameInvalid, "a\nb": directory.ErrNameInvalid,
+	} {
+		if a, err := s.FindID(within(t), id); !errors.Is(err, want) || a != nil {
+			t.Errorf("FindID(%q) = %v, %v; want %v", id, a, err, want)
+		}
+	}
+}
+
 func testMail(t *testing.T, open Open) {
 	s := open(t, nil)
 	for mail, want := range map[string]string{
@@ -147,6 +169,7 @@ func testMail(t *testing.T, open Open) {
 			t.Errorf("FindMail(%q) = %v, %v; want %v", mail, a, err, want)
 		}
 	}
+	testID(t, s)
 	other := open(t, func(c *directory.Config) { c.MailAttributes = []string{"displayName", "uid"} })
 	if a, err := other.FindMail(within(t), "heidi@corp.example"); err != nil || a.Mail != "heidi@corp.example" {
 		t.Errorf("by another attribute: %v, %v", a, err)

@@ -41,7 +41,7 @@ const EventsLost = "events_lost"
 type Event struct {
 	Time     time.Time  `json:"time"`
 	Kind     Kind       `json:"kind"`
-	Action   string     `json:"action"`             // login: "access"; else "enrollment_requested", "device_enrolled", "device_revoked", "invited", …
+	Action   string     `json:"action"`             // login: "access"; else "enrollment_requested", "device_offered", "device_enrolled", "device_renamed", "device_revoked", "link_requested", "session_opened", "invited", …
 	ID       string     `json:"id,omitempty"`       // of the attempt: the same as in the log line
 	Account  string     `json:"account,omitempty"`  // the immutable id
 	Name     string     `json:"name,omitempty"`     // the name as the directory spells it, or as typed when there is no such account

@@ -23,7 +23,7 @@ func TestKeysStayInTheirSpace(t *testing.T) {
 	accounts := storetest.HostileAccounts()
 	for _, account := range accounts {
 		addDevice(t, s, account)
-		for _, kind := range []otp.TicketKind{otp.EnrollmentTicket, otp.InvitationTicket} {
+		for _, kind := range otp.TicketKinds() {
 			if err := s.PutTicket(background(t), otp.Ticket{Kind: kind, Account: account, Tries: 5, Expires: noon}); err != nil {
 				t.Fatal(err)
 			}
@@ -39,10 +39,10 @@ func TestKeysStayInTheirSpace(t *testing.T) {
 		}
 	}
 	keys, err := admin(t, one).Keys(background(t), "*").Result()
-	if err != nil || len(keys) != 3*len(accounts)+names {
+	if err != nil || len(keys) != 4*len(accounts)+names {
 		t.Fatalf("%d keys for %d accounts, %v", len(keys), len(accounts), err)
 	}
-	shape := regexp.MustCompile(`^space:\{[A-Za-z0-9._%~-]{1,200}\}:(a|t1|t2|n:[A-Za-z0-9._%~-]{1,200})$`)
+	shape := regexp.MustCompile(`^space:\{[A-Za-z0-9._%~-]{1,200}\}:(a|t1|t2|t3|n:[A-Za-z0-9._%~-]{1,200})$`)
 	slots := make(map[string]map[int64]bool)
 	for _, key := range keys {
 		if !shape.MatchString(key) {

@@ -132,6 +132,17 @@ func runTickets(t *testing.T, open Open) {
 			x.take(kind, digest(1), 0, true)
 			x.take(other, digest(2), 0, true)
 		}},
+		{"of every kind there is one, and each ends alone", func(x *exam) {
+			for i, k := range otp.TicketKinds() {
+				x.put(k, digest(byte(i+1)), 2)
+			}
+			for i, k := range otp.TicketKinds() {
+				x.check(k, digest(byte(i+1)), 0, true)
+				x.take(k, digest(byte(i+2)), 0, false)
+				x.take(k, digest(byte(i+1)), 0, true)
+				x.take(k, digest(byte(i+1)), 0, false)
+			}
+		}},
 		{"a ticket is no device", func(x *exam) {
 			x.account = "only-a-ticket"
 			x.put(kind, digest(1), 5)
