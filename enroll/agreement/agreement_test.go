@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -49,16 +50,19 @@ func TestSeedIsBoundToEverything(t *testing.T) {
 	}
 	for name, seed := range map[string]func() ([]byte, error){
 		"account": func() ([]byte, error) {
-			return Accept(phone, server.PublicKey(), Context{"another", context.Device, context.Code})
+			return Accept(phone, server.PublicKey(), Context{"another", context.Device, context.Code, nil})
 		},
 		"device": func() ([]byte, error) {
-			return Accept(phone, server.PublicKey(), Context{context.Account, "another", context.Code})
+			return Accept(phone, server.PublicKey(), Context{context.Account, "another", context.Code, nil})
 		},
 		"code": func() ([]byte, error) {
-			return Accept(phone, server.PublicKey(), Context{context.Account, context.Device, "00000000"})
+			return Accept(phone, server.PublicKey(), Context{context.Account, context.Device, "00000000", nil})
 		},
 		"a boundary between fields": func() ([]byte, error) {
-			return Accept(phone, server.PublicKey(), Context{context.Account + "a", context.Device[1:], context.Code})
+			return Accept(phone, server.PublicKey(), Context{context.Account + "a", context.Device[1:], context.Code, nil})
+		},
+		"the lock": func() ([]byte, error) {
+			return Accept(phone, server.PublicKey(), Context{context.Account, context.Device, context.Code, bytes.Repeat([]byte{1}, 32)})
 		},
 		"the server's key": func() ([]byte, error) { return Accept(phone, other.PublicKey(), context) },
 		"the phone's key":  func() ([]byte, error) { return Accept(other, server.PublicKey(), context) },
@@ -73,6 +77,59 @@ func TestSeedIsBoundToEverything(t *testing.T) {
 		if err != nil || bytes.Equal(got, right) {
 			t.Errorf("not bound to %s (%v)", name, err)
 		}
+	}
+}
+
+// TestEveryBitOfTheLockCounts, and whoever has it in the end gets the same seed on both sides.
+func TestEveryBitOfTheLockCounts(t *testing.T) {
+	phone, _ := ecdh.P256().GenerateKey(rand.Reader)
+	locked := context
+	locked.Lock = bytes.Repeat([]byte{0x5a}, 32)
+	theirs, server, err := Serve(phone.PublicKey(), locked, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours, err := Accept(phone, server, locked); err != nil || !bytes.Equal(ours, theirs) {
+		t.Fatalf("%x and %x, %v", ours, theirs, err)
+	}
+	if without, err := Accept(phone, server, context); err != nil || bytes.Equal(without, theirs) {
+		t.Error("the key is made without the lock")
+	}
+	for bit := range 8 * len(locked.Lock) {
+		flipped := locked
+		flipped.Lock = bytes.Clone(locked.Lock)
+		flipped.Lock[bit/8] ^= 1 << (bit % 8)
+		if seed, err := Accept(phone, server, flipped); err != nil || bytes.Equal(seed, theirs) {
+			t.Errorf("bit %d does not count", bit)
+		}
+	}
+}
+
+// TestLocksThatAreNone: above all not zeros, of which HKDF makes what it makes of nothing.
+func TestLocksThatAreNone(t *testing.T) {
+	good := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xfb}, 32))
+	if l, err := ParseLock(good); err != nil || len(l) != 32 {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"nothing": "", "a word": "webauthn", "too short": good[:40], "too long": good + "AAAA", "padded": good + "=", "a line break": good + "\n",
+		"base64": base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb}, 32)), "bits left over": good[:42] + "9", "zeros": strings.Repeat("A", 43),
+	} {
+		if l, err := ParseLock(text); !errors.Is(err, ErrLock) || l != nil {
+			t.Errorf("%s: taken, %v", name, err)
+		}
+	}
+	l, _ := ParseLock(good)
+	if printed := fmt.Sprintf("%v %s %+v %#v", l, l, Context{Lock: l}, Context{Lock: l}); strings.Contains(printed, "251") || strings.Contains(printed, "fb") {
+		t.Errorf("printed: %s", printed)
+	}
+	phone, _ := ecdh.P256().GenerateKey(rand.Reader)
+	server, _ := ecdh.P256().GenerateKey(rand.Reader)
+	none, _ := Accept(phone, server.PublicKey(), context)
+	zeros := context
+	zeros.Lock = make([]byte, 32)
+	if same, _ := Accept(phone, server.PublicKey(), zeros); !bytes.Equal(same, none) {
+		t.Error("zeros are another salt than none: then they need not be refused")
 	}
 }
 
@@ -92,14 +149,18 @@ func TestDerivationByHand(t *testing.T) {
 		info = append(info, byte(len(f)>>8), byte(len(f)))
 		info = append(info, f...)
 	}
-	extract := hmac.New(sha256.New, make([]byte, 32))
-	extract.Write(z)
-	expand := hmac.New(sha256.New, extract.Sum(nil))
-	expand.Write(info)
-	expand.Write([]byte{1})
-	want := expand.Sum(nil)[:20]
-	if got, err := Accept(phone, server.PublicKey(), context); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%x, want %x (%v)", got, want, err)
+	for _, salt := range [][]byte{nil, bytes.Repeat([]byte{7}, 32)} {
+		extract := hmac.New(sha256.New, append(make([]byte, 32-len(salt)), salt...))
+		extract.Write(z)
+		expand := hmac.New(sha256.New, extract.Sum(nil))
+		expand.Write(info)
+		expand.Write([]byte{1})
+		want := expand.Sum(nil)[:20]
+		locked := context
+		locked.Lock = salt
+		if got, err := Accept(phone, server.PublicKey(), locked); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%x, want %x (%v)", got, want, err)
+		}
 	}
 }
 
@@ -136,6 +197,7 @@ type vector struct {
 	Account       string `json:"account"`
 	Device        string `json:"device"`
 	Code          string `json:"code"`
+	Lock          string `json:"lock"` // as in the request; "": none
 	Info          string `json:"info"`
 	Seed          string `json:"seed"`
 }
@@ -149,6 +211,7 @@ func TestVectors(t *testing.T) {
 	if err := json.Unmarshal(octets, &vectors); err != nil || len(vectors) < 2 {
 		t.Fatalf("%d vectors: %v", len(vectors), err)
 	}
+	locked := 0
 	private := func(text string) *ecdh.PrivateKey {
 		t.Helper()
 		b, err := hex.DecodeString(text)
@@ -163,7 +226,14 @@ func TestVectors(t *testing.T) {
 	}
 	for i, v := range vectors {
 		phone, server := private(v.PhonePrivate), private(v.ServerPrivate)
-		c := Context{v.Account, v.Device, v.Code}
+		c := Context{Account: v.Account, Device: v.Device, Code: v.Code}
+		if v.Lock != "" {
+			var err error
+			if c.Lock, err = ParseLock(v.Lock); err != nil {
+				t.Fatal(err)
+			}
+			locked++
+		}
 		seed, err := Accept(phone, server.PublicKey(), c)
 		if err != nil {
 			t.Fatal(err)
@@ -179,6 +249,28 @@ func TestVectors(t *testing.T) {
 			}
 		}
 	}
+	if locked == 0 || locked == len(vectors) {
+		t.Errorf("%d of %d vectors have a lock", locked, len(vectors))
+	}
+}
+
+// FuzzParseLock: what is taken is 32 octets, written in one way, and never those that do nothing.
+func FuzzParseLock(f *testing.F) {
+	f.Add(base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xfb}, 32)))
+	f.Add(strings.Repeat("A", 43))
+	f.Add("webauthn")
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := ParseLock(text)
+		if err != nil {
+			if !errors.Is(err, ErrLock) || l != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		if len(l) != 32 || base64.RawURLEncoding.EncodeToString(l) != text || bytes.Equal(l, make([]byte, 32)) {
+			t.Fatalf("%q is taken", text)
+		}
+	})
 }
 
 // FuzzParsePublicKey: what is taken is one point, written in one way, and can be agreed with.
