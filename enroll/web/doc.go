@@ -5,6 +5,9 @@
 //	request ──► Sources.Of ──► Limit.Take ──► Decode ──► handler ──► Write, Problem
 //	            who asks       how often      strictly                security headers (Secure)
 //
+// What everybody gets the same of is a [Document]: whole or compressed, with a tag, and kept by
+// browsers.
+//
 // # Invariants
 //
 //  1. X-Forwarded-For is believed from configured proxies only, and only as far as they wrote it.
@@ -14,4 +17,6 @@
 //  4. Every response carries the security headers; none carries a CORS header.
 //  5. A problem document (RFC 9457) says what was wrong with the request, never anything about
 //     an account.
+//  6. Only what has no secret in it is compressed, once, before anybody asks: the length of a
+//     compressed answer tells nothing that an attacker could have mixed in (BREACH).
 package web
