@@ -1,12 +1,16 @@
 package configs
 
 import (
+	"fmt"
 	"net"
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Enroll is the section about enrollment by e-mail.
@@ -18,6 +22,8 @@ type Enroll struct {
 	PublicURL       string
 	CodeLifetime    time.Duration
 	Policy          string // first_device | anyone | invited
+	Contact         string // mailto:, https: or tel: URL, or text of up to 200 characters; "": none
+	AppLock         string // offered | off | required
 	Mail            Mail
 }
 
@@ -37,10 +43,13 @@ func readEnroll(o *object) *Enroll {
 		PublicURL:      o.required("public_url", "the address that people open: https://otp.example.org"),
 		CodeLifetime:   o.duration("code_lifetime", time.Hour, 5*time.Minute, aDay),
 		Policy:         o.choice("policy", "first_device", "anyone", "invited"),
+		Contact:        strings.TrimSpace(o.text("contact", "")),
+		AppLock:        o.choice("app_lock", "offered", "off", "required"),
 	}
 	e.CertificateFile, e.KeyFile = o.identity("certificate_file", "key_file")
 	e.checkEncryption(o)
 	e.checkURL(o)
+	e.checkContact(o)
 	e.PublicURL = strings.TrimRight(e.PublicURL, "/")
 	e.Mail = readMail(o.section("mail"))
 	o.done()
@@ -72,6 +81,54 @@ func (e *Enroll) checkURL(o *object) {
 	default:
 		o.bad("public_url", "https://; browsers give cryptography and installation to nothing else, localhost apart", "%q is not safe to enroll over", e.PublicURL)
 	}
+}
+
+// maxContact is how many characters the contact may have: it is one line of a small screen, or two.
+const maxContact = 200
+
+// checkContact takes what the app can show, and makes a link of nothing but the three kinds that do
+// what they say. A word with a colon behind it and no space is a URL, as whoever wrote it meant one.
+func (e *Enroll) checkContact(o *object) {
+	if n := utf8.RuneCountInString(e.Contact); n > maxContact {
+		o.bad("contact", fmt.Sprintf("%d characters or less; a link can lead to more", maxContact), "it has %d characters", n)
+		return
+	}
+	if strings.ContainsFunc(e.Contact, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		o.bad("contact", "one line of text", "a character in it cannot be printed")
+		return
+	}
+	scheme, rest, isURL := strings.Cut(e.Contact, ":")
+	if !isURL || strings.HasPrefix(rest, " ") || strings.Contains(scheme, " ") {
+		return
+	}
+	switch {
+	case scheme == "mailto" && isMailURL(rest), scheme == "https" && isPageURL(e.Contact), scheme == "tel" && phoneNumber.MatchString(rest):
+	case scheme == "mailto" || scheme == "https" || scheme == "tel":
+		o.bad("contact", "such as mailto:help@example.org, https://help.example.org/otp or tel:+351-210-000-000", "%q is not a %s: link", e.Contact, scheme)
+	default:
+		o.bad("contact", "mailto:, https:// or tel:; in text, write a space behind the colon", "%q would be a link that the app does not make", e.Contact)
+	}
+}
+
+// phoneNumber is one with its separators (RFC 3966 section 3), local or global.
+var phoneNumber = regexp.MustCompile(`^\+?[().-]*[0-9][0-9().-]*$`)
+
+// isMailURL checks what is behind mailto: (RFC 6068): one address, and a subject or the like.
+func isMailURL(rest string) bool {
+	to, query, _ := strings.Cut(rest, "?")
+	to, err := url.PathUnescape(to)
+	if err != nil || strings.ContainsAny(rest, " <>\"") {
+		return false
+	}
+	a, err := mail.ParseAddress(to)
+	_, queryErr := url.ParseQuery(query)
+	return err == nil && a.Name == "" && queryErr == nil
+}
+
+// isPageURL checks a URL of a page.
+func isPageURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Hostname() != "" && u.User == nil && !strings.ContainsAny(text, " <>\"")
 }
 
 func readMail(o *object) Mail {

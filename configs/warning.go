@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +37,18 @@ func (c *Config) Warnings() []Problem {
 				"the secret that is being replaced still opens%s", unproven)
 		}
 	}
+	if e := c.Enroll; e != nil && !e.trusted() {
+		found.Add(c.Problem("enroll.public_url", fmt.Sprintf("not every browser trusts %s: one that does not gives its page neither cryptography nor installation, and nobody enrolls there", e.PublicURL),
+			"https://, or http://localhost for a trial on this machine"))
+	}
 	return found.List
+}
+
+// trusted reports whether browsers take the address for that of a secure page: https, and of the
+// plain ones those that each of them knows as its own machine's.
+func (e *Enroll) trusted() bool {
+	u, err := url.Parse(e.PublicURL)
+	return err == nil && (u.Scheme == "https" || slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname()))
 }
 
 // warner takes a warning about a key of a client.
