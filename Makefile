@@ -4,14 +4,15 @@ GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10m
 SOAKTIME    ?= 10m
+SCREENSHOTS ?= dist/screenshots
 
 # Programs that the tests start: real servers and real clients. See `make peers`.
 PEERS = slapd ldap-utils redis-server freeradius-utils oathtool libpam-radius-auth libpam-wrapper pamtester \
-	radsecproxy freeradius python3-pyrad
+	radsecproxy freeradius python3-pyrad chromium fonts-noto-cjk
 # What Go needs beside itself for the race detector.
 TOOLS = gcc libc6-dev
 
-.PHONY: test check unit peers demo fuzz soak build clean help
+.PHONY: test check unit quick peers screenshots demo fuzz soak build clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,11 +25,20 @@ check: ## formatting, go vet, staticcheck, tidy module file
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
-unit: ## every test, with the race detector, against real servers
+unit: quick ## every test, with the race detector, against real servers
 	$(GO) test -race -timeout 20m ./...
+
+quick: ## how soon the app shows a code, on a phone four times slower: measured alone
+	$(GO) test -count=1 -tags quick -run TestQuick ./cmd/otpgate
+
+screenshots: ## pictures of every screen and page, in three languages, light and dark, 412 and 320 px
+	@mkdir -p $(SCREENSHOTS)
+	OTPGATE_SCREENSHOTS=$(abspath $(SCREENSHOTS)) $(GO) test -count=1 -timeout 20m -run 'TestScripts(English|Chinese|Portuguese)' ./cmd/otpgate
+	@echo "pictures: $(SCREENSHOTS)"
 
 peers: ## install the servers and clients that the tests start (Debian, as root or with sudo)
 	@sh .ci/peers $(PEERS) $(TOOLS)
+	@sh .ci/axe
 
 demo: ## watch a login pass and its replay fail
 	$(GO) run ./cmd/otpgate demo

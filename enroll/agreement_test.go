@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"otpgate/enroll"
 	"otpgate/enroll/agreement"
 	"otpgate/otp"
 )
@@ -84,7 +85,61 @@ func TestBadPublicKeySpendsNothing(t *testing.T) {
 		}
 	}
 	delete(members, "public_key")
-	if status, _ := w.post("/v1/devices", members); status != http.StatusCreated {
+	if status, _ := w.device(members); status != http.StatusCreated {
+		t.Error(status)
+	}
+}
+
+// TestLockIsTheSalt: whoever has the phone's half, but not the lock, has another key; and it is kept nowhere.
+func TestLockIsTheSalt(t *testing.T) {
+	w := start(t, func(_ *world, o *enroll.Options) { o.Policy = enroll.Anyone })
+	lock := base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0x9c}, 32))
+	p, answer := w.register("alice@corp.example", "phone", map[string]string{"lock": lock})
+	if r := w.verifier.Verify(context.Background(), otp.Attempt{Account: alice, Proof: otp.TypedCode(p.code(w.clock.now())), Token: otp.Token{1}}); !r.OK {
+		t.Errorf("the locked phone's code is refused: %s", r.Reason)
+	}
+	if strings.Contains(w.logged.String(), lock) || strings.Contains(fmt.Sprint(answer, w.trail.all()), lock) {
+		t.Error("the lock is in an answer, in the log or on record")
+	}
+	// A lock that gives no octets is no salt.
+	p, _ = w.register("wang@corp.example", "phone", map[string]string{"lock": "webauthn"})
+	if r := w.verifier.Verify(context.Background(), otp.Attempt{Account: wang, Proof: otp.TypedCode(p.code(w.clock.now())), Token: otp.Token{1}}); !r.OK {
+		t.Errorf("refused: %s", r.Reason)
+	}
+	code, _ := w.request("alice@corp.example")
+	for what, bad := range map[string]string{"a word": "yes", "too short": lock[:42], "zeros": strings.Repeat("A", 43), "padded": lock + "="} {
+		if _, status, answer := w.tryRegister("alice@corp.example", code, "x", map[string]string{"lock": bad}); status != http.StatusBadRequest || strings.Contains(fmt.Sprint(answer), bad) {
+			t.Errorf("%s: %d %v", what, status, answer)
+		}
+	}
+	if status, _ := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "x", "lock": lock}); status != http.StatusBadRequest {
+		t.Errorf("without a public key: %d", status)
+	}
+	if _, status, _ := w.tryRegister("alice@corp.example", code, "x", nil); status != http.StatusCreated {
+		t.Errorf("none of it spent the code, but: %d", status)
+	}
+}
+
+// TestLockRequired: neither another authenticator nor an app without a lock, whoever asks.
+func TestLockRequired(t *testing.T) {
+	w := start(t, func(_ *world, o *enroll.Options) { o.AppLock = enroll.LockRequired })
+	code, _ := w.request("alice@corp.example")
+	for _, email := range []string{"alice@corp.example", "nobody@corp.example"} {
+		for what, more := range map[string]map[string]string{
+			"no lock": {"public_key": publicKey(t)}, "an empty one": {"public_key": publicKey(t), "lock": ""},
+			"another authenticator": {}, "with a lock": {"lock": "webauthn"},
+		} {
+			more["email"], more["code"], more["label"] = email, code, "x"
+			if status, answer := w.post("/v1/devices", more); status != http.StatusBadRequest || answer["type"] != "urn:otpgate:lock-required" {
+				t.Errorf("%s: %d %v", what, status, answer)
+			}
+		}
+	}
+	// Nor the first code of another authenticator that was offered before locks were asked for.
+	if status, answer := w.post("/v1/confirmations", map[string]string{"token": "x", "code": "000000"}); status != http.StatusBadRequest || answer["type"] != "urn:otpgate:lock-required" {
+		t.Errorf("a first code: %d %v", status, answer)
+	}
+	if _, status, _ := w.tryRegister("alice@corp.example", code, "x", map[string]string{"lock": "webauthn"}); status != http.StatusCreated {
 		t.Error(status)
 	}
 }

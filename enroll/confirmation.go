@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,39 +44,89 @@ func (s *Server) Invite(ctx context.Context, a *directory.Account) (Invitation, 
 	return i, nil
 }
 
-// confirm checks what an enrollment needs besides the code. It returns the invitation, if that is
-// what confirmed it, for the caller to take.
-func (s *Server) confirm(ctx context.Context, account string, needs mail.Needs, reg registration) (invitation string, err error) {
-	if needs == mail.NeedsNothing {
-		return "", nil
-	}
-	typed := strings.TrimSpace(reg.confirmation)
-	if digits := strings.ReplaceAll(typed, " ", ""); needs == mail.NeedsDevice && isCode(digits) {
-		result := s.o.Codes.Verify(ctx, otp.Attempt{
-			Account: account, Proof: otp.TypedCode(digits), Place: s.o.Codes.Place("enroll", reg.source),
-			// Two requests are two attempts, whatever they hold: a code confirms one of them.
-			Token: s.o.Codes.Token([]byte("enroll"), []byte(newID())),
-		})
-		switch {
-		case result.OK:
-			return "", nil
-		case result.Reason == otp.ReasonStoreUnavailable:
-			return "", fmt.Errorf("enroll: code of a device: %w", otp.ErrUnavailable)
+// needs is what enrolling a device takes besides the code, for an account that has these devices.
+func (s *Server) needs(ctx context.Context, account string, devices []otp.Device) (mail.Needs, error) {
+	switch {
+	case s.o.Policy == Invited:
+		return mail.NeedsInvitation, nil
+	case s.o.Policy == FirstDevice && len(devices) > 0:
+		return mail.NeedsDevice, nil
+	case s.o.Policy == FirstDevice:
+		marked, err := s.isMarked(ctx, account)
+		if marked || err != nil {
+			return mail.NeedsInvitation, err
 		}
-		return "", errRefused{result.Reason}
 	}
-	invitation, ok := normalise(typed, invitationLength)
+	return mail.NeedsNothing, nil
+}
+
+// confirmed says what confirmed an enrollment besides the code. The zero value: nothing.
+type confirmed struct {
+	Device     string      // whose code was claimed
+	Invitation *otp.Digest // of the invitation, which is yet to be taken
+}
+
+// does reports whether it is enough, when these devices are there. A device that is gone since confirms nothing.
+func (c confirmed) does(needs mail.Needs, devices []otp.Device) bool {
+	there := slices.ContainsFunc(devices, func(d otp.Device) bool { return d.ID == c.Device })
+	switch {
+	case c.Device != "" && !there:
+		return false
+	case needs == mail.NeedsNothing:
+		return true
+	case c.Invitation != nil:
+		return true
+	}
+	return needs == mail.NeedsDevice && there
+}
+
+// confirm checks what an enrollment needs besides the code. A code of a device is claimed by it; an
+// invitation loses a try, and is left for the caller to take.
+func (s *Server) confirm(ctx context.Context, account string, needs mail.Needs, reg registration) (confirmed, error) {
+	typed, isCode := confirmingCode(reg.confirmation)
+	switch {
+	case needs == mail.NeedsNothing && reg.retire != retireConfirming:
+		return confirmed{}, nil
+	case isCode && needs != mail.NeedsInvitation:
+		return s.confirmByDevice(ctx, account, typed, reg.source)
+	case reg.retire == retireConfirming:
+		return confirmed{}, errRefused{otp.ReasonNoProof}
+	}
+	invitation, ok := normalise(strings.TrimSpace(reg.confirmation), invitationLength)
 	if !ok {
-		return "", errRefused{otp.ReasonNoProof}
+		return confirmed{}, errRefused{otp.ReasonNoProof}
 	}
-	right, err := s.o.Tickets.CheckTicket(ctx, otp.InvitationTicket, account, s.digest(invitationPurpose, account, invitation), s.o.Now())
+	digest := s.digest(invitationPurpose, account, invitation)
+	right, err := s.o.Tickets.CheckTicket(ctx, otp.InvitationTicket, account, digest, s.o.Now())
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("enroll: invitation: %w", err)
+		return confirmed{}, fmt.Errorf("enroll: invitation: %w", err)
 	case !right:
-		return "", errRefused{otp.ReasonCodeWrong}
+		return confirmed{}, errRefused{otp.ReasonCodeWrong}
 	}
-	return invitation, nil
+	return confirmed{Invitation: &digest}, nil
+}
+
+// confirmByDevice claims a code of a device that the account has.
+func (s *Server) confirmByDevice(ctx context.Context, account, typed, source string) (confirmed, error) {
+	result := s.o.Codes.Verify(ctx, otp.Attempt{
+		Account: account, Proof: otp.TypedCode(typed), Place: s.o.Codes.Place("enroll", source),
+		// Two requests are two attempts, whatever they hold: a code confirms one of them.
+		Token: s.o.Codes.Token([]byte("enroll"), []byte(newID())),
+	})
+	switch {
+	case result.OK:
+		return confirmed{Device: result.Match.Device}, nil
+	case result.Reason == otp.ReasonStoreUnavailable:
+		return confirmed{}, fmt.Errorf("enroll: code of a device: %w", otp.ErrUnavailable)
+	}
+	return confirmed{}, errRefused{result.Reason}
+}
+
+// confirmingCode reads a confirmation that looks like a code of a device.
+func confirmingCode(typed string) (code string, ok bool) {
+	code = strings.ReplaceAll(strings.TrimSpace(typed), " ", "")
+	return code, isCode(code)
 }
 
 // isCode reports whether something looks like a code of a device: 6 to 8 digits.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"otpgate/directory"
@@ -27,25 +28,34 @@ type accepted struct {
 // requestCode answers POST /v1/enrollments: always the same, at the same time, whoever is meant.
 // What it is about is done beside it.
 func (s *Server) requestCode(w http.ResponseWriter, r *http.Request, c *call) *web.Problem {
+	return s.requestMail(w, r, c, "enrollment_requested", s.o.CodeLifetime, s.mailCodeTo)
+}
+
+// mailTo mails something to an account, in the language of the person or of the browser, and says
+// for the trail what became of it.
+type mailTo func(ctx context.Context, a *directory.Account, accept string) (otp.Reason, string)
+
+// requestMail answers a request for a mail, and has it written if there is somebody to get it.
+func (s *Server) requestMail(w http.ResponseWriter, r *http.Request, c *call, action string, lifetime time.Duration, do mailTo) *web.Problem {
 	if err := s.readiness.check(r.Context()); err != nil {
 		s.logger.Error("enrollment unavailable", "error", err)
 		s.hold(r.Context(), c.arrival)
 		return web.Unavailable
 	}
 	email, preferred := c.members["email"], r.Header.Get("Accept-Language")
-	if !s.background(func(ctx context.Context) { s.mailCode(ctx, email, preferred, c.source) }) {
+	if !s.background(func(ctx context.Context) { s.mailOwner(ctx, action, email, preferred, c.source, do) }) {
 		return web.TooMany.After(s.o.AnswerAfter)
 	}
 	s.hold(r.Context(), c.arrival)
-	web.Write(w, http.StatusAccepted, accepted{int64(s.o.CodeLifetime.Seconds())})
+	web.Write(w, http.StatusAccepted, accepted{int64(lifetime.Seconds())})
 	return nil
 }
 
-// mailCode sends an enrollment code to whom the directory knows by an address. It tells nobody
-// what became of it, except the audit trail.
-func (s *Server) mailCode(ctx context.Context, email, accept, source string) {
+// mailOwner mails something to whom the directory knows by an address. It tells nobody what became
+// of it, except the audit trail.
+func (s *Server) mailOwner(ctx context.Context, action, email, accept, source string, do mailTo) {
 	event := audit.Event{
-		Time: s.o.Now(), Kind: audit.Enrollment, Action: "enrollment_requested", ID: newID(), Source: source, Decision: otp.Reject.String(),
+		Time: s.o.Now(), Kind: audit.Enrollment, Action: action, ID: newID(), Source: source, Decision: otp.Reject.String(),
 	}
 	a, err := s.o.Accounts.FindMail(ctx, email)
 	switch {
@@ -53,54 +63,95 @@ func (s *Server) mailCode(ctx context.Context, email, accept, source string) {
 		event.Name, event.Reason = clip(email), reasonOf(err)
 	default:
 		event.Account, event.Name = a.ID, a.Name
-		event.Reason, event.Detail = s.mailCodeTo(ctx, a, accept)
+		event.Reason, event.Detail = s.mayMail(a)
+		if event.Reason == otp.ReasonOK {
+			event.Reason, event.Detail = do(ctx, a, accept)
+		}
 	}
 	if event.Reason == otp.ReasonOK {
 		event.Decision = otp.Accept.String()
 	}
-	s.logger.Info("enrollment requested", "request", event.ID, "account", event.Account, "source", source,
+	s.logger.Info("mail requested", "action", action, "request", event.ID, "account", event.Account, "source", source,
 		"decision", event.Decision, "reason", event.Reason, "detail", event.Detail)
 	_ = s.o.Audit.Record(ctx, event) // nothing was given away; device_enrolled is what must be on record
 }
 
-// mailCodeTo makes a code for an account, ends the one before, and mails it.
-func (s *Server) mailCodeTo(ctx context.Context, a *directory.Account, accept string) (otp.Reason, string) {
+// mayMail decides whether an account may be sent what somebody asked for. It comes before anything is
+// made: who asks too often must not end the code that the last mail brought.
+func (s *Server) mayMail(a *directory.Account) (otp.Reason, string) {
 	if a.Disabled {
 		return otp.ReasonAccountDisabled, ""
 	}
 	if a.Mail == "" {
 		return otp.ReasonAccountUnknown, "the account has no mail address"
 	}
-	// Before the code: who asks too often must not end the code that the last mail brought.
 	if _, ok := s.mailboxes.Take(a.ID); !ok {
 		return otp.ReasonThrottled, "as many mails as may be were sent to this account"
 	}
-	needs, err := s.needs(ctx, a.ID)
+	return otp.ReasonOK, ""
+}
+
+// mailCodeTo makes a code for an account, ends the one before, and mails it.
+func (s *Server) mailCodeTo(ctx context.Context, a *directory.Account, accept string) (otp.Reason, string) {
+	devices, err := s.o.Devices.List(ctx, a.ID)
+	if err != nil {
+		return otp.ReasonStoreUnavailable, ""
+	}
+	needs, err := s.needs(ctx, a.ID, devices)
 	if err != nil {
 		return otp.ReasonStoreUnavailable, ""
 	}
 	code, expires := randomCode(codeLength), s.o.Now().Add(s.o.CodeLifetime)
 	message, err := s.writer.Code(s.texts.Pick(a.Language, accept), mail.CodeLetter{
 		Name: greetingName(a), Code: display(code), Lifetime: s.o.CodeLifetime, Needs: needs,
+		OpenURL: s.openURL(display(code), a.Mail, needs), Devices: known(devices),
 	})
+	return s.mailTicket(ctx, a, message, err, otp.Ticket{
+		Kind: otp.EnrollmentTicket, Account: a.ID, Digest: s.digest(codePurpose, a.ID, code), Tries: codeTries, Expires: expires,
+	})
+}
+
+// mailTicket stores a ticket, which ends the one before, and sends the mail that brings what it is for.
+func (s *Server) mailTicket(ctx context.Context, a *directory.Account, message mail.Message, err error, t otp.Ticket) (otp.Reason, string) {
 	if err != nil {
 		s.logger.Error("mail not written", "error", err)
 		return otp.ReasonOK, "the mail could not be written"
 	}
-	err = s.o.Tickets.PutTicket(ctx, otp.Ticket{
-		Kind: otp.EnrollmentTicket, Account: a.ID, Digest: s.digest(codePurpose, a.ID, code), Tries: codeTries, Expires: expires,
-	})
-	if err != nil {
-		s.logger.Error("enrollment code not stored", "account", a.ID, "error", err)
+	if err := s.o.Tickets.PutTicket(ctx, t); err != nil {
+		s.logger.Error("ticket not stored", "account", a.ID, "error", err)
 		return otp.ReasonStoreUnavailable, ""
 	}
-	message.To, message.Expires = a.Mail, expires // the address that the directory holds
+	message.To, message.Expires = a.Mail, t.Expires // the address that the directory holds
 	if err := s.o.Mailer.Send(message); err != nil {
 		s.logger.Error("mail not taken", "account", a.ID, "error", err)
 		return otp.ReasonOK, "the mail could not be queued"
 	}
 	return otp.ReasonOK, ""
 }
+
+// openURL opens the app with the form filled in. It is all behind the "#": in no server's log.
+func (s *Server) openURL(code, email string, needs mail.Needs) string {
+	fragment := "code=" + url.QueryEscape(code) + "&email=" + url.QueryEscape(email)
+	switch needs {
+	case mail.NeedsDevice:
+		fragment += "&needs=device"
+	case mail.NeedsInvitation:
+		fragment += "&needs=invitation"
+	}
+	return s.o.PublicURL + "/app/#" + fragment
+}
+
+// known is what a mail says of an account's devices.
+func known(devices []otp.Device) []mail.Known {
+	var all []mail.Known
+	for _, d := range devices {
+		all = append(all, mail.Known{Label: labelOf(d), Since: d.Created, LastUsed: d.LastUsed})
+	}
+	return all
+}
+
+// labelOf is what people know a device by.
+func labelOf(d otp.Device) string { return or(d.Label, d.ID) }
 
 // background runs something that no request waits for, if there is a place for it.
 func (s *Server) background(do func(context.Context)) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"otpgate/enroll"
+	"otpgate/enroll/smtptest"
 	"otpgate/otp"
 	"otpgate/otp/audit"
 )
@@ -26,7 +28,7 @@ func TestEnrollByMail(t *testing.T) {
 	if !strings.Contains(m.Text, "ignore this mail. Nothing has changed") || !strings.Contains(m.Text, "one hour") || !strings.Contains(m.HTML, code) {
 		t.Errorf("the mail does not say it:\n%s", m.Text)
 	}
-	status, answer := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "My phone"})
+	status, answer := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": "My phone"})
 	if status != http.StatusCreated {
 		t.Fatalf("%d %v", status, answer)
 	}
@@ -52,7 +54,7 @@ func TestEnrollByMail(t *testing.T) {
 	for _, e := range w.trail.all() {
 		actions = append(actions, e.Action+" "+e.Decision+" "+string(e.Reason))
 	}
-	want := "enrollment_requested accept ok, device_enrolled accept ok, device_enrolled reject code_wrong"
+	want := "enrollment_requested accept ok, device_offered accept ok, device_enrolled accept ok, device_enrolled reject code_wrong"
 	if got := strings.Join(actions, ", "); got != want {
 		t.Errorf("audit: %s\nwant   %s", got, want)
 	}
@@ -112,7 +114,7 @@ func TestCodesAsPeopleTypeThem(t *testing.T) {
 	} {
 		w := start(t, nil)
 		code, _ := w.request("alice@corp.example")
-		if status, answer := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": typed(code), "label": ""}); status != http.StatusCreated {
+		if status, answer := w.device(map[string]string{"email": "alice@corp.example", "code": typed(code), "label": ""}); status != http.StatusCreated {
 			t.Errorf("%d %v", status, answer)
 		}
 	}
@@ -132,7 +134,7 @@ func TestCodesEnd(t *testing.T) {
 		w := start(t, nil)
 		code, _ := w.request("alice@corp.example")
 		w.clock.advance(time.Hour - time.Second)
-		if status, _ := w.post("/v1/devices", members(code)); status != http.StatusCreated {
+		if status, _ := w.device(members(code)); status != http.StatusCreated {
 			t.Error(status)
 		}
 	})
@@ -145,7 +147,7 @@ func TestCodesEnd(t *testing.T) {
 		w.refused(members(code))
 		// and a new one works
 		code, _ = w.request("alice@corp.example")
-		if status, _ := w.post("/v1/devices", members(code)); status != http.StatusCreated {
+		if status, _ := w.device(members(code)); status != http.StatusCreated {
 			t.Error(status)
 		}
 	})
@@ -155,7 +157,7 @@ func TestCodesEnd(t *testing.T) {
 		for _, wrong := range []string{"0000-0000", "", "x", "not a code at all"} {
 			w.refused(members(wrong))
 		}
-		if status, _ := w.post("/v1/devices", members(code)); status != http.StatusCreated {
+		if status, _ := w.device(members(code)); status != http.StatusCreated {
 			t.Error(status)
 		}
 	})
@@ -164,7 +166,7 @@ func TestCodesEnd(t *testing.T) {
 		old, _ := w.request("alice@corp.example")
 		code, _ := w.request("alice@corp.example")
 		w.refused(members(old))
-		if status, _ := w.post("/v1/devices", members(code)); status != http.StatusCreated {
+		if status, _ := w.device(members(code)); status != http.StatusCreated {
 			t.Error(status)
 		}
 	})
@@ -186,7 +188,33 @@ func TestConcurrentEnrollmentsHaveOneWinner(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if status, _ := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "phone"}); status == http.StatusCreated {
+			if status, _ := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": "phone"}); status == http.StatusCreated {
+				won.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 || w.count(alice) != 1 {
+		t.Errorf("%d winners, %d devices", won.Load(), w.count(alice))
+	}
+}
+
+// TestConcurrentPhonesHaveOneWinner: with one code, whether a phone asks or another authenticator.
+func TestConcurrentPhonesHaveOneWinner(t *testing.T) {
+	w := start(t, func(_ *world, o *enroll.Options) { o.Policy = enroll.Anyone })
+	code, _ := w.request("alice@corp.example")
+	offer := w.begin("alice@corp.example", code)
+	var won atomic.Int32
+	var all sync.WaitGroup
+	for n := range 20 {
+		all.Go(func() {
+			status := 0
+			if n%4 == 0 {
+				status, _ = w.confirmFirst(offer)
+			} else {
+				_, status, _ = w.tryRegister("alice@corp.example", code, "phone", nil)
+			}
+			if status == http.StatusCreated {
 				won.Add(1)
 			}
 		})
@@ -211,7 +239,7 @@ func TestPerMailboxLimitIsSilent(t *testing.T) {
 		t.Errorf("on record: %+v", last)
 	}
 	// The code of the last mail is still good.
-	if status, _ := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "phone"}); status != http.StatusCreated {
+	if status, _ := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": "phone"}); status != http.StatusCreated {
 		t.Error(status)
 	}
 	w.settle()
@@ -282,7 +310,7 @@ func TestStoreUnavailable(t *testing.T) {
 	code, _ := w.request("alice@corp.example")
 	members := map[string]string{"email": "alice@corp.example", "code": code, "label": "phone"}
 	broken.brokenTake.Store(true)
-	if status, _ := w.post("/v1/devices", members); status != http.StatusServiceUnavailable {
+	if status, _ := w.device(members); status != http.StatusServiceUnavailable {
 		t.Error(status)
 	}
 	broken.broken.Store(true)
@@ -291,7 +319,7 @@ func TestStoreUnavailable(t *testing.T) {
 		if status, _ := w.post("/v1/enrollments", map[string]string{"email": email}); status != http.StatusServiceUnavailable {
 			t.Errorf("%s: %d", email, status)
 		}
-		if status, _ := w.post("/v1/devices", map[string]string{"email": email, "code": code, "label": "phone"}); status != http.StatusServiceUnavailable {
+		if status, _ := w.device(map[string]string{"email": email, "code": code, "label": "phone"}); status != http.StatusServiceUnavailable {
 			t.Errorf("%s: %d", email, status)
 		}
 	}
@@ -302,7 +330,7 @@ func TestStoreUnavailable(t *testing.T) {
 	broken.broken.Store(false)
 	broken.brokenTake.Store(false)
 	w.clock.advance(2 * time.Second)
-	if status, _ := w.post("/v1/devices", members); status != http.StatusCreated {
+	if status, _ := w.device(members); status != http.StatusCreated {
 		t.Error(status)
 	}
 }
@@ -312,7 +340,7 @@ func TestRequiredTrailMustHaveTheDevice(t *testing.T) {
 	code, _ := w.request("alice@corp.example")
 	eventually(t, "the request on record", func() bool { return len(w.trail.all()) == 1 })
 	w.trail.fail(errors.New("disk full"))
-	status, _ := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "phone"})
+	status, _ := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": "phone"})
 	if status != http.StatusServiceUnavailable || w.count(alice) != 0 {
 		t.Errorf("%d, %d devices", status, w.count(alice))
 	}
@@ -366,6 +394,9 @@ func TestRevocationLink(t *testing.T) {
 	if w.count(alice) != 0 {
 		t.Error("the device is still there")
 	}
+	eventually(t, "a mail that says so", func() bool {
+		return slices.ContainsFunc(w.smtp.To("alice@corp.example"), func(m smtptest.Mail) bool { return strings.Contains(m.Subject, "removed") })
+	})
 	w.clock.advance(31 * 24 * time.Hour)
 	if status, _ := w.post("/v1/revocations", map[string]string{"token": token}); status != http.StatusForbidden {
 		t.Errorf("after a month: %d", status)

@@ -94,7 +94,7 @@ func TestOpenAPIIsWhatTheServerDoes(t *testing.T) {
 			t.Errorf("%s: the server is stricter than that", r.Path)
 		}
 	}
-	if served != documented || served != 4 {
+	if served != documented || served != 10 {
 		t.Errorf("%d served, %d described", served, documented)
 	}
 	for name, fields := range enroll.AnswerFields() {
@@ -120,6 +120,10 @@ func TestOpenAPIStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	offer, link, session, err := w.server.Tokens(alice, "alice", "alice@corp.example")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ method, path, kind, body string }{
 		{"GET", "/v1/time", "", ""}, {"POST", "/v1/time", kind, "{}"},
 		{"POST", "/v1/enrollments", kind, `{"email":"bia@corp.example"}`}, {"POST", "/v1/enrollments", kind, `{}`},
@@ -127,6 +131,14 @@ func TestOpenAPIStatus(t *testing.T) {
 		{"POST", "/v1/devices", kind, `{"email":"a@b.example","code":"0","label":"x"}`}, {"POST", "/v1/devices", kind, `{"email":"a@b.example","code":"0","label":"x","public_key":"x"}`},
 		{"POST", "/v1/devices", kind, `{"email":"a@b.example","code":"0","label":"\u0007"}`}, {"PUT", "/v1/devices", kind, `{}`},
 		{"POST", "/v1/devices", kind, `{"email":"alice@corp.example","code":"` + code + `","label":"x"}`},
+		{"POST", "/v1/devices", kind, `{"email":"alice@corp.example","code":"` + code + `","label":"x","public_key":"` + publicKey(t) + `"}`},
+		{"POST", "/v1/confirmations", kind, `{"token":"x","code":"0"}`}, {"POST", "/v1/confirmations", kind, `{"token":"` + offer + `","code":"0"}`},
+		{"POST", "/v1/devices/remove", kind, `{"device":"x"}`}, {"POST", "/v1/devices/remove", kind, `{"device":"x","account":"x","at":"0","proof":"x"}`},
+		{"POST", "/v1/devices/remove", kind, `{"device":"x","session":"x"}`}, {"POST", "/v1/devices/remove", kind, `{"device":"x","session":"` + session + `"}`},
+		{"POST", "/v1/devices/rename", kind, `{"device":"x","label":"x"}`}, {"POST", "/v1/devices/rename", kind, `{"device":"x","label":"x","account":"x","at":"0","proof":"x"}`},
+		{"POST", "/v1/devices/list", kind, `{"session":"x"}`}, {"POST", "/v1/devices/list", kind, `{"session":"` + session + `"}`},
+		{"POST", "/v1/links", kind, `{"email":"x"}`}, {"POST", "/v1/links", kind, `{}`},
+		{"POST", "/v1/sessions", kind, `{"token":"x"}`}, {"POST", "/v1/sessions", kind, `{"token":"` + link + `"}`},
 		{"POST", "/v1/revocations", kind, `{"token":"x"}`}, {"DELETE", "/v1/revocations", "", ""}, {"POST", "/v1/revocations", kind, `{"token":"` + token + `"}`},
 	} {
 		doc.holds(t, c.path, w.do(c.method, c.path, c.body, "Content-Type", c.kind))
@@ -156,6 +168,32 @@ func TestOpenAPIStatus(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOpenAPISuccess: what only succeeds once.
+func TestOpenAPISuccess(t *testing.T) {
+	doc, w := loadOpenAPI(t), start(t, nil)
+	holds := func(path string, status int, members map[string]string) {
+		t.Helper()
+		body, err := json.Marshal(members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := w.do("POST", path, string(body), "Content-Type", "application/json")
+		if res.StatusCode != status {
+			t.Errorf("%s: %d, want %d", path, res.StatusCode, status)
+		}
+		doc.holds(t, path, res)
+	}
+	code, _ := w.request("alice@corp.example")
+	offer := w.begin("alice@corp.example", code)
+	shown := codeFromURI(t, offer["otpauth"].(string), w.clock.now())
+	holds("/v1/confirmations", http.StatusCreated, map[string]string{"token": offer["token"].(string), "code": shown})
+	holds("/v1/sessions", http.StatusCreated, map[string]string{"token": w.link("alice@corp.example")})
+	p, _ := w.register("wang@corp.example", "phone", nil)
+	at := unixMS(w.clock.now())
+	holds("/v1/devices/rename", http.StatusOK, map[string]string{"device": p.device, "account": p.account, "at": at, "label": "x", "proof": p.prove("rename", at, "x")})
+	holds("/v1/devices/remove", http.StatusOK, w.removal(p))
 }
 
 // holds checks that an answer is one of those that are described for a path.

@@ -34,9 +34,37 @@ const (
 	Invited
 )
 
+// AppLock says whether the app is opened with the phone's own lock (WebAuthn): its fingerprint, its
+// face or its code.
+type AppLock int
+
+// The ways to have it.
+const (
+	// LockOffered: whoever enrolls may choose it.
+	LockOffered AppLock = iota
+	// LockOff: it is not offered.
+	LockOff
+	// LockRequired: nobody enrolls without it, which leaves out other authenticators.
+	LockRequired
+)
+
+// String is the word for it, in configurations and for the app; it returns "unknown" for what
+// is none.
+func (l AppLock) String() string {
+	switch l {
+	case LockOffered:
+		return "offered"
+	case LockOff:
+		return "off"
+	case LockRequired:
+		return "required"
+	}
+	return "unknown"
+}
+
 // Accounts are the directories; [*directory.Set] is what they are.
 type Accounts interface {
-	Find(ctx context.Context, name string, allowed []string) (*directory.Account, error)
+	FindID(ctx context.Context, id string) (*directory.Account, error)
 	FindMail(ctx context.Context, mail string) (*directory.Account, error)
 	Health(ctx context.Context) map[string]error
 }
@@ -53,6 +81,12 @@ type Tickets interface {
 	PutTicket(ctx context.Context, t otp.Ticket) error
 	CheckTicket(ctx context.Context, kind otp.TicketKind, account string, digest otp.Digest, now time.Time) (bool, error)
 	TakeTicket(ctx context.Context, kind otp.TicketKind, account string, digest otp.Digest, now time.Time) (bool, error)
+}
+
+// Notes keeps what is to be remembered of an account; every [otp.Store] does.
+type Notes interface {
+	PutNotes(ctx context.Context, notes []otp.Note) error
+	Notes(ctx context.Context, kind, key string, now time.Time) ([]otp.Note, error)
 }
 
 // Keys seals and makes digests; the keyset does.
@@ -83,11 +117,14 @@ type Options struct {
 	CodeLifetime   time.Duration  // of enrollment codes; 0: one hour
 	Policy         Policy
 	Issuer         string // what codes are for, in mails, pages and the app
+	Contact        string // whom people ask: a mailto:, https: or tel: URL, or up to 200 characters of text; "": nobody
+	AppLock        AppLock
 
 	Accounts Accounts
 	Devices  *otp.Devices
 	Codes    Codes
 	Tickets  Tickets
+	Notes    Notes
 	// Ping asks the store whether it is there; nil: it always is. otp.Store.Ping is one.
 	Ping   func(context.Context) (time.Time, error)
 	Keys   Keys
@@ -113,6 +150,7 @@ type Limits struct {
 	MailboxEvery  time.Duration // one more each; 0: 10 min
 	Sources       int           // addresses remembered; 0: 100,000
 	Mailboxes     int           // accounts remembered; 0: 100,000
+	Connections   int           // open at once, whoever has them; more wait until one ends. 0: 4096
 	InFlight      int           // calls being worked on; 0: 512
 	ServerTimeout time.Duration // for a request to arrive in full; 0: 10 s
 }
@@ -122,7 +160,7 @@ func (l Limits) withDefaults() Limits {
 		SourceBurst: or(l.SourceBurst, 30), SourceEvery: or(l.SourceEvery, 2*time.Second),
 		MailboxBurst: or(l.MailboxBurst, 4), MailboxEvery: or(l.MailboxEvery, 10*time.Minute),
 		Sources: or(l.Sources, 100_000), Mailboxes: or(l.Mailboxes, 100_000),
-		InFlight: or(l.InFlight, 512), ServerTimeout: or(l.ServerTimeout, 10*time.Second),
+		Connections: or(l.Connections, 4096), InFlight: or(l.InFlight, 512), ServerTimeout: or(l.ServerTimeout, 10*time.Second),
 	}
 }
 
@@ -137,7 +175,7 @@ func or[T comparable](v, otherwise T) T {
 // complete fills in the defaults and reports what is missing.
 func (o Options) complete() (Options, error) {
 	for name, missing := range map[string]bool{
-		"Accounts": o.Accounts == nil, "Devices": o.Devices == nil, "Codes": o.Codes == nil, "Tickets": o.Tickets == nil,
+		"Accounts": o.Accounts == nil, "Devices": o.Devices == nil, "Codes": o.Codes == nil, "Tickets": o.Tickets == nil, "Notes": o.Notes == nil,
 		"Keys": o.Keys == nil, "Mailer": o.Mailer == nil, "Audit": o.Audit == nil, "Now": o.Now == nil, "Issuer": o.Issuer == "",
 	} {
 		if missing {
@@ -146,6 +184,12 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Policy < FirstDevice || o.Policy > Invited {
 		return o, errors.New("there is no such policy")
+	}
+	if o.AppLock < LockOffered || o.AppLock > LockRequired {
+		return o, errors.New("there is no such app lock")
+	}
+	if err := checkContact(o.Contact); err != nil {
+		return o, err
 	}
 	u, err := url.Parse(o.PublicURL)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {

@@ -1,106 +1,97 @@
 package enroll
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"embed"
-	"encoding/hex"
+	_ "embed"
 	"fmt"
-	"html/template"
-	"io/fs"
-	"mime"
 	"net/http"
-	"path"
 	"strings"
-
-	"github.com/boombuler/barcode/qr"
 
 	"otpgate/enroll/app"
 	"otpgate/enroll/catalogue"
+	"otpgate/enroll/pages"
 	"otpgate/enroll/web"
 )
-
-//go:embed pages
-var pageFiles embed.FS
 
 // openAPI describes the calls, for whoever writes another app.
 //
 //go:embed openapi.yaml
 var openAPI []byte
 
-// pages are what people look at in a browser.
-type pages struct {
-	issuer, appURL string
-	templates      *template.Template
-	qr             []byte // SVG
-	assets, app    fs.FS
+// content is what is served as it is, and the pages that people look at in a browser.
+type content struct {
+	*pages.Pages
+	qr  *web.Document
+	app *app.App
 }
 
-// view is what the templates are filled with.
-type view struct {
-	*catalogue.Texts
-	Issuer, AppURL string
-}
-
-func newPages(issuer, publicURL string) (*pages, error) {
-	p := &pages{issuer: issuer, appURL: publicURL + "/app/", app: app.Files()}
+func newContent(o Options, texts *catalogue.Catalogue) (*content, error) {
+	c := &content{}
 	var err error
-	if p.templates, err = template.ParseFS(pageFiles, "pages/*.html"); err != nil {
+	if c.app, err = app.New(app.Options{Issuer: o.Issuer, Texts: appTexts(texts)}); err != nil {
 		return nil, err
 	}
-	if p.assets, err = fs.Sub(pageFiles, "pages/assets"); err != nil {
+	if c.Pages, err = pages.New(pages.Options{Issuer: o.Issuer, PublicURL: o.PublicURL, Contact: o.Contact, Catalogue: texts}); err != nil {
 		return nil, err
 	}
-	p.qr, err = drawQR(p.appURL)
-	return p, err
+	qr, err := drawQR(o.PublicURL + "/app/")
+	c.qr = web.NewDocument(".svg", qr).Compressed()
+	return c, err
 }
 
-// drawQR draws a text as a QR code (ISO/IEC 18004, error correction level M) with its quiet zone.
-func drawQR(text string) ([]byte, error) {
-	code, err := qr.Encode(text, qr.M, qr.Auto)
-	if err != nil {
-		return nil, fmt.Errorf("QR code: %w", err)
-	}
-	const quiet = 4
-	side := code.Bounds().Dx()
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %[1]d %[1]d" shape-rendering="crispEdges">`, side+2*quiet)
-	fmt.Fprintf(&b, `<rect width="%[1]d" height="%[1]d" fill="#fff"/><path d="`, side+2*quiet)
-	for y := range side {
-		for x := range side {
-			if r, _, _, _ := code.At(x, y).RGBA(); r == 0 {
-				fmt.Fprintf(&b, "M%d %dh1v1h-1z", x+quiet, y+quiet)
-			}
+// appTexts are the app's texts in all languages.
+func appTexts(texts *catalogue.Catalogue) map[string][]byte {
+	all := map[string][]byte{}
+	for _, language := range texts.Languages() {
+		if t, ok := texts.In(language); ok {
+			all[language] = t.App()
 		}
 	}
-	b.WriteString(`" fill="#000"/></svg>`)
-	return b.Bytes(), nil
+	return all
+}
+
+// drawQR draws a text as a QR code.
+func drawQR(text string) ([]byte, error) {
+	code, err := traceQR(text)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %[1]d %[1]d" shape-rendering="crispEdges">`+
+		`<rect width="%[1]d" height="%[1]d" fill="#fff"/><path d="%[2]s" fill="#000"/></svg>`, code.Size, code.Path), nil
 }
 
 func (s *Server) showHome(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
-	return s.showPage(w, r, "home.html")
+	return s.showPage(w, r, "home")
+}
+
+func (s *Server) showDevices(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
+	return s.showPage(w, r, "devices")
 }
 
 func (s *Server) showRevoke(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
-	return s.showPage(w, r, "revoke.html")
+	return s.showPage(w, r, "revoke")
 }
 
-// showPage answers with a page in the browser's language.
+// showPage answers with a page in the language asked for.
 func (s *Server) showPage(w http.ResponseWriter, r *http.Request, name string) *web.Problem {
-	texts := s.texts.Pick("", r.Header.Get("Accept-Language"))
-	var b bytes.Buffer
-	if err := s.pages.templates.ExecuteTemplate(&b, name, view{texts, s.pages.issuer, s.pages.appURL}); err != nil {
-		s.logger.Error("page not written", "page", name, "error", err)
-		return web.Internal
+	texts := s.speak(w, r)
+	document, ok := s.pages.Document(name, texts.Language())
+	if !ok {
+		return web.NotFound
 	}
-	w.Header().Set("Content-Language", texts.Language())
-	w.Header().Add("Vary", "Accept-Language")
-	file(w, r, ".html", b.Bytes())
+	document.Serve(w, r)
 	return nil
 }
 
+// speak picks the language of an answer: what the address asks for (?lang=pt), or else the browser.
+func (s *Server) speak(w http.ResponseWriter, r *http.Request) *catalogue.Texts {
+	texts := s.texts.Pick(r.URL.Query().Get("lang"), r.Header.Get("Accept-Language"))
+	w.Header().Set("Content-Language", texts.Language())
+	w.Header().Add("Vary", "Accept-Language")
+	return texts
+}
+
 func (s *Server) showQR(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
-	file(w, r, ".svg", s.pages.qr)
+	s.pages.qr.Serve(w, r)
 	return nil
 }
 
@@ -110,67 +101,31 @@ func (s *Server) showOpenAPI(w http.ResponseWriter, r *http.Request, _ *call) *w
 }
 
 func (s *Server) showAsset(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
-	return showFile(w, r, s.pages.assets, strings.TrimPrefix(r.URL.Path, "/assets/"))
-}
-
-func (s *Server) showApp(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
-	return showFile(w, r, s.pages.app, or(strings.TrimPrefix(r.URL.Path, "/app/"), "index.html"))
-}
-
-func (s *Server) showAppTexts(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
-	texts := s.texts.Pick("", r.Header.Get("Accept-Language"))
-	w.Header().Set("Content-Language", texts.Language())
-	w.Header().Add("Vary", "Accept-Language")
-	file(w, r, ".json", texts.App())
+	asset, ok := s.pages.Asset(strings.TrimPrefix(r.URL.Path, "/assets/"))
+	if !ok {
+		return web.NotFound
+	}
+	asset.Serve(w, r)
 	return nil
 }
 
-// showFile answers with a file that is part of the program.
-func showFile(w http.ResponseWriter, r *http.Request, files fs.FS, name string) *web.Problem {
-	octets, err := fs.ReadFile(files, name)
-	if err != nil {
+func (s *Server) showApp(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
+	if !s.pages.app.Serve(w, r, strings.TrimPrefix(r.URL.Path, "/app/")) {
 		return web.NotFound
 	}
-	file(w, r, path.Ext(name), octets)
+	return nil
+}
+
+func (s *Server) showAppTexts(w http.ResponseWriter, r *http.Request, _ *call) *web.Problem {
+	d, ok := s.pages.app.Texts(s.speak(w, r).Language())
+	if !ok {
+		return web.NotFound
+	}
+	d.Serve(w, r)
 	return nil
 }
 
 // file answers with octets that the browser may keep as long as they are the same.
 func file(w http.ResponseWriter, r *http.Request, ext string, octets []byte) {
-	sum := sha256.Sum256(octets)
-	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
-	h := w.Header()
-	h.Set("ETag", tag)
-	h.Set("Cache-Control", "no-cache")
-	if r.Header.Get("If-None-Match") == tag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	h.Set("Content-Type", contentType(ext))
-	h.Set("Content-Length", fmt.Sprint(len(octets)))
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(octets)
-	}
-}
-
-// contentType does not depend on what the machine has in its MIME tables, for the few there are.
-func contentType(ext string) string {
-	switch ext {
-	case ".html":
-		return "text/html; charset=utf-8"
-	case ".js":
-		return "text/javascript; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".svg":
-		return "image/svg+xml"
-	case ".json":
-		return "application/json"
-	case ".yaml":
-		return "application/yaml" // RFC 9512
-	case ".webmanifest":
-		return "application/manifest+json"
-	}
-	return or(mime.TypeByExtension(ext), "application/octet-stream")
+	web.NewDocument(ext, octets).Serve(w, r)
 }

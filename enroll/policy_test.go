@@ -65,7 +65,7 @@ func TestFirstDevicePolicy(t *testing.T) {
 	w.refused(members("000000"))
 	w.refused(members("00000-00000"))
 	right := codeFromURI(t, first, w.clock.now())
-	status, answer := w.post("/v1/devices", members(right[:3]+" "+right[3:]))
+	status, answer := w.device(members(right[:3] + " " + right[3:]))
 	if status != http.StatusCreated {
 		t.Fatalf("with a code of the first device: %d %v", status, answer)
 	}
@@ -87,7 +87,7 @@ func TestRightConfirmationWithWrongCodeIsNotSpent(t *testing.T) {
 	code, _ := w.request("alice@corp.example")
 	confirmation := codeFromURI(t, first, w.clock.now())
 	w.refused(map[string]string{"email": "alice@corp.example", "code": "0000-0000", "label": "x", "confirmation": confirmation})
-	if status, _ := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "x", "confirmation": confirmation}); status != http.StatusCreated {
+	if status, _ := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": "x", "confirmation": confirmation}); status != http.StatusCreated {
 		t.Error(status)
 	}
 }
@@ -108,7 +108,7 @@ func TestInvitation(t *testing.T) {
 	}
 	try := func(code, confirmation string) int {
 		t.Helper()
-		status, _ := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "x", "confirmation": confirmation})
+		status, _ := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": "x", "confirmation": confirmation})
 		return status
 	}
 	old, other := invite("alice"), invite("wang")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ecdh"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
@@ -25,185 +24,159 @@ func invalidCode() *web.Problem {
 	return &web.Problem{Type: "urn:otpgate:code-invalid", Title: "the code is not valid, or more is needed; see the mail", Status: http.StatusForbidden}
 }
 
-// errRefused: the enrollment is refused; the reason is for the audit trail only.
-type errRefused struct{ reason otp.Reason }
-
-func (e errRefused) Error() string { return "refused: " + string(e.reason) }
+// lockRequired is the answer to who would enroll without the lock that is asked of everybody.
+func lockRequired() *web.Problem {
+	return &web.Problem{Type: "urn:otpgate:lock-required", Title: "a device is enrolled by the app, with its lock", Status: http.StatusBadRequest}
+}
 
 // enrolled is the answer to a successful enrollment.
 type enrolled struct {
-	Device    string `json:"device"`  // its id
-	Account   string `json:"account"` // its id
-	Name      string `json:"name"`    // of the account, as it logs in
-	Label     string `json:"label"`   // of the device
-	Issuer    string `json:"issuer"`
-	Algorithm string `json:"algorithm"`
-	Digits    int    `json:"digits"`
-	Period    int64  `json:"period"`               // seconds
-	PublicKey string `json:"public_key,omitempty"` // the server's, if the phone sent one
-	URI       string `json:"otpauth,omitempty"`    // the seed, if the phone sent none
-	UnixMS    int64  `json:"unix_ms"`
+	Device    string   `json:"device"`  // its id
+	Account   string   `json:"account"` // its id
+	Name      string   `json:"name"`    // of the account, as it logs in
+	Label     string   `json:"label"`   // of the device
+	Issuer    string   `json:"issuer"`
+	Algorithm string   `json:"algorithm"`
+	Digits    int      `json:"digits"`
+	Period    int64    `json:"period"`               // seconds
+	PublicKey string   `json:"public_key,omitempty"` // the server's, if the phone sent one
+	Retired   []string `json:"retired"`              // labels of what it took the place of
+	Others    []string `json:"others"`               // labels of what the account has besides
+	UnixMS    int64    `json:"unix_ms"`
 }
+
+// What a new device may take the place of.
+const (
+	retireConfirming = "confirming" // the device whose code confirms the enrollment
+	retireOthers     = "others"     // all that the account has
+)
+
+// lockWithoutOctets is the lock of a phone whose browser gives no octets for it.
+const lockWithoutOctets = "webauthn"
 
 // registration is one request to enroll a device.
 type registration struct {
-	email, code, label, confirmation string
-	phone                            *ecdh.PublicKey // nil: an otpauth URI is wanted
-	source, accept                   string
+	email, code, label, confirmation, retire string
+	phone                                    *ecdh.PublicKey // nil: another authenticator is wanted
+	lock                                     agreement.Lock  // nil: there is none, or it gives no octets
+	source, accept                           string
 }
 
 // registerDevice answers POST /v1/devices.
 func (s *Server) registerDevice(w http.ResponseWriter, r *http.Request, c *call) *web.Problem {
+	reg, p := s.readRegistration(c)
+	if p != nil {
+		return p
+	}
+	reg.accept = r.Header.Get("Accept-Language")
+	var answer any
+	var err error
+	status := http.StatusCreated
+	if reg.phone != nil {
+		answer, err = s.register(r.Context(), reg)
+	} else {
+		status = http.StatusAccepted
+		answer, err = s.offer(r.Context(), reg)
+	}
+	if err != nil {
+		return s.refuse(r.Context(), c, err, invalidCode())
+	}
+	web.Write(w, status, answer)
+	return nil
+}
+
+// readRegistration checks what can be checked before anything is looked up. Its problems say nothing
+// about an account, and spend nothing.
+func (s *Server) readRegistration(c *call) (registration, *web.Problem) {
 	reg := registration{
 		email: c.members["email"], label: strings.TrimSpace(c.members["label"]), confirmation: c.members["confirmation"],
-		source: c.source, accept: r.Header.Get("Accept-Language"),
+		retire: c.members["retire"], source: c.source,
 	}
-	if len(reg.label) > otp.MaxLabel || strings.ContainsFunc(reg.label, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
-		return web.Malformed.With("the label is too long, or cannot be printed")
+	if !goodLabel(reg.label) {
+		return reg, web.Malformed.With("the label is too long, or cannot be printed")
 	}
-	if text, ok := c.members["public_key"]; ok {
-		var err error
-		if reg.phone, err = agreement.ParsePublicKey(text); err != nil {
-			return web.Malformed.With(err.Error())
+	switch _, isCode := confirmingCode(reg.confirmation); {
+	case reg.retire != "" && reg.retire != retireConfirming && reg.retire != retireOthers:
+		return reg, web.Malformed.With(`retire is "confirming" or "others"`)
+	case reg.retire == retireConfirming && !isCode:
+		return reg, web.Malformed.With("the confirmation is not a code of a device: none can be retired by it")
+	}
+	lock, phone := c.members["lock"], c.members["public_key"]
+	var err error
+	switch {
+	case s.o.AppLock == LockRequired && (lock == "" || phone == ""):
+		return reg, lockRequired()
+	case lock != "" && phone == "":
+		return reg, web.Malformed.With("the lock is the app's: it comes with a public key")
+	case lock != "" && lock != lockWithoutOctets:
+		if reg.lock, err = agreement.ParseLock(lock); err != nil {
+			return reg, web.Malformed.With(err.Error())
+		}
+	}
+	if _, ok := c.members["public_key"]; ok {
+		if reg.phone, err = agreement.ParsePublicKey(phone); err != nil {
+			return reg, web.Malformed.With(err.Error())
 		}
 	}
 	reg.code, _ = normalise(c.members["code"], codeLength) // what cannot be a code is a wrong one
-	answer, err := s.register(r.Context(), reg)
-	if err == nil {
-		web.Write(w, http.StatusCreated, answer)
-		return nil
-	}
-	s.hold(r.Context(), c.arrival)
-	var refused errRefused
-	if errors.As(err, &refused) {
-		return invalidCode()
-	}
-	s.logger.Error("enrollment unavailable", "error", err)
-	return web.Unavailable
+	return reg, nil
 }
 
-// register enrolls a device, in this order:
-//
-//  1. the enrollment code is checked, which spends one of its tries;
-//  2. the confirmation is checked, if one is needed: a code of a device is claimed, an invitation
-//     loses a try;
-//  3. both tickets are taken, the one that is easier to replace first. Of concurrent requests one
-//     gets past this;
-//  4. the device is added.
-//
-// Whatever fails leaves no device behind, and at most costs an enrollment code, which a person can
-// request again. The error is an errRefused, or says what was unavailable.
+// goodLabel reports whether people can be shown a label.
+func goodLabel(label string) bool {
+	return len(label) <= otp.MaxLabel && !strings.ContainsFunc(label, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
+}
+
+// register enrolls a device whose seed is agreed upon with the phone.
 func (s *Server) register(ctx context.Context, reg registration) (*enrolled, error) {
-	event := audit.Event{Time: s.o.Now(), Kind: audit.Enrollment, Action: "device_enrolled", ID: newID(), Source: reg.source, Name: clip(reg.email)}
-	a, err := s.admit(ctx, reg)
-	if a != nil && a.Name != "" {
-		event.Account, event.Name = a.ID, a.Name
-	}
+	event := s.enrollmentEvent(reg)
+	ad, err := s.admit(ctx, reg)
+	event = event.about(ad.account)
 	if err != nil {
-		s.refused(ctx, event, err)
+		s.refused(ctx, event.Event, err)
 		return nil, err
 	}
-	answer, dev, err := s.add(ctx, a, reg)
-	if errors.Is(err, otp.ErrTooManyDevices) {
-		s.mailFull(a, reg.accept)
-		err = errRefused{audit.ReasonTooManyDevices}
-	}
+	n := otp.NewDevice{Account: ad.account.ID, Label: reg.label, ID: otp.NewDeviceID(), Algorithm: otp.SHA1}
+	seed, public, err := agreement.Serve(reg.phone, agreement.Context{Account: n.Account, Device: n.ID, Code: reg.code, Lock: reg.lock}, rand.Reader)
 	if err != nil {
-		s.refused(ctx, event, err)
 		return nil, err
 	}
-	event.Device, event.Decision, event.Reason = dev.ID, otp.Accept.String(), otp.ReasonOK
-	if err := s.o.Audit.Record(ctx, event); err != nil {
-		// The trail is required, and cannot be written: there must be no device without it.
-		return nil, errors.Join(err, s.o.Devices.Remove(context.WithoutCancel(ctx), a.ID, dev.ID))
+	n.Seed = seed
+	answer, err := s.finish(ctx, event.Event, ad, n)
+	if err != nil {
+		return nil, err
 	}
-	s.logger.Info("device enrolled", "request", event.ID, "account", a.ID, "device", dev.ID, "source", reg.source)
-	s.mailEnrolled(a, dev, reg.accept)
+	answer.PublicKey = agreement.FormatPublicKey(public)
 	return answer, nil
 }
 
-// admit decides whether somebody may add a device. An address that nobody has takes the same
-// steps as one that somebody has, for an account that does not exist.
-func (s *Server) admit(ctx context.Context, reg registration) (*directory.Account, error) {
-	a, err := s.o.Accounts.FindMail(ctx, reg.email)
-	var unknown otp.Reason
-	switch reason := reasonOf(err); {
-	case err == nil && a.Disabled:
-		unknown = otp.ReasonAccountDisabled
-	case err != nil && reason == otp.ReasonDirectoryUnavailable:
-		return nil, err
-	case err != nil:
-		unknown = reason
-		phantom := s.o.Keys.MAC("nobody", []byte(reg.email))
-		a = &directory.Account{ID: hex.EncodeToString(phantom[:18])} // as long as a UUID
-	}
-	right, err := s.o.Tickets.CheckTicket(ctx, otp.EnrollmentTicket, a.ID, s.digest(codePurpose, a.ID, reg.code), s.o.Now())
-	if err != nil {
-		return a, err
-	}
-	needs, err := s.needs(ctx, a.ID)
-	switch {
-	case err != nil:
-		return a, err
-	case unknown != "":
-		return a, errRefused{unknown}
-	case !right || reg.code == "":
-		return a, errRefused{otp.ReasonCodeWrong}
-	}
-	invitation, err := s.confirm(ctx, a.ID, needs, reg)
-	if err != nil {
-		return a, err
-	}
-	return a, s.take(ctx, a.ID, reg.code, invitation)
+// enrollment is what goes on record about one.
+type enrollment struct{ audit.Event }
+
+func (s *Server) enrollmentEvent(reg registration) enrollment {
+	return enrollment{audit.Event{
+		Time: s.o.Now(), Kind: audit.Enrollment, Action: "device_enrolled", ID: newID(), Source: reg.source, Name: clip(reg.email),
+	}}
 }
 
-// take ends the enrollment code, and the invitation if there is one.
-func (s *Server) take(ctx context.Context, account, code, invitation string) error {
-	won, err := s.o.Tickets.TakeTicket(ctx, otp.EnrollmentTicket, account, s.digest(codePurpose, account, code), s.o.Now())
-	if err == nil && won && invitation != "" {
-		won, err = s.o.Tickets.TakeTicket(ctx, otp.InvitationTicket, account, s.digest(invitationPurpose, account, invitation), s.o.Now())
+// about names the account, if there is one.
+func (e enrollment) about(a *directory.Account) enrollment {
+	if a != nil && a.Name != "" {
+		e.Account, e.Name = a.ID, a.Name
 	}
-	if err == nil && !won {
-		err = errRefused{otp.ReasonCodeUsed}
-	}
-	return err
-}
-
-// add makes the device, by agreement with the phone or with a random seed.
-func (s *Server) add(ctx context.Context, a *directory.Account, reg registration) (*enrolled, otp.Device, error) {
-	n := otp.NewDevice{Account: a.ID, Label: reg.label, ID: otp.NewDeviceID()}
-	answer := &enrolled{Account: a.ID, Name: a.Name, Issuer: s.o.Issuer}
-	if reg.phone != nil {
-		seed, public, err := agreement.Serve(reg.phone, agreement.Context{Account: a.ID, Device: n.ID, Code: reg.code}, rand.Reader)
-		if err != nil {
-			return nil, otp.Device{}, err
-		}
-		n.Seed, n.Algorithm = seed, otp.SHA1
-		answer.PublicKey = agreement.FormatPublicKey(public)
-	}
-	dev, seed, err := s.o.Devices.Add(ctx, n)
-	if err != nil {
-		return nil, dev, err
-	}
-	if reg.phone == nil {
-		answer.URI = s.o.Devices.URI(dev, seed, a.Name)
-	}
-	answer.Device, answer.Label = dev.ID, dev.Label
-	answer.Algorithm, answer.Digits, answer.Period = string(dev.Algorithm), dev.Digits, int64(dev.Period/time.Second)
-	answer.UnixMS = s.o.Now().UnixMilli()
-	return answer, dev, nil
+	return e
 }
 
 // mailEnrolled tells the account's owner about a new device, with a link that removes it.
-func (s *Server) mailEnrolled(a *directory.Account, dev otp.Device, accept string) {
+func (s *Server) mailEnrolled(a *directory.Account, dev otp.Device, answer *enrolled, accept string) {
 	token, err := s.revocationToken(a, dev.ID)
 	if err != nil {
 		s.logger.Error("revocation link not made", "account", a.ID, "error", err)
 		return
 	}
 	message, err := s.writer.Enrolled(s.texts.Pick(a.Language, accept), mail.EnrolledLetter{
-		Name: greetingName(a), Device: or(dev.Label, dev.ID), At: dev.Created,
-		RevokeURL: s.o.PublicURL + "/revoke#" + token, ValidFor: revocationLifetime,
+		Name: greetingName(a), Device: labelOf(dev), At: dev.Created,
+		RevokeURL: s.o.PublicURL + "/revoke#" + token, ValidFor: revocationLifetime, Retired: answer.Retired, Kept: answer.Others,
 	})
 	s.post(a, message, err)
 }
@@ -228,6 +201,18 @@ func (s *Server) post(a *directory.Account, message mail.Message, err error) {
 	}
 }
 
+// refuse answers with a problem, or with 503 when something could not tell, at a multiple of the time
+// at which all are answered.
+func (s *Server) refuse(ctx context.Context, c *call, err error, p *web.Problem) *web.Problem {
+	s.hold(ctx, c.arrival)
+	var refused errRefused
+	if errors.As(err, &refused) {
+		return p
+	}
+	s.logger.Error("enrollment unavailable", "error", err)
+	return web.Unavailable
+}
+
 // refused puts a refusal on record.
 func (s *Server) refused(ctx context.Context, event audit.Event, err error) {
 	event.Decision = otp.Reject.String()
@@ -240,6 +225,7 @@ func (s *Server) refused(ctx context.Context, event audit.Event, err error) {
 	default:
 		event.Decision, event.Reason = otp.Drop.String(), otp.ReasonStoreUnavailable
 	}
-	s.logger.Info("enrollment refused", "request", event.ID, "account", event.Account, "source", event.Source, "reason", event.Reason)
+	s.logger.Info("refused", "action", event.Action, "request", event.ID, "account", event.Account, "source", event.Source,
+		"reason", event.Reason, "detail", event.Detail)
 	_ = s.o.Audit.Record(ctx, event)
 }

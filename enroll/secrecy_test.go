@@ -112,7 +112,7 @@ func TestNothingOfACodeIsKept(t *testing.T) {
 		}
 	}
 	search("before")
-	status, answer := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "x", "confirmation": i.Code})
+	status, answer := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": "x", "confirmation": i.Code})
 	if status != http.StatusCreated {
 		t.Fatalf("%d %v", status, answer)
 	}
@@ -160,7 +160,7 @@ func TestLanguageOfMails(t *testing.T) {
 		body := func(members string) string { return `{"email":"` + c.email + `"` + members + `}` }
 		w.do(http.MethodPost, "/v1/enrollments", body(""), "Content-Type", "application/json", "Accept-Language", c.accept)
 		m := w.smtp.Wait(context.Background(), c.email, 0)
-		res := w.do(http.MethodPost, "/v1/devices", body(`,"label":"x","code":"`+codeInMail.FindString(m.Text)+`"`), "Content-Type", "application/json", "Accept-Language", c.accept)
+		res := w.do(http.MethodPost, "/v1/devices", body(`,"label":"x","code":"`+codeInMail.FindString(m.Text)+`","public_key":"`+publicKey(t)+`"`), "Content-Type", "application/json", "Accept-Language", c.accept)
 		second := w.smtp.Wait(context.Background(), c.email, m.Number)
 		if res.StatusCode != http.StatusCreated || !strings.Contains(m.Subject, c.code) || !strings.Contains(second.Subject, c.second) {
 			t.Errorf("%s, %q: %d, %q, %q", c.email, c.accept, res.StatusCode, m.Subject, second.Subject)
@@ -173,13 +173,13 @@ func TestLabels(t *testing.T) {
 	w := start(t, nil)
 	code, m := w.request("alice@corp.example")
 	for _, label := range []string{"a\u202eb", "a\u0007b", "a\nb", "a\u2028b", "a\u009bb", "\u2066x", "a\x00b", "\ufffd", strings.Repeat("x", 65), strings.Repeat("機", 22)} {
-		status, answer := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": label})
+		status, answer := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": label})
 		if status != http.StatusBadRequest || answer["type"] != "urn:otpgate:malformed" {
 			t.Errorf("%q: %d %v", label, status, answer)
 		}
 	}
 	const label = `<img src=x onerror=alert(1)> "O'Brien" & 我的手機`
-	status, answer := w.post("/v1/devices", map[string]string{"email": "alice@corp.example", "code": code, "label": "  " + label + " "})
+	status, answer := w.device(map[string]string{"email": "alice@corp.example", "code": code, "label": "  " + label + " "})
 	if status != http.StatusCreated || answer["label"] != label {
 		t.Fatalf("%d %v", status, answer)
 	}

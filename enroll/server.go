@@ -23,10 +23,9 @@ import (
 
 // Bounds of what a client can make the server keep.
 const (
-	maxConnections = 4096
-	maxHeader      = 16 << 10 // octets
-	maxStreams     = 32       // of one HTTP/2 connection
-	idleTimeout    = time.Minute
+	maxHeader   = 16 << 10 // octets
+	maxStreams  = 32       // of one HTTP/2 connection
+	idleTimeout = time.Minute
 )
 
 // A Server is the enrollment server. It is safe for concurrent use.
@@ -42,7 +41,7 @@ type Server struct {
 	readiness *readiness
 	inFlight  chan struct{}
 	jobs      chan struct{}
-	pages     *pages
+	pages     *content
 	handler   http.Handler
 
 	listener net.Listener
@@ -83,7 +82,7 @@ func newServer(o Options) (*Server, error) {
 	if s.writer, err = mail.NewWriter(o.Issuer, o.PublicURL+"/app/"); err != nil {
 		return nil, err
 	}
-	if s.pages, err = newPages(o.Issuer, o.PublicURL); err != nil {
+	if s.pages, err = newContent(o, s.texts); err != nil {
 		return nil, err
 	}
 	routes := s.routes()
@@ -113,6 +112,10 @@ func (s *Server) newHTTP() *http.Server {
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), // what strangers do to TLS
 	}
+	var ahead web.Unasked
+	h.ConnState = ahead.Note
+	h.RegisterOnShutdown(ahead.End)
+	h.DisableGeneralOptionsHandler = true // "OPTIONS *" is ours to refuse, with the headers of every answer
 	if get := s.o.Certificate; get != nil {
 		h.TLSConfig = &tls.Config{
 			MinVersion:     tls.VersionTLS12,
@@ -130,7 +133,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Serve answers requests until [Server.Shutdown], and returns nil then.
 func (s *Server) Serve() error {
-	l := netutil.LimitListener(s.listener, maxConnections)
+	l := netutil.LimitListener(s.listener, s.o.Limits.Connections)
 	var err error
 	if s.http.TLSConfig != nil {
 		err = s.http.ServeTLS(l, "", "")

@@ -3,9 +3,14 @@ package enroll_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdh"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha1"
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -19,6 +24,7 @@ import (
 
 	"otpgate/directory"
 	"otpgate/enroll"
+	"otpgate/enroll/agreement"
 	"otpgate/enroll/mail"
 	"otpgate/enroll/smtptest"
 	"otpgate/otp"
@@ -162,7 +168,7 @@ func start(t testing.TB, change func(*world, *enroll.Options)) *world {
 	t.Cleanup(func() { w.settle() })
 	o := enroll.Options{
 		Listen: "127.0.0.1:0", PublicURL: "https://otp.example.org", Issuer: "Example", Accounts: accounts, Devices: w.devices,
-		Codes: w.verifier, Tickets: w.store, Ping: w.store.Ping, Keys: w.keys, Mailer: w.sender, Audit: w.trail,
+		Codes: w.verifier, Tickets: w.store, Notes: w.store, Ping: w.store.Ping, Keys: w.keys, Mailer: w.sender, Audit: w.trail,
 		AnswerAfter: 5 * time.Millisecond, Logger: logger, Registerer: w.registry, Now: w.clock.now,
 		Limits: enroll.Limits{SourceBurst: 100_000, MailboxBurst: 100_000},
 	}
@@ -240,15 +246,110 @@ func (w *world) request(email string) (code string, m smtptest.Mail) {
 	return code, m
 }
 
-// enroll gives an account a device and returns its answer.
+// enroll gives an account another authenticator, in two steps, and returns both answers in one.
 func (w *world) enroll(email string) map[string]any {
 	w.t.Helper()
 	code, _ := w.request(email)
-	status, answer := w.post("/v1/devices", map[string]string{"email": email, "code": code, "label": "phone"})
+	return w.enrollWith(map[string]string{"email": email, "code": code, "label": "phone"})
+}
+
+// enrollWith enrolls another authenticator with the members of the first call.
+func (w *world) enrollWith(members map[string]string) map[string]any {
+	w.t.Helper()
+	status, answer := w.device(members)
 	if status != http.StatusCreated {
-		w.t.Fatalf("enroll %s: %d %v", email, status, answer)
+		w.t.Fatalf("enroll: %d %v", status, answer["type"])
 	}
 	return answer
+}
+
+// device asks for a device and, if it is another authenticator that is offered, shows its first code.
+// It returns the last status, and what all answers held.
+func (w *world) device(members map[string]string) (int, map[string]any) {
+	w.t.Helper()
+	status, answer := w.post("/v1/devices", members)
+	if status == http.StatusAccepted {
+		var second map[string]any
+		status, second = w.confirmFirst(answer)
+		delete(answer, "qr") // which fills the screen
+		maps.Copy(answer, second)
+	}
+	return status, answer
+}
+
+// confirmFirst types the first code of another authenticator.
+func (w *world) confirmFirst(offer map[string]any) (int, map[string]any) {
+	w.t.Helper()
+	uri, _ := offer["otpauth"].(string)
+	token, _ := offer["token"].(string)
+	return w.post("/v1/confirmations", map[string]string{"token": token, "code": codeFromURI(w.t, uri, w.clock.now())})
+}
+
+// phone is a phone with the app, as its owner has it.
+type phone struct {
+	account, device, label string
+	seed                   []byte
+}
+
+// code is what the phone shows.
+func (p phone) code(at time.Time) string { return hotp(p.seed, uint64(at.Unix()/60)) }
+
+// prove is what the app sends to change something about its device.
+func (p phone) prove(action, at, detail string) string {
+	h := hmac.New(sha1.New, p.seed)
+	h.Write([]byte("otpgate device proof v1\n" + action + "\n" + p.account + "\n" + p.device + "\n" + at + "\n" + detail))
+	return encode(h.Sum(nil))
+}
+
+// publicKey is that of a phone which nobody has.
+func publicKey(t testing.TB) string {
+	t.Helper()
+	key, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return agreement.FormatPublicKey(key.PublicKey())
+}
+
+// register enrolls a phone by agreement, with further members, and returns it with the answer.
+func (w *world) register(email, label string, more map[string]string) (phone, map[string]any) {
+	w.t.Helper()
+	code, _ := w.request(email)
+	p, status, answer := w.tryRegister(email, code, label, more)
+	if status != http.StatusCreated {
+		w.t.Fatalf("register %s: %d %v", email, status, answer)
+	}
+	return p, answer
+}
+
+// tryRegister asks for a phone to be enrolled with a code.
+func (w *world) tryRegister(email, code, label string, more map[string]string) (phone, int, map[string]any) {
+	w.t.Helper()
+	key, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	members := map[string]string{"email": email, "code": code, "label": label, "public_key": agreement.FormatPublicKey(key.PublicKey())}
+	maps.Copy(members, more)
+	status, answer := w.post("/v1/devices", members)
+	if status != http.StatusCreated {
+		return phone{}, status, answer
+	}
+	server, err := agreement.ParsePublicKey(answer["public_key"].(string))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := phone{account: answer["account"].(string), device: answer["device"].(string), label: label}
+	c := agreement.Context{Account: p.account, Device: p.device, Code: strings.ToUpper(strings.ReplaceAll(code, "-", ""))}
+	if lock := members["lock"]; lock != "" && lock != "webauthn" {
+		if c.Lock, err = agreement.ParseLock(lock); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if p.seed, err = agreement.Accept(key, server, c); err != nil {
+		w.t.Fatal(err)
+	}
+	return p, status, answer
 }
 
 // refused checks that an enrollment is refused as all refusals are.

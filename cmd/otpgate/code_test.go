@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -25,16 +26,20 @@ func cmdCode(ts *testscript.TestScript, neg bool, args []string) {
 	if left := period - time.Since(time.Unix(0, 0))%period; left < margin {
 		<-time.After(left)
 	}
-	at := time.Now().Add(steps * period).UTC()
-	out, err := bounded(ts, "oathtool", "--totp=sha1", "--time-step-size=60s", "--digits=6",
-		"--now", at.Format("2006-01-02 15:04:05 UTC"), "--base32", args[1]).Output()
-	if err != nil {
-		ts.Fatalf("oathtool (Debian package oathtool): %v", err)
-	}
-	code := strings.TrimSpace(string(out))
+	code := oathtool(ts, args[1], period, time.Now().Add(steps*period))
 	ts.Setenv("CODE", code)
 	b := benchOf(ts)
 	b.secrets = append(b.secrets, code)
+}
+
+// oathtool computes a code.
+func oathtool(ts *testscript.TestScript, seed string, each time.Duration, at time.Time) string {
+	out, err := bounded(ts, "oathtool", "--totp=sha1", fmt.Sprintf("--time-step-size=%.0fs", each.Seconds()), "--digits=6",
+		"--now", at.UTC().Format("2006-01-02 15:04:05 UTC"), "--base32", seed).Output()
+	if err != nil {
+		ts.Fatalf("oathtool (Debian package oathtool): %v", err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // cmdWeekday names a day that it is not for two days to either side, in UTC, as the configuration

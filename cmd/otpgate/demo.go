@@ -3,14 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base32"
+	"crypto/ecdh"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -23,6 +23,7 @@ import (
 
 	"otpgate/cmd/internal/console"
 	"otpgate/configs"
+	"otpgate/enroll/agreement"
 	"otpgate/enroll/outbox"
 	"otpgate/otp"
 	"otpgate/radius/probe"
@@ -237,29 +238,34 @@ type phone struct {
 
 func (p phone) code(at time.Time) string { return otp.CodeAt(otp.SHA1, p.seed, p.digits, p.period, at) }
 
-// enroll types the enrollment code into the app.
+// enroll types the enrollment code into the app, which agrees upon a key with the node.
 func (d *demo) enroll(ctx context.Context, code string) (phone, error) {
 	d.say("2. She types the code into the app; her phone has a key of its own now")
-	answer, err := d.post(ctx, "/v1/devices", map[string]string{"email": demoMail, "code": code, "label": "demo phone"}, http.StatusCreated)
+	own, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		return phone{}, err
+	}
+	answer, err := d.post(ctx, "/v1/devices", map[string]string{
+		"email": demoMail, "code": code, "label": "demo phone", "public_key": agreement.FormatPublicKey(own.PublicKey()),
+	}, http.StatusCreated)
 	if err != nil {
 		return phone{}, err
 	}
 	d.say("   POST /v1/devices          201 Created\n")
 	var device struct {
-		URI string `json:"otpauth"`
+		Device    string `json:"device"`
+		Account   string `json:"account"`
+		PublicKey string `json:"public_key"`
 	}
 	if err := json.Unmarshal(answer, &device); err != nil {
 		return phone{}, err
 	}
-	u, err := url.Parse(device.URI)
+	node, err := agreement.ParsePublicKey(device.PublicKey)
 	if err != nil {
-		return phone{}, errors.New("the answer holds no otpauth URI")
+		return phone{}, err
 	}
-	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(u.Query().Get("secret"))
-	if err != nil || len(seed) == 0 {
-		return phone{}, errors.New("the otpauth URI holds no key")
-	}
-	return phone{seed: seed, digits: d.node.cfg.OTP.Digits, period: d.node.cfg.OTP.Period}, nil
+	seed, err := agreement.Accept(own, node, agreement.Context{Account: device.Account, Device: device.Device, Code: strings.ReplaceAll(code, "-", "")})
+	return phone{seed: seed, digits: d.node.cfg.OTP.Digits, period: d.node.cfg.OTP.Period}, err
 }
 
 // login asks as a gateway does, and fails unless the answer is the one wanted.

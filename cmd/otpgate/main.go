@@ -11,11 +11,11 @@ import (
 	"otpgate/otp/redisstore"
 )
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(run(time.Now)) }
 
-// run is main with an exit status: 0 for success, 1 for a failure, 2 for a command line or a
+// run is main with a clock and an exit status: 0 for success, 1 for a failure, 2 for a command line or a
 // configuration that cannot be used.
-func run() int {
+func run(now func() time.Time) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal does not wait
@@ -25,7 +25,7 @@ func run() int {
 		out:       os.Stdout,
 		err:       os.Stderr,
 		lookupEnv: os.LookupEnv,
-		now:       time.Now,
+		now:       now,
 	}
 	return rt.execute(ctx, os.Args[1:])
 }

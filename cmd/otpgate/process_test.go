@@ -94,13 +94,17 @@ func (b *bench) start(ts *testscript.TestScript, name string, args []string) {
 
 // otpgateCommand is the program under test in a process of its own, which ends with the test.
 func otpgateCommand(ts *testscript.TestScript, args []string) *exec.Cmd {
-	path, err := exec.LookPath(filepath.Join(strings.SplitN(ts.Getenv("PATH"), string(os.PathListSeparator), 2)[0], "otpgate"))
+	program := "otpgate"
+	if ts.Getenv("AHEAD") != "" {
+		program = "otpgate-ahead"
+	}
+	path, err := exec.LookPath(filepath.Join(strings.SplitN(ts.Getenv("PATH"), string(os.PathListSeparator), 2)[0], program))
 	ts.Check(err)
 	cmd := exec.Command(path, args...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = []string{
 		"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.Getenv("TMPDIR"),
-		"GORACE=halt_on_error=1", "LDAP_PASSWORD=" + ts.Getenv("LDAP_PASSWORD"),
+		"GORACE=halt_on_error=1", "LDAP_PASSWORD=" + ts.Getenv("LDAP_PASSWORD"), "AHEAD=" + ts.Getenv("AHEAD"),
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd

@@ -5,15 +5,30 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"otpgate/enroll/browsertest"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"otpgate": func() { os.Exit(run()) },
+		"otpgate":       func() { os.Exit(run(time.Now)) },
+		"otpgate-ahead": func() { os.Exit(run(ahead)) },
 	})
+}
+
+// ahead is the clock of a node that was started with $AHEAD, a duration, set in the script: for what takes
+// longer than a test.
+func ahead() time.Time {
+	d, err := time.ParseDuration(os.Getenv("AHEAD"))
+	if err != nil {
+		panic(err)
+	}
+	return time.Now().Add(d)
 }
 
 // TestScripts runs the end-to-end scripts that need no particular store.
@@ -35,6 +50,24 @@ func TestScriptsEmbedded(t *testing.T) {
 		env.Setenv("STORE", "embedded")
 		return nil
 	})
+}
+
+// TestScriptsBrowser are what a person does with a phone, in a real browser.
+func TestScriptsBrowser(t *testing.T) {
+	runScripts(t, "testdata/browser", nil)
+}
+
+// TestScriptsEnglish, TestScriptsChinese and TestScriptsPortuguese look at every screen and page in each
+// language: see `make screenshots`.
+func TestScriptsEnglish(t *testing.T)    { runScripts(t, "testdata/screens", speaking("en")) }
+func TestScriptsChinese(t *testing.T)    { runScripts(t, "testdata/screens", speaking("zh-Hant")) }
+func TestScriptsPortuguese(t *testing.T) { runScripts(t, "testdata/screens", speaking("pt")) }
+
+func speaking(language string) func(*testscript.Env) error {
+	return func(env *testscript.Env) error {
+		env.Setenv("LANGUAGE", language)
+		return nil
+	}
 }
 
 func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
@@ -86,6 +119,10 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			"proxy":         cmdProxy,
 			"soon":          cmdSoon,
 			"status-server": cmdStatusServer,
+			"browser":       cmdBrowser,
+			"seed":          cmdSeed,
+			"front":         cmdFront,
+			"oathtool":      cmdOathtool,
 			"weekday":       cmdWeekday,
 		},
 	})
@@ -103,6 +140,9 @@ type bench struct {
 	nodes       map[string]*process
 	proxies     map[string]*process
 	packets     map[string]*sentPacket
+	browser     *browsertest.Browser       // nil until it is used
+	lock        *browsertest.Authenticator // nil until the phone has one
+	frontTime   *atomic.Int64              // of the front, in ms since 1970; 0: the node's
 	secrets     []string
 	read        int // mails that the script has done with
 }

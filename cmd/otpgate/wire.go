@@ -244,7 +244,8 @@ func (n *node) wireEnroll(rt *runtime, cfg *configs.Enroll) error {
 	n.enroll, err = enroll.New(enroll.Options{
 		Listen: cfg.Listen, Certificate: certificate, TrustedProxies: cfg.TrustedProxies, PublicURL: cfg.PublicURL,
 		CodeLifetime: cfg.CodeLifetime, Policy: policies[cfg.Policy], Issuer: n.cfg.OTP.Issuer,
-		Accounts: n.accounts, Devices: n.devices, Codes: n.codes, Tickets: n.store, Ping: n.store.Ping, Keys: n.keys,
+		Contact: cfg.Contact, AppLock: appLocks[cfg.AppLock],
+		Accounts: n.accounts, Devices: n.devices, Codes: n.codes, Tickets: n.store, Notes: n.store, Ping: n.store.Ping, Keys: n.keys,
 		Mailer: sender, Audit: n.audit, Logger: n.log, Registerer: n.registry, Now: rt.now,
 	})
 	if err != nil {
@@ -256,6 +257,10 @@ func (n *node) wireEnroll(rt *runtime, cfg *configs.Enroll) error {
 
 var policies = map[string]enroll.Policy{
 	"first_device": enroll.FirstDevice, "anyone": enroll.Anyone, "invited": enroll.Invited,
+}
+
+var appLocks = map[string]enroll.AppLock{
+	"offered": enroll.LockOffered, "off": enroll.LockOff, "required": enroll.LockRequired,
 }
 
 // directoriesOf translates the directories. Groups and attributes are asked for only where a gateway

@@ -3,6 +3,7 @@ package app_test
 import (
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func files(t *testing.T) map[string]string {
 // TestNothingFromElsewhere: no other host, nothing that makes code or HTML of text.
 func TestNothingFromElsewhere(t *testing.T) {
 	host := regexp.MustCompile(`https?://[^\s"'<>)]+`)
-	sink := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|srcdoc|dangerously`)
+	sink := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|setHTML|HTMLUnsafe|document\.write|DOMParser|createContextualFragment|\beval\s*\(|new Function|srcdoc|dangerously|importScripts|javascript:|setTimeout\("`)
 	inline := regexp.MustCompile(`(?i)<style|\sstyle=|<script>|\son[a-z]+="|javascript:`)
 	for name, text := range files(t) {
 		for _, h := range host.FindAllString(text, -1) {
@@ -85,17 +86,53 @@ func TestWhatIsReferredToIsThere(t *testing.T) {
 	}
 }
 
-// TestKeysStayInTheBrowser: none is made to be exported, and only the public one ever is.
+// TestKeysStayInTheBrowser: none is made to be exported, and only the public one ever is. Nobody
+// but key.js has to do with how keys are made.
 func TestKeysStayInTheBrowser(t *testing.T) {
-	text := files(t)["key.js"]
+	all := files(t)
+	text := all["key.js"]
 	exports := regexp.MustCompile(`exportKey\(([^)]*)\)`).FindAllStringSubmatch(text, -1)
 	if len(exports) != 1 || exports[0][1] != `"raw", pair.publicKey` {
 		t.Errorf("exported: %v", exports)
 	}
-	if regexp.MustCompile(`,\s*true\s*,\s*\[`).MatchString(text) || strings.Contains(text, "deriveBits") || strings.Contains(text, "wrapKey") {
+	if regexp.MustCompile(`,\s*true\s*,\s*\[`).MatchString(text) || regexp.MustCompile(`deriveBits|wrapKey|importKey\("(?:jwk|pkcs8)`).MatchString(text) {
 		t.Error("a key can be exported")
 	}
 	if n := len(regexp.MustCompile(`,\s*false\s*,\s*\[`).FindAllString(text, -1)); n != 4 {
 		t.Errorf("%d keys that cannot be exported, want 4", n)
+	}
+	for name, text := range all {
+		if found := regexp.MustCompile(`subtle\.|extractable|deriveBits|exportKey`).FindString(text); found != "" && name != "key.js" {
+			t.Errorf("%s: %s", name, found)
+		}
+	}
+}
+
+// TestOnePolicyForOneAddress: Trusted Types take one script address, and no HTML, from anybody.
+func TestOnePolicyForOneAddress(t *testing.T) {
+	n := 0
+	for name, text := range files(t) {
+		found := regexp.MustCompile(`createPolicy\(.*`).FindAllString(text, -1)
+		n += len(found)
+		for _, f := range found {
+			if name != "install.js" || !strings.HasPrefix(f, `createPolicy("otpgate-worker", { createScriptURL: () => "sw.js" })`) {
+				t.Errorf("%s: %s", name, f)
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d policies", n)
+	}
+}
+
+// TestNothingSecretIsKeptAsText: what is in localStorage anybody can read who has the phone's files.
+func TestNothingSecretIsKeptAsText(t *testing.T) {
+	for name, text := range files(t) {
+		if regexp.MustCompile(`localStorage|sessionStorage|document\.cookie`).MatchString(text) && !slices.Contains([]string{"clock.js", "vault.js", "memory.js"}, name) {
+			t.Errorf("%s keeps texts", name)
+		}
+		if regexp.MustCompile(`document\.cookie|sessionStorage`).MatchString(text) {
+			t.Errorf("%s: not there, either", name)
+		}
 	}
 }

@@ -15,6 +15,9 @@ var files embed.FS
 // languages are what there is; the first is for whoever reads none of them.
 var languages = []string{"en", "zh-Hant", "pt"}
 
+// longestWish is how many octets of an Accept-Language value are read. Browsers send less than 100.
+const longestWish = 256
+
 // A Catalogue is all texts in all languages. It is safe for concurrent use.
 type Catalogue struct {
 	matcher language.Matcher
@@ -62,9 +65,13 @@ func (c *Catalogue) Languages() []string { return append([]string(nil), language
 
 // Pick returns the texts in the language that fits best: preferred (a person's, as the directory
 // has it: a tag or an Accept-Language value, see RFC 2798 section 2.7) before accept (a browser's
-// Accept-Language). Both may be empty or nonsense.
+// Accept-Language). Both may be empty or nonsense; of a long one the beginning counts, for anybody may
+// ask, and thousands of languages take milliseconds.
 func (c *Catalogue) Pick(preferred, accept string) *Texts {
 	for _, wanted := range []string{preferred, accept} {
+		if len(wanted) > longestWish {
+			wanted = wanted[:max(strings.LastIndexByte(wanted[:longestWish], ','), 0)]
+		}
 		tags, _, err := language.ParseAcceptLanguage(wanted)
 		if err != nil || len(tags) == 0 {
 			continue

@@ -18,16 +18,6 @@ import (
 //go:embed templates/*
 var templates embed.FS
 
-// Needs is what an enrollment wants besides the code in the mail.
-type Needs int
-
-// The needs.
-const (
-	NeedsNothing    Needs = iota
-	NeedsDevice           // a code of a device that the account has, or an invitation
-	NeedsInvitation       // an invitation
-)
-
 // A Writer writes mails. It is safe for concurrent use.
 type Writer struct {
 	issuer, app string
@@ -54,68 +44,27 @@ func NewWriter(issuer, appURL string) (*Writer, error) {
 // letter is what the templates are filled with.
 type letter struct {
 	Language, Subject, Heading, Greeting, Intro string
-	Code                                        string   // shown large
-	Notes                                       []string // a paragraph each
+	Code                                        string // shown large
+	Notes                                       []note
 	ActionLabel, ActionURL                      string
 	Fine                                        string // small print
 	Footer                                      string
 }
 
-// A CodeLetter is a mail with an enrollment code.
-type CodeLetter struct {
-	Name     string // of the person
-	Code     string // as it is typed
-	Lifetime time.Duration
-	Needs    Needs
+// A note is a paragraph, and what it introduces if that is a list.
+type note struct {
+	Text  string
+	Items []string
 }
 
-// Code writes the mail with an enrollment code.
-func (w *Writer) Code(t *catalogue.Texts, c CodeLetter) (Message, error) {
-	l := w.letter(t, "mail.code", c.Name)
-	l.Intro = t.Text("mail.code.intro", "issuer", w.issuer)
-	l.Code = c.Code
-	if c.Lifetime == time.Hour {
-		l.Notes = append(l.Notes, t.Text("mail.code.valid_hour"))
-	} else {
-		l.Notes = append(l.Notes, t.Text("mail.code.valid_minutes", "minutes", strconv.Itoa(int(c.Lifetime.Minutes()))))
+// say adds a paragraph.
+func (l *letter) say(text string) { l.Notes = append(l.Notes, note{Text: text}) }
+
+// list adds a paragraph with a list after it, and nothing for an empty list.
+func (l *letter) list(text string, items []string) {
+	if len(items) > 0 {
+		l.Notes = append(l.Notes, note{text, items})
 	}
-	switch c.Needs {
-	case NeedsDevice:
-		l.Notes = append(l.Notes, t.Text("mail.code.needs_device"))
-	case NeedsInvitation:
-		l.Notes = append(l.Notes, t.Text("mail.code.needs_invitation"))
-	}
-	l.ActionLabel, l.ActionURL = t.Text("mail.code.open"), w.app
-	l.Fine = t.Text("mail.code.ignore")
-	return w.render(l)
-}
-
-// An EnrolledLetter is a mail about a new device.
-type EnrolledLetter struct {
-	Name      string // of the person
-	Device    string // its label
-	At        time.Time
-	RevokeURL string
-	ValidFor  time.Duration // the URL
-}
-
-// Enrolled writes the mail that says that there is a new device.
-func (w *Writer) Enrolled(t *catalogue.Texts, e EnrolledLetter) (Message, error) {
-	l := w.letter(t, "mail.enrolled", e.Name)
-	l.Intro = t.Text("mail.enrolled.intro", "issuer", w.issuer, "device", oneLine(e.Device),
-		"time", e.At.UTC().Format("2006-01-02 15:04 UTC"))
-	days := strconv.Itoa(int(e.ValidFor / (24 * time.Hour)))
-	l.Notes = []string{t.Text("mail.enrolled.was_you"), t.Text("mail.enrolled.not_you", "days", days)}
-	l.ActionLabel, l.ActionURL = t.Text("mail.enrolled.open"), e.RevokeURL
-	return w.render(l)
-}
-
-// Full writes the mail that says that a device was not added, for there are too many.
-func (w *Writer) Full(t *catalogue.Texts, name string) (Message, error) {
-	l := w.letter(t, "mail.full", name)
-	l.Intro = t.Text("mail.full.intro", "issuer", w.issuer)
-	l.Notes = []string{t.Text("mail.full.next")}
-	return w.render(l)
 }
 
 // letter begins a letter with what all have.
@@ -139,6 +88,15 @@ func (w *Writer) render(l letter) (Message, error) {
 	}
 	return Message{Subject: l.Subject, Text: text.String(), HTML: html.String()}, nil
 }
+
+// moment is a time as a mail names it.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// day is a date as a mail names it.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+// minutes is a lifetime as a mail names it.
+func minutes(d time.Duration) string { return strconv.Itoa(int(d.Minutes())) }
 
 // oneLine keeps what comes from elsewhere (names, labels) from shaping the mail: no control
 // characters, nothing that changes the direction of what follows, and not longer than a line.

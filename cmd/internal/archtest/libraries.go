@@ -36,6 +36,8 @@ func libraries() []library {
 		{"github.com/prometheus/client_golang", []string{"radius/...", "directory", "otp/...", "enroll/...", "metrics", "cmd/..."}, true, "every package measures itself"},
 		{"github.com/rogpeppe/go-internal", nil, true, "scripts are tests"},
 		{"github.com/google/go-cmp", nil, true, "for tests: it panics"},
+		{"github.com/chromedp/chromedp", []string{"enroll/browsertest"}, false, "drives the browser, for tests"},
+		{"github.com/chromedp/cdproto", []string{"enroll/browsertest"}, false, "comes with chromedp"},
 		{"golang.org/x/net", []string{"radius", "enroll"}, true, "batches of packets with the address that each came to; bounded listeners"},
 		{"golang.org/x/sync", []string{"otp", "directory", "enroll/operator"}, true, "one question for all who ask the same; work side by side, bounded"},
 		{"golang.org/x/sys", []string{"enroll/operator"}, true, "who is at the other end of a socket"},

@@ -11,17 +11,23 @@ export async function begin() {
   return { pair, raw, text: encode(raw) };
 }
 
-// agree makes the key from both halves, bound to what the server answered and to the code.
-export async function agree(mine, answer, code) {
+// agree makes what the vault keeps, from both halves, bound to what the server answered and to the
+// code: {key}, or behind a lock {z, info}, of which only the lock's octets (see lock.js) make the key.
+export async function agree(mine, answer, code, lock = null) {
   const theirs = decode(answer.public_key);
   const server = await crypto.subtle.importKey("raw", theirs, curve, false, []);
-  const shared = await crypto.subtle.deriveKey({ name: "ECDH", public: server }, mine.pair.privateKey, "HKDF", false, ["deriveKey"]);
+  const z = await crypto.subtle.deriveKey({ name: "ECDH", public: server }, mine.pair.privateKey, "HKDF", false, ["deriveKey"]);
   const text = new TextEncoder();
   const info = fields([
     text.encode(label), mine.raw, theirs, text.encode(answer.account), text.encode(answer.device), text.encode(code),
   ]);
+  return lock ? { z, info } : { key: await unlockKey({ z, info }, new Uint8Array(0)) };
+}
+
+// unlockKey makes the key of an account behind a lock, from the octets that opening it gives.
+export function unlockKey(record, salt) {
   return crypto.subtle.deriveKey(
-    { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info }, shared,
+    { name: "HKDF", hash: "SHA-256", salt, info: record.info }, record.z,
     { name: "HMAC", hash: "SHA-1", length: 160 }, false, ["sign"]);
 }
 
@@ -33,6 +39,13 @@ export async function codeAt(key, step, digits) {
   const offset = mac.getUint8(mac.byteLength - 1) & 15;
   const number = mac.getUint32(offset) & 0x7fffffff;
   return String(number % 10 ** digits).padStart(digits, "0");
+}
+
+// prove shows the server that this phone has the key, for one action at one time (unix ms, the
+// server's), without a code: what is signed is longer than any counter.
+export async function prove(key, action, account, device, at, detail = "") {
+  const message = ["otpgate device proof v1", action, account, device, String(at), detail].join("\n");
+  return encode(new Uint8Array(await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(message))));
 }
 
 // normalise reads an enrollment code as the server does, and returns "" for what cannot be one.
@@ -54,7 +67,8 @@ function fields(list) {
   return out;
 }
 
-function encode(octets) {
+// encode writes octets as base64url without padding (RFC 4648 section 5).
+export function encode(octets) {
   return btoa(String.fromCharCode(...octets)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 

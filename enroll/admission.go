@@ -1,0 +1,191 @@
+package enroll
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+
+	"otpgate/directory"
+	"otpgate/otp"
+	"otpgate/otp/audit"
+)
+
+// errRefused: something is refused; the reason is for the audit trail only.
+type errRefused struct{ reason otp.Reason }
+
+func (e errRefused) Error() string { return "refused: " + string(e.reason) }
+
+// admission is what was found right with a request to enroll a device.
+type admission struct {
+	account *directory.Account
+	code    otp.Digest // of the enrollment code, which is yet to be taken
+	by      confirmed
+	retire  string
+	source  string
+	accept  string
+}
+
+// admit decides whether somebody may add a device. An address that nobody has takes the same
+// steps as one that somebody has, for an account that does not exist.
+//
+//  1. the enrollment code is checked, which spends one of its tries;
+//  2. the confirmation is checked, if one is needed: a code of a device is claimed, an invitation
+//     loses a try.
+//
+// What follows is [Server.finish], at once or after a first code. The error is an errRefused, or says
+// what was unavailable.
+func (s *Server) admit(ctx context.Context, reg registration) (admission, error) {
+	ad := admission{retire: reg.retire, source: reg.source, accept: reg.accept}
+	a, unknown, err := s.whose(ctx, reg.email)
+	if err != nil {
+		return ad, err
+	}
+	ad.account, ad.code = a, s.digest(codePurpose, a.ID, reg.code)
+	right, err := s.o.Tickets.CheckTicket(ctx, otp.EnrollmentTicket, a.ID, ad.code, s.o.Now())
+	if err != nil {
+		return ad, err
+	}
+	devices, err := s.o.Devices.List(ctx, a.ID)
+	switch {
+	case err != nil:
+		return ad, err
+	case unknown != "":
+		return ad, errRefused{unknown}
+	case !right || reg.code == "":
+		return ad, errRefused{otp.ReasonCodeWrong}
+	}
+	needs, err := s.needs(ctx, a.ID, devices)
+	if err == nil {
+		ad.by, err = s.confirm(ctx, a.ID, needs, reg)
+	}
+	return ad, err
+}
+
+// whose finds the account with an address. For an address that nobody has, or somebody who may not
+// enroll, it says why, and returns an account for the same work to be done with.
+func (s *Server) whose(ctx context.Context, email string) (a *directory.Account, unknown otp.Reason, err error) {
+	a, err = s.o.Accounts.FindMail(ctx, email)
+	switch reason := reasonOf(err); {
+	case err == nil && a.Disabled:
+		return a, otp.ReasonAccountDisabled, nil
+	case err == nil:
+		return a, "", nil
+	case reason == otp.ReasonDirectoryUnavailable:
+		return nil, "", err
+	default:
+		phantom := s.o.Keys.MAC("nobody", []byte(email))
+		return &directory.Account{ID: hex.EncodeToString(phantom[:18])}, reason, nil // as long as a UUID
+	}
+}
+
+// finish adds a device that was admitted:
+//
+//  1. both tickets are taken, the one that is easier to replace first. Of concurrent requests one
+//     gets past this;
+//  2. the device is added, and put on record;
+//  3. those whose place it takes are removed.
+//
+// Whatever fails before the last leaves no device behind, and at most costs an enrollment code, which
+// a person can request again.
+func (s *Server) finish(ctx context.Context, event audit.Event, ad admission, n otp.NewDevice) (*enrolled, error) {
+	dev, leaving, staying, err := s.add(ctx, ad, n)
+	if err = s.full(ad, err); err != nil {
+		s.refused(ctx, event, err)
+		return nil, err
+	}
+	event.Device, event.Decision, event.Reason = dev.ID, otp.Accept.String(), otp.ReasonOK
+	if err := s.o.Audit.Record(ctx, event); err != nil {
+		// The trail is required, and cannot be written: there must be no device without it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		defer cancel()
+		return nil, errors.Join(err, s.o.Devices.Remove(ctx, dev.Account, dev.ID))
+	}
+	s.logger.Info("device enrolled", "request", event.ID, "account", dev.Account, "device", dev.ID, "source", event.Source)
+	answer := &enrolled{
+		Device: dev.ID, Account: dev.Account, Name: ad.account.Name, Label: dev.Label, Issuer: s.o.Issuer,
+		Algorithm: string(dev.Algorithm), Digits: dev.Digits, Period: int64(dev.Period.Seconds()), UnixMS: s.o.Now().UnixMilli(),
+		Retired: []string{}, Others: []string{},
+	}
+	s.retire(ctx, ad, dev, leaving, staying, answer)
+	s.mailEnrolled(ad.account, dev, answer, ad.accept)
+	return answer, nil
+}
+
+// add takes the tickets and adds the device. It also returns the devices whose place it takes, and
+// those that stay.
+func (s *Server) add(ctx context.Context, ad admission, n otp.NewDevice) (dev otp.Device, leaving, staying []otp.Device, err error) {
+	devices, err := s.o.Devices.List(ctx, ad.account.ID)
+	if err != nil {
+		return dev, nil, nil, err
+	}
+	// Again, for it may have been a while since, and others come and go.
+	needs, err := s.needs(ctx, ad.account.ID, devices)
+	if err != nil {
+		return dev, nil, nil, err
+	}
+	if !ad.by.does(needs, devices) {
+		return dev, nil, nil, errRefused{otp.ReasonNoProof}
+	}
+	if err := s.take(ctx, ad); err != nil {
+		return dev, nil, nil, err
+	}
+	leaving, staying = ad.leaving(devices)
+	n.Instead = len(leaving)
+	dev, _, err = s.o.Devices.Add(ctx, n)
+	return dev, leaving, staying, err
+}
+
+// full tells the account's owner by mail that there is no room, if that is what was wrong: the answer
+// says no more than any refusal does.
+func (s *Server) full(ad admission, err error) error {
+	if !errors.Is(err, otp.ErrTooManyDevices) {
+		return err
+	}
+	s.mailFull(ad.account, ad.accept)
+	return errRefused{audit.ReasonTooManyDevices}
+}
+
+// leaving divides an account's devices into those whose place the new one takes, and the others.
+func (ad admission) leaving(devices []otp.Device) (leaving, staying []otp.Device) {
+	for _, d := range devices {
+		if ad.retire == retireOthers || ad.retire == retireConfirming && d.ID == ad.by.Device {
+			leaving = append(leaving, d)
+		} else {
+			staying = append(staying, d)
+		}
+	}
+	return leaving, staying
+}
+
+// take ends the enrollment code, and the invitation if there is one.
+func (s *Server) take(ctx context.Context, ad admission) error {
+	won, err := s.o.Tickets.TakeTicket(ctx, otp.EnrollmentTicket, ad.account.ID, ad.code, s.o.Now())
+	if err == nil && won && ad.by.Invitation != nil {
+		won, err = s.o.Tickets.TakeTicket(ctx, otp.InvitationTicket, ad.account.ID, *ad.by.Invitation, s.o.Now())
+	}
+	if err == nil && !won {
+		err = errRefused{otp.ReasonCodeUsed}
+	}
+	return err
+}
+
+// retire removes the devices whose place a new one takes, each on record, and says in the answer which
+// are gone. One that cannot be removed now is still there, and named with those that stay.
+func (s *Server) retire(ctx context.Context, ad admission, dev otp.Device, leaving, staying []otp.Device, answer *enrolled) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout) // the new one is there, whoever hangs up
+	defer cancel()
+	for _, old := range leaving {
+		err := s.revoke(ctx, removal{
+			account: dev.Account, name: ad.account.Name, device: old.ID, source: ad.source, detail: "device " + dev.ID + " takes its place",
+		})
+		if err == nil || errors.Is(err, otp.ErrNotFound) {
+			answer.Retired = append(answer.Retired, labelOf(old))
+			continue
+		}
+		s.logger.Error("device not retired", "account", dev.Account, "device", old.ID, "error", err)
+		staying = append(staying, old)
+	}
+	for _, other := range staying {
+		answer.Others = append(answer.Others, labelOf(other))
+	}
+}
