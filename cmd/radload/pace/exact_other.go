@@ -1,0 +1,5 @@
+//go:build !linux
+
+package pace
+
+func exact() (Sleeper, error) { return timer{}, nil }
