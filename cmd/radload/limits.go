@@ -71,6 +71,7 @@ func (r *report) judgeLogins() {
 		r.expect("replays_refused", t.ReplayRefused > 0, "%d refused, %d left out", t.ReplayRefused, t.ReplayLeftOut)
 	}
 	if o.Rate > 0 {
+		r.expect("offered_in_full", t.Omitted == 0 || r.result.Interrupted, "%d logins could not begin in time", t.Omitted)
 		r.expect("devices_sufficed", !r.result.UsedUp, "%d devices", o.Roster.Len())
 	}
 	if l.p50 > 0 {

@@ -16,15 +16,34 @@ func reachable(a netip.Addr) bool {
 	return ownNamespace() && !hasDefaultRoute() && onLink(a)
 }
 
-// ownNamespace reports whether the process is in another network namespace than the first process. When it
-// cannot tell, it is not.
+// ownNamespace reports whether the process is in another network namespace than one of those that it
+// comes from, up to the first process. When it cannot tell, it is not.
 func ownNamespace() bool {
 	ours, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		return false
 	}
-	first, err := os.Readlink("/proc/1/ns/net")
-	return err == nil && ours != first
+	for process, generations := "self", 0; process != "0" && generations < 100; generations++ {
+		if theirs, err := os.Readlink("/proc/" + process + "/ns/net"); err == nil && theirs != ours {
+			return true
+		}
+		process = parent(process)
+	}
+	return false
+}
+
+// parent is the number of the process that a process comes from; "0" when there is none.
+func parent(process string) string {
+	status, err := os.ReadFile("/proc/" + process + "/status")
+	if err != nil {
+		return "0"
+	}
+	for line := range strings.Lines(string(status)) {
+		if number, ok := strings.CutPrefix(line, "PPid:"); ok {
+			return strings.TrimSpace(number)
+		}
+	}
+	return "0"
 }
 
 // hasDefaultRoute reports whether packets can leave by a gateway. When it cannot tell, they can.

@@ -55,6 +55,7 @@ type loginReport struct {
 	Lost            uint64 `json:"lost"`
 	Unfinished      int    `json:"unfinished"`
 	Waited          uint64 `json:"waited_for_identifier"`
+	Omitted         uint64 `json:"omitted"`
 }
 
 type packetReport struct {
@@ -147,7 +148,7 @@ func (r *report) fill() {
 	}
 	r.Logins = &loginReport{
 		Begun: t.Begun, Accepted: t.Accepted, Refused: t.Refused, WronglyAccepted: t.WronglyAccepted,
-		WronglyRefused: t.WronglyRefused, Lost: t.Lost, Unfinished: g.Unfinished, Waited: t.Waited,
+		WronglyRefused: t.WronglyRefused, Lost: t.Lost, Unfinished: g.Unfinished, Waited: t.Waited, Omitted: t.Omitted,
 	}
 	r.Packets = &packetReport{
 		Sent: t.Sent, Resent: t.Resent, Answered: t.Answered, Late: t.Late, Same: t.Same, Different: t.Different,

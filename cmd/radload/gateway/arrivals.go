@@ -15,13 +15,16 @@ const starved = 200 * time.Microsecond
 // longestNap is how long it takes at most to see that the run was interrupted.
 const longestNap = 50 * time.Millisecond
 
+// grace is how long after the end what was due before it may begin still.
+const grace = 20 * time.Millisecond
+
 // arrive begins logins at their times, whatever becomes of those before. What is due at a time goes out
 // as one batch from one lane, and the next batch from the next one.
 func (r *run) arrive(ctx context.Context) {
 	nap := pace.New()
 	defer nap.Close()
 	at, lane, idle := 0.0, 0, 0
-	for ctx.Err() == nil && int64(at) < r.end.Load() {
+	for ctx.Err() == nil && int64(at) < r.end.Load() && r.since() < r.end.Load()+int64(grace) {
 		if wait := time.Duration(int64(at) - r.since()); wait > 0 {
 			nap.Sleep(min(wait, longestNap))
 			continue
@@ -37,6 +40,17 @@ func (r *run) arrive(ctx context.Context) {
 	}
 	if ctx.Err() != nil {
 		r.finish()
+	}
+	r.omit(at)
+}
+
+// omit counts the logins that should have begun by the end.
+func (r *run) omit(at float64) {
+	n := r.lanes[0]
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for ; int64(at) < r.end.Load(); at += r.interval(n) {
+		n.measured.Omitted++
 	}
 }
 

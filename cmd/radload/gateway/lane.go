@@ -112,8 +112,9 @@ func (n *lane) tally(l *login) *Tally {
 	return &n.warmup
 }
 
-// authenticator fills in a Request Authenticator (RFC 2865 section 3).
-func (n *lane) authenticator() (a [16]byte) {
+// authenticator returns a new Request Authenticator (RFC 2865 section 3), until the next call.
+func (n *lane) authenticator() *[16]byte {
+	a := &n.scratch.authenticator
 	binary.LittleEndian.PutUint64(a[:], n.random.Uint64())
 	binary.LittleEndian.PutUint64(a[8:], n.random.Uint64())
 	return a

@@ -31,6 +31,8 @@ type scratch struct {
 	password [packet.MaxPassword + 64 + 8]byte
 	station  [32]byte
 	login    packet.Login
+
+	authenticator [16]byte
 }
 
 // fields says what a login's packet carries. state is that of the challenge which it answers.

@@ -15,8 +15,7 @@ func (n *lane) begin(l login, state []byte, now int64) {
 	if s.condition != unused {
 		s.old, s.hasOld = [16]byte(s.request[4:20]), true
 	}
-	authenticator := n.authenticator()
-	request, err := n.codec.Request(s.request[:0], id, &authenticator, fields)
+	request, err := n.codec.Request(s.request[:0], id, n.authenticator(), fields)
 	if err != nil { // the options were checked: only a State can be too long, and it is an attribute's value
 		panic(err)
 	}

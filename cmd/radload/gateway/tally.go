@@ -32,6 +32,7 @@ type Tally struct {
 	Opposite   uint64 // second answers of another decision
 	Unasked    uint64 // of second answers: more than were asked for
 	Waited     uint64 // times that a login had to wait because no Identifier was free
+	Omitted    uint64 // logins of an open loop that were due and could not begin before its end
 	Wrong      [packet.SignedTooLate + 1]uint64
 	Unsettled  uint64 // answers to what was never asked
 	Unreached  uint64 // times that the system said that nobody listens there
@@ -50,7 +51,7 @@ func (t *Tally) Add(o *Tally) {
 		{&t.ReplayLeftOut, o.ReplayLeftOut}, {&t.Sent, o.Sent}, {&t.Resent, o.Resent}, {&t.Answered, o.Answered},
 		{&t.Late, o.Late}, {&t.Same, o.Same}, {&t.Different, o.Different}, {&t.Opposite, o.Opposite},
 		{&t.Unasked, o.Unasked}, {&t.Waited, o.Waited}, {&t.Unsettled, o.Unsettled}, {&t.Unreached, o.Unreached},
-		{&t.SendErrors, o.SendErrors},
+		{&t.SendErrors, o.SendErrors}, {&t.Omitted, o.Omitted},
 	} {
 		*p.to += p.from
 	}
