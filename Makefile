@@ -5,14 +5,16 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10m
 SOAKTIME    ?= 10m
 SCREENSHOTS ?= dist/screenshots
+# More for radload bench, such as BENCH="--only freeradius,redis --runs 1"; see radload bench --help.
+BENCH       ?=
 
 # Programs that the tests start: real servers and real clients. See `make peers`.
 PEERS = slapd ldap-utils redis-server freeradius-utils oathtool libpam-radius-auth libpam-wrapper pamtester \
-	radsecproxy freeradius python3-pyrad chromium fonts-noto-cjk
+	radsecproxy freeradius freeradius-ldap freeradius-redis python3-pyrad chromium fonts-noto-cjk
 # What Go needs beside itself for the race detector.
 TOOLS = gcc libc6-dev
 
-.PHONY: test check unit quick peers screenshots demo fuzz soak build clean help
+.PHONY: test check unit quick peers screenshots demo fuzz soak bench build clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,8 +51,12 @@ fuzz: ## every fuzz target for FUZZTIME (default 10m each), one after the other
 soak: ## logins while nodes are killed, for SOAKTIME (default 10m) with each store
 	OTPGATE_SOAK=$(SOAKTIME) $(GO) test -race -count=1 -timeout 0 -v -run 'TestScripts.*/storm' ./cmd/otpgate
 
+bench: peers build ## measure otpgate and FreeRADIUS doing the same job: about an hour, on a machine with nothing else to do
+	CGO_ENABLED=0 $(GO) build -trimpath -o radload ./cmd/radload
+	./radload bench $(BENCH)
+
 build: ## the static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o otpgate ./cmd/otpgate
 
 clean: ## remove what build made
-	rm -f otpgate
+	rm -f otpgate radload

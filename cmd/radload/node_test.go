@@ -44,6 +44,14 @@ func TestMain(m *testing.M) {
 
 var otpgate func() (string, error)
 
+// build builds a program of ours.
+func build(t *testing.T, path, pkg string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 // world is a folder with devices, and what runs there.
 type world struct {
 	t    *testing.T

@@ -59,7 +59,7 @@ every answer was right.
 	root.SetArgs(args)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
-	root.AddCommand(p.runCommand(), p.devicesCommand())
+	root.AddCommand(p.runCommand(), p.devicesCommand(), p.benchCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

@@ -72,9 +72,10 @@ func layers() []layer {
 			"cmd/internal/console", "cmd/internal/operate",
 		}, "the only place that wires"},
 		{"cmd/radload", []string{
-			"cmd/internal/console", "cmd/radload/flood", "cmd/radload/gateway", "cmd/radload/latency", "cmd/radload/packet",
+			"cmd/internal/console", "cmd/radload/bench", "cmd/radload/flood", "cmd/radload/gateway", "cmd/radload/latency", "cmd/radload/packet",
 			"cmd/radload/roster",
 		}, "loads servers from outside, and knows nothing of ours but the words of the command line"},
+		{"cmd/radload/bench", nil, "starts servers and the generator as anybody would, and reads what they print"},
 		{"cmd/radload/flood", []string{"cmd/radload/pace", "cmd/radload/packet", "cmd/radload/port"}, "sends, and judges nothing but that nobody got in"},
 		{"cmd/radload/gateway", []string{
 			"cmd/radload/latency", "cmd/radload/pace", "cmd/radload/packet", "cmd/radload/port", "cmd/radload/roster",
