@@ -28,6 +28,7 @@ type server struct {
 	challenge bool // asks for the code after the password
 	forgetful bool // knows no replay
 	behave    func(x *exchange)
+	names     map[string]int // devices
 
 	mu   sync.Mutex
 	used map[roster.Turn]bool
@@ -46,7 +47,7 @@ type exchange struct {
 }
 
 // serve starts a server that is right unless behave makes it wrong.
-func serve(t *testing.T, r *roster.Roster, behave func(x *exchange)) *server {
+func serve(t *testing.T, r *roster.Roster, behave func(x *exchange), more ...func(*server)) *server {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -55,7 +56,14 @@ func serve(t *testing.T, r *roster.Roster, behave func(x *exchange)) *server {
 	_ = conn.SetReadBuffer(1 << 20)
 	s := &server{
 		t: t, conn: conn, codes: roster.NewGenerator(), roster: r, behave: behave,
-		used: map[roster.Turn]bool{}, seen: map[string][]*exchange{},
+		names: map[string]int{}, used: map[roster.Turn]bool{},
+		seen: map[string][]*exchange{},
+	}
+	for i := range r.Len() {
+		s.names[string(r.Name(i))] = i
+	}
+	for _, change := range more {
+		change(s)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -68,6 +76,9 @@ func serve(t *testing.T, r *roster.Roster, behave func(x *exchange)) *server {
 	})
 	return s
 }
+
+// forgetting makes a server one that knows no replay.
+func forgetting(forgetful bool) func(*server) { return func(s *server) { s.forgetful = forgetful } }
 
 func (s *server) addr() netip.AddrPort { return s.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
 
@@ -134,10 +145,8 @@ func (x *exchange) decide() {
 	}
 	x.decision = packet.AccessReject
 	name, password := string(x.attribute(1)), x.password()
-	for i := range x.s.roster.Len() {
-		if string(x.s.roster.Name(i)) == name {
-			x.check(i, password)
-		}
+	if i, known := x.s.names[name]; known {
+		x.check(i, password)
 	}
 }
 

@@ -216,7 +216,7 @@ func TestNothingIsAllocated(t *testing.T) {
 
 func TestSecretIsNotPrinted(t *testing.T) {
 	c := NewCodec([]byte("a-secret"))
-	for _, text := range []string{fmt.Sprintf("%v", c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%s", c)} {
+	for _, text := range []string{c.String(), fmt.Sprintf("%v", c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c)} {
 		if strings.Contains(text, "a-secret") || strings.Contains(text, fmt.Sprint([]byte("a-secret"))) {
 			t.Error(text)
 		}
