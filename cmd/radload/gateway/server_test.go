@@ -144,8 +144,8 @@ func (x *exchange) decide() {
 		x.s.t.Errorf("a request with a wrong Message-Authenticator: %x", x.request)
 	}
 	x.decision = packet.AccessReject
-	name, password := string(x.attribute(1)), x.password()
-	if i, known := x.s.names[name]; known {
+	password := x.password()
+	if i, known := x.s.names[string(x.attribute(1))]; known {
 		x.check(i, password)
 	}
 }
