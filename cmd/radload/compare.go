@@ -25,6 +25,7 @@ var configurations embed.FS
 func (p *program) benchCommand() *cobra.Command {
 	o := bench.Options{Log: p.err, Now: p.now}
 	var asJSON bool
+	var plot string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure otpgate and FreeRADIUS doing the same job",
@@ -58,8 +59,12 @@ an hour, and need 2 GiB in --dir. The machine should have nothing else to do.`,
 			if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 				return err
 			}
+			o.Curves = plot != ""
 			r, err := bench.Run(cmd.Context(), o)
 			if err != nil {
+				return err
+			}
+			if err := p.write(plot, r.Plot); err != nil {
 				return err
 			}
 			if asJSON {
@@ -69,6 +74,7 @@ an hour, and need 2 GiB in --dir. The machine should have nothing else to do.`,
 		},
 	}
 	addBenchFlags(cmd, &o)
+	cmd.Flags().StringVar(&plot, "plot", "", "SVG `file` of latency over throughput, which takes twenty minutes more")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print all measurements as JSON")
 	return cmd
 }

@@ -46,6 +46,14 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestNothingToMeasure says what is missing.
+func TestNothingToMeasure(t *testing.T) {
+	status, _, errs := radload(t, "bench", "--otpgate", filepath.Join(t.TempDir(), "otpgate"))
+	if status != 1 || !strings.Contains(errs, "hint: make build") {
+		t.Errorf("status %d\n%s", status, errs)
+	}
+}
+
 // TestDevices writes files that only their owner can read.
 func TestDevices(t *testing.T) {
 	dir := t.TempDir()

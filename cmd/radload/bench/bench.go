@@ -29,6 +29,7 @@ type Options struct {
 	ServerCores string // as taskset -c has them
 	LoadCores   string
 	Only        []string  // names of cases; none: all
+	Curves      bool      // latency over the rate is measured as well
 	Log         io.Writer // how it goes
 	Now         func() time.Time
 }
@@ -77,6 +78,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			}
 			b.say("  %s", m)
 			r.add(c, m)
+		}
+	}
+	if o.Curves {
+		if err := b.curves(ctx, r); err != nil {
+			return nil, err
 		}
 	}
 	return r, nil

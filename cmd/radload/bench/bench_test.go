@@ -1,6 +1,10 @@
 package bench
 
 import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -96,6 +100,50 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(b.String(), want+"\n") && !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
+	}
+}
+
+// TestPlot draws what there is, inside its frame.
+func TestPlot(t *testing.T) {
+	r := &Report{Curves: map[string][]Point{
+		baseline: {{Offered: 100, PerSecond: 100, P50: 0.002, P99: 0.01}, {Offered: 5400, PerSecond: 5300, P50: 0.011, P99: 0.4}},
+		"redis":  {{Offered: 100, PerSecond: 100, P50: 0.0002, P99: 0.001}, {Offered: 36000, PerSecond: 35500, P50: 0.0006, P99: 0.021}, {}},
+	}}
+	var b strings.Builder
+	if err := r.Plot(&b); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(b.String(), "<polyline") != 4 || strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
+		t.Error(b.String())
+	}
+	for _, want := range []string{">40000<", ">0.1 ms<", ">1000 ms<", "otpgate, Redis, account known"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	d := xml.NewDecoder(strings.NewReader(b.String()))
+	for {
+		token, err := d.Token()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+			break
+		}
+		e, ok := token.(xml.StartElement)
+		if !ok || e.Name.Local != "polyline" {
+			continue
+		}
+		for place := range strings.FieldsSeq(e.Attr[0].Value) {
+			var x, y float64
+			if _, err := fmt.Sscanf(place, "%f,%f", &x, &y); err != nil || x < plotLeft || x > plotRight || y < plotTop || y > plotBottom {
+				t.Errorf("%s is outside: %v", place, err)
+			}
+		}
+	}
+	var nothing strings.Builder
+	if err := (&Report{}).Plot(&nothing); err != nil || nothing.Len() > 0 {
+		t.Errorf("%q %v", nothing.String(), err)
 	}
 }
 

@@ -3,7 +3,8 @@
 //	accounts ─► slapd, Redis, users file, import file      (once)
 //	for each run, for each case:
 //	    start the server ► warm up ► radload ► CPU and memory of every process ► stop
-//	medians ─► table, JSON
+//	latency over the rate, of the cases that matter      (once, if asked for)
+//	medians ─► table, JSON; curves ─► plot
 //
 // Servers and their peers have some cores, the generator has others (taskset). Servers are started anew for
 // every measurement, so that none has the caches of another's day.

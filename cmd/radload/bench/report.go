@@ -19,6 +19,7 @@ type Report struct {
 	Accounts    int                      `json:"accounts"`
 	Outstanding int                      `json:"outstanding"`
 	Cases       map[string][]Measurement `json:"cases"`
+	Curves      map[string][]Point       `json:"curves,omitempty"` // latency over the rate
 
 	order []benchCase
 }
@@ -32,7 +33,7 @@ func (r *Report) add(c benchCase, m Measurement) {
 
 // describe is the report before anything was measured.
 func (b *bench) describe(ctx context.Context) *Report {
-	r := &Report{Date: b.Now().UTC(), Accounts: b.Accounts, Outstanding: b.Outstanding, Cases: map[string][]Measurement{}}
+	r := &Report{Date: b.Now().UTC(), Accounts: b.Accounts, Outstanding: b.Outstanding, Cases: map[string][]Measurement{}, Curves: map[string][]Point{}}
 	r.Machine = append(r.Machine, fmt.Sprintf("%s, %d cores, servers on %s, generator on %s", processor(), runtime.NumCPU(), b.ServerCores, b.LoadCores))
 	for _, command := range [][]string{
 		{"uname", "-sr"}, {"freeradius", "-v"}, {"slapd", "-VV"}, {"redis-server", "--version"}, {b.Otpgate, "--version"},

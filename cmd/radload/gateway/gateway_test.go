@@ -297,6 +297,16 @@ func TestNextServer(t *testing.T) {
 	}
 }
 
+// TestIPv6 goes by the other family.
+func TestIPv6(t *testing.T) {
+	r := people(t, 20, roster.Options{})
+	o := options(r, 20, serveAt(t, net.IPv6loopback, r, nil))
+	o.Sources = []netip.Addr{netip.IPv6Loopback()}
+	if m := load(t, o).Measured; m.Accepted != 20 {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestSpread begins at both servers.
 func TestSpread(t *testing.T) {
 	r := people(t, 20, roster.Options{})

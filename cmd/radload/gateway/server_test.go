@@ -49,7 +49,12 @@ type exchange struct {
 // serve starts a server that is right unless behave makes it wrong.
 func serve(t *testing.T, r *roster.Roster, behave func(x *exchange), more ...func(*server)) *server {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return serveAt(t, net.IPv4(127, 0, 0, 1), r, behave, more...)
+}
+
+func serveAt(t *testing.T, ip net.IP, r *roster.Roster, behave func(x *exchange), more ...func(*server)) *server {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: ip})
 	if err != nil {
 		t.Fatal(err)
 	}
