@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // A Point is what logins took at a rate.
@@ -18,6 +19,9 @@ func curved() []string { return []string{baseline, "redis"} }
 
 // shares are the rates that are offered, of what the closed loop reached.
 func shares() []float64 { return []float64{0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.2} }
+
+// leastLong is how long a rate is offered at least; where the accounts do not suffice for it, it is not.
+const leastLong = time.Second
 
 // curves measures latency over the rate, of the cases whose closed loop was measured.
 func (b *bench) curves(ctx context.Context, r *Report) error {
@@ -49,12 +53,13 @@ func (b *bench) curve(ctx context.Context, r *Report, c benchCase, most float64)
 	}
 	for _, share := range shares() {
 		rate := float64(int(most*share) + 1)
-		if rate*b.Duration.Seconds() > float64(b.Accounts) {
+		long := min(b.Duration, time.Duration(float64(b.Accounts)/rate*float64(time.Second))*9/10)
+		if long < leastLong {
 			b.say("%s at %.0f/s: too few accounts", c.name, rate)
 			continue
 		}
 		// What is not answered within a second is given up, so that there are Identifiers for the rest.
-		l, _, err := b.load(ctx, c, s, "--duration", b.Duration.String(), "--rate", fmt.Sprint(rate), "--new-step",
+		l, _, err := b.load(ctx, c, s, "--duration", long.String(), "--rate", fmt.Sprint(rate), "--new-step",
 			"--timeout", "1s", "--tries", "1", "--max-lost", "-1", "--ports", fmt.Sprint(min(1024, int(rate)/200+1)))
 		if err != nil {
 			return err
