@@ -13,6 +13,7 @@ import (
 type limits struct {
 	lost     int64
 	p50, p99 time.Duration
+	silence  time.Duration
 	rate     float64
 }
 
@@ -21,6 +22,7 @@ func (l *limits) add(cmd *cobra.Command) {
 	flags.Int64Var(&l.lost, "max-lost", 0, "`logins` that may be lost; -1: any number")
 	flags.DurationVar(&l.p50, "max-p50", 0, "median latency of accepted logins at most; 0: any")
 	flags.DurationVar(&l.p99, "max-p99", 0, "99th percentile of it at most; 0: any")
+	flags.DurationVar(&l.silence, "max-silence", 0, "longest time without an accepted login at most; 0: any")
 	flags.Float64Var(&l.rate, "min-rate", 0, "logins decided per second at least")
 }
 
@@ -81,6 +83,9 @@ func (r *report) judgeLogins() {
 	if l.p99 > 0 {
 		got := r.result.Times.Accepted.Quantile(0.99)
 		r.expect("p99", got <= l.p99, "%s, %s at most", got, l.p99)
+	}
+	if l.silence > 0 {
+		r.expect("silence", r.result.Silence <= l.silence, "%s without an accepted login, %s at most", r.result.Silence, l.silence)
 	}
 	if l.rate > 0 {
 		r.expect("rate", r.result.Rate() >= l.rate, "%.0f logins/s, %.0f at least", r.result.Rate(), l.rate)

@@ -43,6 +43,7 @@ type loadReport struct {
 	Ports           int     `json:"ports"`
 	LoginsPerSecond float64 `json:"logins_per_second"`
 	UsedUp          bool    `json:"devices_used_up"`
+	Silence         float64 `json:"longest_silence_seconds"` // without an accepted login
 }
 
 // loginReport is of what was measured; faults of the warm-up are in the expectations.
@@ -144,7 +145,7 @@ func (r *report) fill() {
 	r.Load = &loadReport{
 		Devices: o.Roster.Len(), Login: r.flags.login, OfferedRate: o.Rate, Outstanding: o.Outstanding,
 		WarmupSeconds: o.Warmup.Seconds(), ElapsedSeconds: g.Elapsed.Seconds(), Ports: g.Lanes,
-		LoginsPerSecond: g.Rate(), UsedUp: g.UsedUp,
+		LoginsPerSecond: g.Rate(), UsedUp: g.UsedUp, Silence: g.Silence.Seconds(),
 	}
 	r.Logins = &loginReport{
 		Begun: t.Begun, Accepted: t.Accepted, Refused: t.Refused, WronglyAccepted: t.WronglyAccepted,
@@ -207,6 +208,7 @@ func (r *report) printLogins(w io.Writer) error {
 	} else {
 		fmt.Fprintf(w, ", %d outstanding\n\n", load.Outstanding)
 	}
+	fmt.Fprintf(w, "The longest time without an accepted login was %s.\n\n", short(load.Silence))
 	if load.UsedUp {
 		fmt.Fprintf(w, "The %d devices were used up: each logs in once per step. More devices, or --reuse, make it last.\n\n", load.Devices)
 	}

@@ -370,6 +370,9 @@ func TestOpenLoop(t *testing.T) {
 	if p90 := result.Times.Accepted.Quantile(0.9); p90 < still/4 {
 		t.Errorf("p90 %s: the standstill is not seen", p90)
 	}
+	if result.Silence < still*9/10 || result.Silence > still+time.Second {
+		t.Errorf("nobody got in for %s at most", result.Silence)
+	}
 	if result.Rate() < rate/4 {
 		t.Errorf("%.0f logins/s", result.Rate())
 	}

@@ -122,6 +122,7 @@ func (n *lane) decide(s *slot, a packet.Answer, now int64) int {
 		t.ReplayRefused++
 	case passed && l.mayPass(o) && !l.asksPassword(o):
 		t.Accepted++
+		n.run.got(now)
 		n.replay(&l, now)
 	case passed:
 		t.WronglyAccepted++

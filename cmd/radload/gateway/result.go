@@ -21,7 +21,9 @@ func (r *run) progress() Progress {
 // result sums up the run. It is for the time after all ports were closed.
 func (r *run) result(interrupted bool) *Result {
 	o := &r.options
+	r.quiet(r.end.Load() - r.lastAccept.Load())
 	result := &Result{
+		Silence: time.Duration(r.silence.Load()),
 		Elapsed: max(0, time.Duration(r.end.Load())-o.Warmup), Lanes: len(r.lanes),
 		UsedUp: r.usedUp.Load(), Interrupted: interrupted, Unfinished: r.outstanding(),
 	}

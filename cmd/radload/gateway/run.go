@@ -28,6 +28,8 @@ type run struct {
 	owed    atomic.Int64 // logins of a closed loop for which no Identifier was free
 	home    atomic.Uint64
 	usedUp  atomic.Bool
+
+	lastAccept, silence atomic.Int64 // when somebody got in last, and how long nobody did at most
 }
 
 // Run loads the servers, and returns what came of it. It ends early, without an error, when ctx does.
@@ -93,6 +95,7 @@ func (r *run) open(ctx context.Context) error {
 	r.reserve()
 	r.began = o.Now()
 	r.end.Store(int64(o.Warmup + o.Duration))
+	r.lastAccept.Store(int64(o.Warmup))
 	return nil
 }
 
@@ -208,6 +211,21 @@ func (r *run) finish() {
 		if end <= now || r.end.CompareAndSwap(end, now) {
 			return
 		}
+	}
+}
+
+// got notes that somebody got in, while it is measured.
+func (r *run) got(now int64) {
+	if now < int64(r.options.Warmup) || now >= r.end.Load() {
+		return
+	}
+	r.quiet(now - r.lastAccept.Swap(now))
+}
+
+// quiet notes how long nobody got in.
+func (r *run) quiet(long int64) {
+	for most := r.silence.Load(); long > most && !r.silence.CompareAndSwap(most, long); {
+		most = r.silence.Load()
 	}
 }
 

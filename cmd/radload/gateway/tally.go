@@ -100,6 +100,7 @@ type Result struct {
 	Warmup, Measured Tally
 	Times            Times         // of what was measured
 	Elapsed          time.Duration // of what was measured
+	Silence          time.Duration // the longest time in it without an accepted login
 	Lanes            int
 	UsedUp           bool // the devices did not suffice: the run ended before its time
 	Interrupted      bool
