@@ -222,6 +222,7 @@ submit("code", async (fields) => {
     digits: answer.digits, period: answer.period, since: answer.unix_ms, email, ...kept,
   };
   if (secured) account.lock = { credential: secured.credential, salt: secured.salt };
+  made = null; // one lock for one device
   await replace(account, secured?.prf);
   clock.measure().catch(() => {});
   done(answer, true);
@@ -241,9 +242,13 @@ async function replace(account, octets) {
   if (before && accounts.opened(before)) tell(before);
 }
 
+let made = null; // a lock of a try that was refused: the next one takes it, and leaves no passkey over
+
 async function makeLock() {
+  if (made?.email === email) return made.secured;
   try {
-    return await lock.make(email);
+    made = { email, secured: await lock.make(email) };
+    return made.secured;
   } catch {
     throw new Error(text(lockable === false ? "code.lock.impossible" : "code.lock.failed"));
   }
