@@ -4,7 +4,8 @@
 //	main ──► root ──► run ─────► roster ► gateway ► packet ► port ──► servers
 //	             │      ├─────────────────► flood ──────────┘
 //	             │      └► report: table or JSON, expectations ► exit status
-//	             └──► devices ──► roster ──► import file, FreeRADIUS's users, LDIF
+//	             ├──► devices ──► roster ──► import file, FreeRADIUS's users, LDIF
+//	             └──► bench: servers, peers and radload run, as processes ► targets, tables, plot
 //
 // The devices come first, from one master seed, so that the same command names them everywhere:
 //
@@ -21,7 +22,8 @@
 //
 // # What is expected
 //
-// A right and fresh code is accepted; a wrong one (--wrong), a used one (--replay, --reuse refused) is not.
+// A right and fresh code is accepted; a wrong one (--wrong), a used one (--replay, --reuse refused) is not. Once in a
+// million a fresh code is the same as that of a step before, and may be refused as used.
 // Every answer has a right Response Authenticator and a right Message-Authenticator, as the first attribute unless
 // --message-authenticator says otherwise. A second answer to the same packet has the same octets. No
 // login is lost, unless --max-lost allows some. What of that held is listed at the end.

@@ -1,15 +1,9 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"otpgate/cmd/radload/bench"
 )
 
 // TestFreeRADIUS loads a server that shares no code with ours: what is right for both is right. Without a
@@ -44,36 +38,5 @@ func TestFreeRADIUS(t *testing.T) {
 	r, status = w.load(append(devices, "--first", "150", "--logins", "20", "--wrong", "1")...)
 	if status != 0 || r.Logins.Refused != 20 {
 		t.Errorf("status %d, %+v, not held %q", status, r.Logins, unheld(r))
-	}
-}
-
-// TestBench measures a little of everything that it starts. The figures are of no worth.
-func TestBench(t *testing.T) {
-	t.Parallel()
-	binary, err := otpgate()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	own := filepath.Join(dir, "radload")
-	build(t, own, "otpgate/cmd/radload")
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
-	defer cancel()
-	var log strings.Builder
-	r, err := bench.Run(ctx, bench.Options{
-		Dir: dir, Files: os.DirFS("testdata"), Radload: own, Otpgate: binary, Accounts: 500, Runs: 1, Duration: time.Second,
-		Rate: 50, Flood: 500, Outstanding: 8, Workers: 4, ServerCores: "0", LoadCores: fmt.Sprint(1),
-		Only: []string{"freeradius", "stranger", "forged"}, Log: &log, Now: time.Now,
-	})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, log.String())
-	}
-	for name, ms := range r.Cases {
-		if m := ms[0]; !m.Held || m.PerSecond < 1 || m.Decided < 100 || m.Memory < 1<<20 || m.CPU["radload"] <= 0 {
-			t.Errorf("%s: %+v", name, m)
-		}
-	}
-	if len(r.Cases) != 3 {
-		t.Errorf("%d cases", len(r.Cases))
 	}
 }

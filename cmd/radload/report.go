@@ -25,6 +25,7 @@ type report struct {
 	Replays      *replayReport          `json:"replays,omitempty"`
 	Latency      map[string]timesReport `json:"latency_seconds,omitempty"` // by accepted, refused, exchange
 	Floods       []floodReport          `json:"floods,omitempty"`
+	Generator    generatorReport        `json:"generator"`
 	Expectations []expectation          `json:"expectations"`
 	Held         bool                   `json:"held"`
 
@@ -51,6 +52,7 @@ type loginReport struct {
 	Begun           uint64 `json:"begun"`
 	Accepted        uint64 `json:"accepted"`
 	Refused         uint64 `json:"refused"`
+	Repeated        uint64 `json:"refused_as_repeated"`
 	WronglyAccepted uint64 `json:"wrongly_accepted"`
 	WronglyRefused  uint64 `json:"wrongly_refused"`
 	Lost            uint64 `json:"lost"`
@@ -103,9 +105,19 @@ type floodReport struct {
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
 }
 
+// generatorReport is what it took to load: near one core and above, the figures are those of the generator.
+type generatorReport struct {
+	CPUSeconds     float64 `json:"cpu_seconds"`
+	ElapsedSeconds float64 `json:"elapsed_seconds"` // of what the processor time is of
+}
+
 // run has the logins and the floods go on side by side. Floods end with the logins.
 func (r *report) run(ctx context.Context, logins bool, floods []flood.Options) error {
 	o := &r.flags.options
+	used, began := cpuUsed(), o.Now()
+	defer func() {
+		r.Generator = generatorReport{(cpuUsed() - used).Seconds(), o.Now().Sub(began).Seconds()}
+	}()
 	flooding, end := context.WithCancel(ctx)
 	defer end()
 	r.floods = make([]*flood.Result, len(floods))
@@ -148,7 +160,7 @@ func (r *report) fill() {
 		LoginsPerSecond: g.Rate(), UsedUp: g.UsedUp, Silence: g.Silence.Seconds(),
 	}
 	r.Logins = &loginReport{
-		Begun: t.Begun, Accepted: t.Accepted, Refused: t.Refused, WronglyAccepted: t.WronglyAccepted,
+		Begun: t.Begun, Accepted: t.Accepted, Refused: t.Refused, Repeated: t.Repeated, WronglyAccepted: t.WronglyAccepted,
 		WronglyRefused: t.WronglyRefused, Lost: t.Lost, Unfinished: g.Unfinished, Waited: t.Waited, Omitted: t.Omitted,
 	}
 	r.Packets = &packetReport{

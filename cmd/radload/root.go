@@ -18,6 +18,7 @@ type program struct {
 	out, err  io.Writer
 	now       func() time.Time
 	reachable func(netip.Addr) bool // may be sent to without being asked
+	args      []string
 }
 
 // Exit statuses beside 0.
@@ -34,6 +35,7 @@ var (
 
 // execute runs one command line and returns the exit status.
 func (p *program) execute(ctx context.Context, args []string) int {
+	p.args = args
 	root := &cobra.Command{
 		Use:   "radload",
 		Short: "Loads RADIUS servers with logins, and judges every answer",

@@ -29,8 +29,8 @@ func layers() []layer {
 		{"directory/slapdtest", nil, "starts a server and knows nothing of who looks there"},
 		{"radius", []string{
 			"directory", "otp", "otp/audit", "radius/challenge", "radius/delay", "radius/dictionary", "radius/duplicates",
-			"radius/hours", "radius/posture", "radius/proof", "radius/quiet", "radius/radsec", "radius/reply", "radius/session",
-			"radius/turns",
+			"radius/hours", "radius/posture", "radius/proof", "radius/quiet",
+			"radius/radsec", "radius/reply", "radius/session", "radius/turns",
 		}, "asks who and with which code, and says what it decided"},
 		{"radius/delay", nil, "holds back what others made"},
 		{"radius/duplicates", nil, "compares octets, and knows nothing of what they mean"},
@@ -44,10 +44,8 @@ func layers() []layer {
 		{"radius/probe", nil, "a client that shares no code with the server cannot share its mistakes"},
 		{"radius/radsec", []string{"radius/quiet"}, "carries packets; whose they are and what is in them, others decide"},
 		{"radius/radsec/radsectest", nil, "issues certificates"},
-		{"radius/posture", []string{"otp"}, "counts, and keeps notes of what it counted"},
 		{"radius/reply", []string{"directory", "radius/dictionary"}, "what an account is told of is named by the dictionary"},
 		{"radius/session", []string{"otp"}, "reads octets, and keeps notes of sessions"},
-		{"radius/reply", []string{"directory", "radius/dictionary"}, "says what an account may, in attributes"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
 		{"enroll", []string{
 			"directory", "otp", "otp/audit",
@@ -68,14 +66,14 @@ func layers() []layer {
 		{"cmd/otpgate", []string{
 			"configs", "metrics", "directory", "radius", "radius/challenge", "radius/dictionary", "radius/hours",
 			"radius/posture", "radius/probe", "radius/reply", "radius/session", "otp", "otp/audit", "otp/boltstore",
-			"otp/keyset", "otp/redisstore", "enroll", "enroll/agreement", "enroll/mail", "enroll/operator", "enroll/outbox",
-			"cmd/internal/console", "cmd/internal/operate",
+			"otp/keyset", "otp/redisstore", "enroll", "enroll/agreement", "enroll/mail", "enroll/operator", "enroll/outbox", "cmd/internal/console", "cmd/internal/operate",
 		}, "the only place that wires"},
 		{"cmd/radload", []string{
 			"cmd/internal/console", "cmd/radload/bench", "cmd/radload/flood", "cmd/radload/gateway", "cmd/radload/latency", "cmd/radload/packet",
 			"cmd/radload/roster",
 		}, "loads servers from outside, and knows nothing of ours but the words of the command line"},
-		{"cmd/radload/bench", nil, "starts servers and the generator as anybody would, and reads what they print"},
+		{"cmd/radload/bench", []string{"cmd/radload/bench/machine"}, "starts servers and the generator as anybody would, and reads what they print"},
+		{"cmd/radload/bench/machine", nil, "processes and what they use, whatever they are"},
 		{"cmd/radload/flood", []string{"cmd/radload/pace", "cmd/radload/packet", "cmd/radload/port"}, "sends, and judges nothing but that nobody got in"},
 		{"cmd/radload/gateway", []string{
 			"cmd/radload/latency", "cmd/radload/pace", "cmd/radload/packet", "cmd/radload/port", "cmd/radload/roster",

@@ -6,39 +6,54 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
+
+	"otpgate/cmd/radload/bench/machine"
 )
 
 // Options say what is measured, and on what.
 type Options struct {
-	Dir         string // everything is kept there; it must exist
+	Dir         string // databases and logs are kept there; it must exist
 	Files       fs.FS  // configurations of the servers
 	Radload     string // this program
 	Otpgate     string
 	Accounts    int
+	Scale       int // accounts of the large one of two nodes that are compared
+	Small       int // and of the small one
+	Bursts      int // how often these two are compared
 	Runs        int
 	Duration    time.Duration // of a measurement
+	Period      time.Duration // of codes, where the server has a choice
 	Rate        int           // logins per second of the open loop
 	Flood       int           // packets per second of the floods
 	Outstanding int
 	Workers     int    // threads of FreeRADIUS where it has back ends; half of it where it has none
 	ServerCores string // as taskset -c has them
 	LoadCores   string
-	Only        []string  // names of cases; none: all
-	Curves      bool      // latency over the rate is measured as well
-	Log         io.Writer // how it goes
+	Only        []string // names of cases or groups; none: all
+	KeepServers bool     // from run to run
+	Record      string   // file that everything measured goes to at once; empty: none
+	Resume      bool     // what is in the record is not measured again
+	Command     string   // that began all this, for the report
+	Log         io.Writer
 	Now         func() time.Time
 }
 
 // bench is a benchmark that runs.
 type bench struct {
 	Options
-	slapd, redis        *process
-	ldapPort, redisPort int
+	report     *Report
+	directory  *directory // of the accounts that are compared; nil: not started yet
+	shared     *store     // their devices in Redis; nil: not started yet
+	embedded   *store
+	kept       map[string]*site
+	seen       map[string]bool // folders of data that were told of
+	pace       pace
+	knownLimit bool     // otpgate can be told how many accounts to know
+	stops      []func() // of all that runs, the last one first
 }
 
 // What the peers are told; nothing of it is worth keeping secret.
@@ -50,42 +65,84 @@ const (
 	ldapPassword = "radload-testing-password"
 )
 
-// Run measures all cases.
-func Run(ctx context.Context, o Options) (*Report, error) {
-	switch {
-	case o.Accounts < 1, o.Runs < 1, o.Duration <= 0, o.Outstanding < 1, o.Workers < 2, o.Rate < 1, o.Flood < 1:
-		return nil, errors.New("a number is missing")
+func (o *Options) check() error {
+	for name, n := range map[string]int{
+		"accounts": o.Accounts, "runs": o.Runs, "rate": o.Rate, "flood": o.Flood, "outstanding": o.Outstanding, "workers": o.Workers / 2,
+		"scale": o.Scale, "small": o.Small, "bursts": o.Bursts, "duration": int(o.Duration), "period": int(o.Period / time.Second),
+	} {
+		if n < 1 {
+			return fmt.Errorf("%s: the number is missing or too small", name)
+		}
 	}
-	b := &bench{Options: o}
+	if o.Small > o.Scale {
+		return errors.New("the small node has more accounts than the large one")
+	}
+	return nil
+}
+
+// Run measures all cases that are chosen. When it ends early the report is of what there was until then.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	b := &bench{Options: o, kept: map[string]*site{}, seen: map[string]bool{}}
 	cases, err := chosen(o.Only)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		b.slapd.stop()
-		b.redis.stop()
-	}()
-	if err := b.prepare(ctx); err != nil {
+	if b.report, err = b.begun(ctx); err != nil {
 		return nil, err
 	}
-	r := b.describe(ctx)
-	for run := range o.Runs {
-		for _, c := range cases {
-			b.say("run %d of %d: %s", run+1, o.Runs, c.name)
-			m, err := b.measure(ctx, c)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.name, err)
+	defer func() {
+		for i := len(b.stops) - 1; i >= 0; i-- {
+			b.stops[i]()
+		}
+	}()
+	if err := b.programs(); err != nil {
+		return nil, err
+	}
+	b.knownLimit = b.understands(ctx, "known_accounts", "known_accounts: 1000", "")
+	if slices.ContainsFunc(cases, func(c benchCase) bool { return c.copied }) &&
+		!b.understands(ctx, "min_replicas", "", "store: {redis: {addresses: [\"127.0.0.1:1\"], min_replicas: 1}}") {
+		cases = slices.DeleteFunc(cases, func(c benchCase) bool { return c.copied })
+	}
+	return b.report, b.measureAll(ctx, cases)
+}
+
+// measureAll measures the groups in turn. Which one comes first changes with every run, so that a machine that grows
+// slower hits all alike.
+func (b *bench) measureAll(ctx context.Context, cases []benchCase) error {
+	each, once := b.plan(cases)
+	for run := range b.Runs {
+		for i := range each {
+			g := each[(i+run)%len(each)]
+			if err := b.part(ctx, g, fmt.Sprintf("run %d of %d: ", run+1, b.Runs), run); err != nil {
+				return err
 			}
-			b.say("  %s", m)
-			r.add(c, m)
 		}
 	}
-	if o.Curves {
-		if err := b.curves(ctx, r); err != nil {
-			return nil, err
+	for _, g := range once {
+		if err := b.part(ctx, g, "", 0); err != nil {
+			return err
 		}
 	}
-	return r, nil
+	b.say("done")
+	return nil
+}
+
+// part measures a group once, and says how long all that is left will take.
+func (b *bench) part(ctx context.Context, g *group, before string, run int) error {
+	if g.done(run) {
+		b.pace.skip(g)
+		return nil
+	}
+	b.say("%s%s (%s to go)", before, g.name, b.pace.remaining())
+	began := b.Now()
+	if err := g.measure(ctx, run); err != nil {
+		return fmt.Errorf("%s: %w", g.name, err)
+	}
+	b.pace.took(g, b.Now().Sub(began))
+	return nil
 }
 
 func (b *bench) say(format string, args ...any) {
@@ -93,99 +150,36 @@ func (b *bench) say(format string, args ...any) {
 }
 
 // path is a file of the benchmark.
-func (b *bench) path(name string) string { return filepath.Join(b.Dir, name) }
+func (b *bench) path(names ...string) string {
+	return filepath.Join(append([]string{b.Dir}, names...)...)
+}
 
-// prepare writes what the servers need to know, and starts the peers.
-func (b *bench) prepare(ctx context.Context) error {
+// programs sees that all are there before an hour begins.
+func (b *bench) programs() error {
 	for _, p := range [...][2]string{
-		{"taskset", "util-linux"}, {"slapd", "slapd"}, {"slapadd", "slapd"}, {"redis-server", "redis-server"}, {"freeradius", "freeradius"},
+		{"taskset", "util-linux"}, {"slapd", "slapd"}, {"slapadd", "slapd"}, {"redis-server", "redis-server"},
+		{"redis-cli", "redis-tools"}, {"freeradius", "freeradius"},
 	} {
 		if _, err := exec.LookPath(p[0]); err != nil {
 			return fmt.Errorf("%s is missing: install Debian's package %s", p[0], p[1])
 		}
 	}
-	b.say("writing %d accounts", b.Accounts)
-	for _, args := range [][]string{
-		{"--csv", b.path("devices.csv"), "--ldif", b.path("people.ldif"), "--base", "ou=people," + ldapBase},
-		{"--freeradius", b.path("users"), "--period", "30s"},
-	} {
-		args = append([]string{"devices", "--master", master, "--count", fmt.Sprint(b.Accounts)}, args...)
-		if err := b.once(ctx, b.Radload, args...); err != nil {
-			return err
-		}
-	}
-	if err := b.startRedis(ctx); err != nil {
-		return err
-	}
-	return b.startDirectory(ctx)
+	return nil
 }
 
 // once runs a program to its end.
 func (b *bench) once(ctx context.Context, program string, args ...string) error {
+	_, err := b.output(ctx, program, args...)
+	return err
+}
+
+// output runs a program to its end, and returns what it printed.
+func (b *bench) output(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = b.Dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, out)
-	}
-	return nil
-}
-
-func (b *bench) startRedis(ctx context.Context) (err error) {
-	if b.redisPort, err = freePort(); err != nil {
-		return err
-	}
-	data := b.path("redis")
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return err
-	}
-	b.redis, err = b.start("redis", b.ServerCores, "redis-server", "--bind", "127.0.0.1", "--port", fmt.Sprint(b.redisPort), "--dir", data,
-		"--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--daemonize", "no", "--maxmemory-policy", "noeviction")
+	cmd.Dir, cmd.SysProcAttr = b.Dir, machine.Apart()
+	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return err
+		err = fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, out)
 	}
-	return b.redis.await(ctx, func() bool { return listens(b.redisPort) })
-}
-
-func (b *bench) startDirectory(ctx context.Context) (err error) {
-	if b.ldapPort, err = freePort(); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(b.path("ldap"), 0o700); err != nil {
-		return err
-	}
-	if err := b.configure("slapd.conf", "slapd.conf"); err != nil {
-		return err
-	}
-	base := "dn: dc=bench\nobjectClass: dcObject\nobjectClass: organization\ndc: bench\no: bench\n\n" +
-		"dn: ou=people,dc=bench\nobjectClass: organizationalUnit\nou: people\n\n"
-	people, err := os.ReadFile(b.path("people.ldif"))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(b.path("all.ldif"), append([]byte(base), people...), 0o600); err != nil {
-		return err
-	}
-	if err := b.once(ctx, "slapadd", "-q", "-f", b.path("slapd.conf"), "-l", b.path("all.ldif")); err != nil {
-		return err
-	}
-	b.slapd, err = b.start("slapd", b.ServerCores, "slapd", "-d", "0", "-f", b.path("slapd.conf"), "-h", fmt.Sprintf("ldap://127.0.0.1:%d", b.ldapPort))
-	if err != nil {
-		return err
-	}
-	return b.slapd.await(ctx, func() bool { return listens(b.ldapPort) })
-}
-
-// configure writes a configuration from its template..
-func (b *bench) configure(template, name string, values ...string) error {
-	text, err := fs.ReadFile(b.Files, template)
-	if err != nil {
-		return err
-	}
-	all := append(values, "DIR", b.Dir, "SECRET", secret, "USERS", b.path("users"), "LDAP_BASE", ldapBase, "LDAP_DN", ldapDN,
-		"LDAP_PASSWORD", ldapPassword, "LDAP_PORT", fmt.Sprint(b.ldapPort), "REDIS_PORT", fmt.Sprint(b.redisPort))
-	pairs := make([]string, 0, len(all))
-	for i := 0; i+1 < len(all); i += 2 {
-		pairs = append(pairs, "@"+all[i]+"@", all[i+1])
-	}
-	return os.WriteFile(b.path(name), []byte(strings.NewReplacer(pairs...).Replace(string(text))), 0o600)
+	return string(out), err
 }

@@ -3,11 +3,13 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // A Point is what logins took at a rate.
 type Point struct {
+	Share     float64 `json:"share"` // of what the closed loop reached
 	Offered   float64 `json:"offered_per_second"`
 	PerSecond float64 `json:"per_second"`
 	P50       float64 `json:"p50_seconds"`
@@ -20,53 +22,105 @@ func curved() []string { return []string{baseline, "redis"} }
 // shares are the rates that are offered, of what the closed loop reached.
 func shares() []float64 { return []float64{0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.2} }
 
-// leastLong is how long a rate is offered at least; where the accounts do not suffice for it, it is not.
-const leastLong = time.Second
+// Each rate is offered for so long, so often. Where the accounts do not suffice for leastLong, it is not.
+const (
+	curvePasses = 3
+	curveLong   = 3 * time.Second
+	leastLong   = time.Second
+)
 
-// curves measures latency over the rate, of the cases whose closed loop was measured.
-func (b *bench) curves(ctx context.Context, r *Report) error {
+// planCurves is latency over the rate, of the cases whose closed loop was measured.
+func (b *bench) planCurves(g *group) {
 	for _, name := range curved() {
-		if len(r.Cases[name]) == 0 {
-			continue
+		c, _ := caseOf(name)
+		p := b.Period
+		if c.server == "freeradius" {
+			p = freeRADIUSPeriod
+		} else {
+			g.estimate += seconds(b.Accounts, guessKnown)
 		}
-		all, err := chosen([]string{name})
-		if err != nil {
+		g.estimate += guessStart + curvePasses*2*p // in one step is room for half of the rates
+	}
+	g.done = func(int) bool {
+		return !slices.ContainsFunc(curved(), func(name string) bool { return !b.curveDone(name) })
+	}
+	g.measure = func(ctx context.Context, _ int) error {
+		for _, name := range curved() {
+			if b.curveDone(name) {
+				continue
+			}
+			if len(b.report.Cases[name]) == 0 {
+				b.say("no curve of %s: its closed loop was not measured", name)
+				continue
+			}
+			c, _ := caseOf(name)
+			if err := b.curve(ctx, c); err != nil {
+				return fmt.Errorf("%s over the rate: %w", name, err)
+			}
+		}
+		return nil
+	}
+}
+
+func (b *bench) curveDone(name string) bool {
+	return len(b.report.Curves[name]) >= curvePasses*len(shares())
+}
+
+// curve offers one server one rate after the other.
+func (b *bench) curve(ctx context.Context, c benchCase) error {
+	most := median(b.report.Cases[c.name], func(m Measurement) float64 { return m.PerSecond })
+	s := b.kept[c.group]
+	if s == nil {
+		var err error
+		if s, err = b.begin(ctx, &group{name: c.group, cases: []benchCase{c}}); err != nil {
 			return err
 		}
-		most := median(r.Cases[name], func(m Measurement) float64 { return m.PerSecond })
-		if err := b.curve(ctx, r, all[0], most); err != nil {
-			return fmt.Errorf("%s over the rate: %w", name, err)
+		defer s.stop()
+	}
+	b.report.Curves[c.name] = nil
+	for range curvePasses {
+		for _, share := range shares() {
+			rate := float64(int(most*share) + 1)
+			long := min(b.Duration, curveLong, seconds(b.Accounts*9/10, rate))
+			if long < leastLong {
+				b.say("%s at %.0f/s: too few accounts", c.name, rate)
+				continue
+			}
+			// What is not answered within a second is given up, so that there are Identifiers for the rest.
+			m, err := b.perform(ctx, job{
+				servers: []*server{s.server}, codes: s.codes, count: int(rate*long.Seconds()) + 1, long: long,
+				args: []string{"--rate", fmt.Sprint(rate), "--timeout", "1s", "--tries", "1", "--max-lost", "-1",
+					"--ports", fmt.Sprint(min(1024, int(rate)/200+1))},
+			})
+			if err != nil {
+				return err
+			}
+			b.say("  %s at %.0f/s: %s", c.name, rate, m)
+			b.report.Curves[c.name] = append(b.report.Curves[c.name], Point{share, rate, m.PerSecond, m.P50, m.P99})
+			if err := b.save(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// curve offers one server one rate after the other.
-func (b *bench) curve(ctx context.Context, r *Report, c benchCase, most float64) error {
-	s, err := b.begin(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	if err := b.warmUp(ctx, c, s); err != nil {
-		return err
-	}
+// points are the medians of a curve, by the rate that was offered.
+func (r *Report) points(name string) (all []Point) {
 	for _, share := range shares() {
-		rate := float64(int(most*share) + 1)
-		long := min(b.Duration, time.Duration(float64(b.Accounts)/rate*float64(time.Second))*9/10)
-		if long < leastLong {
-			b.say("%s at %.0f/s: too few accounts", c.name, rate)
-			continue
+		var same []Point
+		for _, p := range r.Curves[name] {
+			if p.Share == share && p.P50 > 0 {
+				same = append(same, p)
+			}
 		}
-		// What is not answered within a second is given up, so that there are Identifiers for the rest.
-		l, _, err := b.load(ctx, c, s, "--duration", long.String(), "--rate", fmt.Sprint(rate), "--new-step",
-			"--timeout", "1s", "--tries", "1", "--max-lost", "-1", "--ports", fmt.Sprint(min(1024, int(rate)/200+1)))
-		if err != nil {
-			return err
+		if len(same) > 0 {
+			of := func(f func(Point) float64) float64 { return median(same, f) }
+			all = append(all, Point{
+				share, of(func(p Point) float64 { return p.Offered }), of(func(p Point) float64 { return p.PerSecond }),
+				of(func(p Point) float64 { return p.P50 }), of(func(p Point) float64 { return p.P99 }),
+			})
 		}
-		p := Point{Offered: rate, PerSecond: l.Load.PerSecond, P50: l.Latency["accepted"].P50, P99: l.Latency["accepted"].P99}
-		b.say("%s at %.0f/s: %.0f/s, p50 %.2f ms, p99 %.2f ms", c.name, rate, p.PerSecond, p.P50*1e3, p.P99*1e3)
-		r.Curves[c.name] = append(r.Curves[c.name], p)
 	}
-	return nil
+	return all
 }

@@ -4,20 +4,30 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strings"
 )
 
 // The plot in units of its own: where the axes are, and how large it is.
 const (
-	plotWidth, plotHeight = 720, 420
-	plotLeft, plotRight   = 70, 700
-	plotTop, plotBottom   = 40, 360
+	plotWidth, plotHeight = 760, 492
+	plotLeft, plotRight   = 88, 736
+	plotTop, plotBottom   = 92, 412
 )
+
+// plotStyle keeps the colours in one place. Both are told apart by people who see few colours, and have different marks.
+const plotStyle = `<style>
+  text { font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; font-size: 13px; fill: #333 }
+  .title { font-size: 17px; font-weight: 600; fill: #111 }
+  .grid { stroke: #ddd } .axis { stroke: #777 }
+  .line { fill: none; stroke-width: 2.2 } .tail { stroke-dasharray: 7 5 }
+  .one { stroke: #b3541e } .one-mark { fill: #b3541e }
+  .two { stroke: #1a5fb4 } .two-mark { fill: #1a5fb4 }
+</style>
+`
 
 // plot maps what was measured to places: logins per second along a line, seconds along a logarithm.
 type plot struct {
-	most          float64 // logins per second
+	most, step    float64 // logins per second
 	fastest, slow float64 // seconds, powers of ten
 }
 
@@ -33,11 +43,8 @@ func (p plot) y(seconds float64) float64 {
 // scale finds what there is to show. It is false when there is nothing.
 func (r *Report) scale() (p plot, ok bool) {
 	least, longest := math.Inf(1), 0.0
-	for _, points := range r.Curves {
-		for _, at := range points {
-			if at.P50 <= 0 {
-				continue
-			}
+	for _, name := range curved() {
+		for _, at := range r.points(name) {
 			p.most = max(p.most, at.PerSecond)
 			least, longest = min(least, at.P50), max(longest, at.P99)
 		}
@@ -45,8 +52,14 @@ func (r *Report) scale() (p plot, ok bool) {
 	if p.most == 0 {
 		return p, false
 	}
-	step := math.Pow(10, math.Floor(math.Log10(p.most)))
-	p.most = math.Ceil(p.most/step*2) * step / 2
+	p.step = math.Pow(10, math.Floor(math.Log10(p.most)))
+	for _, part := range []float64{0.1, 0.2, 0.5, 1} { // the finest that leaves room for the marks
+		if p.most/(p.step*part) <= 8 {
+			p.step *= part
+			break
+		}
+	}
+	p.most = math.Ceil(p.most/p.step) * p.step
 	p.fastest = math.Pow(10, math.Floor(math.Log10(least)))
 	p.slow = max(math.Pow(10, math.Ceil(math.Log10(longest))), 10*p.fastest)
 	return p, true
@@ -59,50 +72,101 @@ func (r *Report) Plot(w io.Writer) error {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", plotWidth, plotHeight)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="title words">`+"\n", plotWidth, plotHeight)
+	fmt.Fprintf(&b, `<title id="title">Latency of logins over their rate</title>`+"\n"+`<desc id="words">%s</desc>`+"\n", r.inWords())
+	b.WriteString(plotStyle)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="white"/>`+"\n", plotWidth, plotHeight)
+	fmt.Fprintf(&b, `<text class="title" x="%d" y="28">Latency of logins over their rate</text>`+"\n", plotLeft)
 	p.grid(&b)
-	colours := []string{"#b3541e", "#1a5fb4"}
 	for i, name := range curved() {
-		points := slices.DeleteFunc(slices.Clone(r.Curves[name]), func(at Point) bool { return at.P50 <= 0 })
-		if len(points) == 0 {
-			continue
-		}
-		p.line(&b, points, colours[i], "", func(at Point) float64 { return at.P50 })
-		p.line(&b, points, colours[i], ` stroke-dasharray="6 4"`, func(at Point) float64 { return at.P99 })
-		what := name
-		if c, err := chosen([]string{name}); err == nil {
-			what = c[0].what
-		}
-		fmt.Fprintf(&b, `<text x="%d" y="%d" fill="%s">%s</text>`+"\n", plotLeft+10, plotTop-22+16*i, colours[i], what)
+		p.curve(&b, i, r.points(name))
+		c, _ := caseOf(name)
+		fmt.Fprintf(&b, `<line class="line %s" x1="%d" y1="%d" x2="%d" y2="%[3]d"/>`+"\n", colour(i), plotLeft, 46+20*i, plotLeft+34)
+		mark(&b, i, plotLeft+17, float64(46+20*i))
+		fmt.Fprintf(&b, `<text x="%d" y="%d">%s</text>`+"\n", plotLeft+42, 50+20*i, c.what)
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">logins per second (solid: median, dashed: 99th percentile; %s)</text>`+"\n",
-		(plotLeft+plotRight)/2, plotHeight-15, r.Date.Format("2006-01-02"))
+	fmt.Fprintf(&b, `<text x="%d" y="50" text-anchor="end">solid: median</text><text x="%[1]d" y="70" text-anchor="end">dashed: 99th percentile</text>`+"\n", plotRight)
+	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">logins decided per second</text>`+"\n", (plotLeft+plotRight)/2, plotBottom+42)
+	fmt.Fprintf(&b, `<text x="18" y="%d" text-anchor="middle" transform="rotate(-90 18 %[1]d)">latency in milliseconds (logarithmic)</text>`+"\n",
+		(plotTop+plotBottom)/2)
+	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" fill="#777">%s; measured %s</text>`+"\n", plotRight, plotHeight-8,
+		escaped(r.Machine.Processor+", one core for servers and peers"), r.Date.Format("2006-01-02"))
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+// inWords is the plot for those who do not see it.
+func (r *Report) inWords() string {
+	var all []string
+	for _, name := range curved() {
+		points := r.points(name)
+		if len(points) == 0 {
+			continue
+		}
+		c, _ := caseOf(name)
+		first, last := points[0], points[len(points)-1]
+		all = append(all, fmt.Sprintf("%s: at %s logins per second a median of %.2f ms and a 99th percentile of %.2f ms, at %s a median of %.2f ms and a 99th percentile of %.2f ms.",
+			c.what, thousands(int(first.PerSecond)), 1e3*first.P50, 1e3*first.P99, thousands(int(last.PerSecond)), 1e3*last.P50, 1e3*last.P99))
+	}
+	return escaped(strings.Join(all, " "))
+}
+
+func escaped(text string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
+}
+
 // grid draws the axes with their marks.
 func (p plot) grid(b *strings.Builder) {
-	line := func(x1, y1, x2, y2 float64) {
-		fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#ccc"/>`+"\n", x1, y1, x2, y2)
+	line := func(class string, x1, y1, x2, y2 float64) {
+		fmt.Fprintf(b, `<line class="%s" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`+"\n", class, x1, y1, x2, y2)
 	}
-	for i := range 6 {
-		at := p.most * float64(i) / 5
-		line(p.x(at), plotTop, p.x(at), plotBottom)
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%.0f</text>`+"\n", p.x(at), plotBottom+18, at)
+	for i := 0; float64(i)*p.step <= p.most*1.001; i++ {
+		at := float64(i) * p.step
+		line("grid", p.x(at), plotTop, p.x(at), plotBottom)
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", p.x(at), plotBottom+20, thousands(int(at)))
 	}
 	for at := p.fastest; at <= p.slow*1.01; at *= 10 {
-		line(plotLeft, p.y(at), plotRight, p.y(at))
-		fmt.Fprintf(b, `<text x="%d" y="%.1f" text-anchor="end">%.6g ms</text>`+"\n", plotLeft-6, p.y(at)+4, at*1e3)
+		line("grid", plotLeft, p.y(at), plotRight, p.y(at))
+		fmt.Fprintf(b, `<text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", plotLeft-8, p.y(at)+4, axis(at*1e3))
+	}
+	line("axis", plotLeft, plotBottom, plotRight, plotBottom)
+	line("axis", plotLeft, plotTop, plotLeft, plotBottom)
+}
+
+// axis writes a power of ten.
+func axis(at float64) string {
+	if at < 1 {
+		return fmt.Sprintf("%.6g", at)
+	}
+	return thousands(int(at + 0.5))
+}
+
+// curve draws the medians, and the latency of the slowest hundredth.
+func (p plot) curve(b *strings.Builder, number int, points []Point) {
+	for class, of := range map[string]func(Point) float64{
+		"line": func(at Point) float64 { return at.P50 }, "line tail": func(at Point) float64 { return at.P99 },
+	} {
+		var places []string
+		for _, at := range points {
+			places = append(places, fmt.Sprintf("%.1f,%.1f", p.x(at.PerSecond), p.y(of(at))))
+		}
+		if len(places) > 0 {
+			fmt.Fprintf(b, `<polyline points="%s" class="%s %s"/>`+"\n", strings.Join(places, " "), class, colour(number))
+		}
+		for _, at := range points {
+			mark(b, number, p.x(at.PerSecond), p.y(of(at)))
+		}
 	}
 }
 
-func (p plot) line(b *strings.Builder, points []Point, colour, style string, of func(Point) float64) {
-	var places []string
-	for _, at := range points {
-		places = append(places, fmt.Sprintf("%.1f,%.1f", p.x(at.PerSecond), p.y(of(at))))
+func colour(number int) string { return []string{"one", "two"}[number%2] }
+
+// mark is a square for the first curve, and a disc for the second.
+func mark(b *strings.Builder, number int, x, y float64) {
+	if number%2 == 0 {
+		fmt.Fprintf(b, `<rect class="one-mark" x="%.1f" y="%.1f" width="8" height="8"/>`+"\n", x-4, y-4)
+		return
 	}
-	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"%s/>`+"\n", strings.Join(places, " "), colour, style)
+	fmt.Fprintf(b, `<circle class="two-mark" cx="%.1f" cy="%.1f" r="4.5"/>`+"\n", x, y)
 }

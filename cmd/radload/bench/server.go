@@ -2,95 +2,150 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
+
+	"otpgate/cmd/radload/bench/machine"
 )
 
 // server is what is loaded.
 type server struct {
-	*process
-	port int
+	*machine.Process
+	port    int
+	metrics int           // port of otpgate's; 0: it has none
+	took    time.Duration // from its start until it was ready
 }
+
+func (s *server) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
 
 // startFreeRADIUS starts FreeRADIUS with one of its configurations.
 func (b *bench) startFreeRADIUS(ctx context.Context, configuration string, workers int) (*server, error) {
-	port, err := freePort()
+	port, err := machine.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	if err := b.configure(configuration, "radiusd.conf", "PORT", fmt.Sprint(port), "WORKERS", fmt.Sprint(workers)); err != nil {
-		return nil, err
-	}
-	p, err := b.start("freeradius", b.ServerCores, "freeradius", "-f", "-d", b.Dir, "-n", "radiusd", "-l", "stdout")
+	p := population{b.Accounts, freeRADIUSPeriod}
+	people, err := b.people(ctx, population{b.Accounts, b.Period})
 	if err != nil {
 		return nil, err
 	}
-	return b.ready(ctx, &server{p, port}, "30s")
-}
-
-// ready waits until a server logs the last device in: so long it may take to read them all.
-func (b *bench) ready(ctx context.Context, s *server, period string) (*server, error) {
-	err := s.await(ctx, func() bool {
-		err := b.once(ctx, b.Radload, "run", "--quiet", "--server", s.address(), "--secret", secret, "--master", master,
-			"--count", fmt.Sprint(b.Accounts), "--first", fmt.Sprint(b.Accounts-1), "--period", period, "--outstanding", "1",
-			"--logins", "1", "--timeout", "500ms", "--tries", "1", "--linger", "0s", "--max-lost", "0", "--message-authenticator", "optional",
-			"--reuse", "refused")
-		return err == nil
+	dir := b.path("freeradius")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := b.configure(configuration, filepath.Join(dir, "radiusd.conf"), "PORT", fmt.Sprint(port), "WORKERS", fmt.Sprint(workers),
+		"USERS", filepath.Join(people, "users"), "LDAP_PORT", fmt.Sprint(b.directory.port), "REDIS_PORT", fmt.Sprint(b.shared.redis[0].port)); err != nil {
+		return nil, err
+	}
+	began := b.Now()
+	s := &server{port: port}
+	if s.Process, err = machine.Start("freeradius", dir, b.ServerCores, "freeradius", "-f", "-d", dir, "-n", "radiusd", "-l", "stdout"); err != nil {
+		return nil, err
+	}
+	// It is ready when it logs somebody in: so long it may take to read them all.
+	err = s.Await(ctx, func() bool {
+		return b.once(ctx, b.Radload, append([]string{"run", "--quiet", "--server", s.address(), "--secret", secret,
+			"--first", fmt.Sprint(b.Accounts - 1), "--outstanding", "1", "--logins", "1", "--timeout", "500ms", "--tries", "1",
+			"--linger", "0s", "--message-authenticator", "optional", "--reuse", "refused"}, p.flags()...)...) == nil
 	})
 	if err != nil {
-		s.stop()
+		s.Stop()
+		return nil, err
+	}
+	s.took = b.Now().Sub(began)
+	return s, nil
+}
+
+// startOtpgate starts a node of this name on a store. The first one imports the devices.
+func (b *bench) startOtpgate(ctx context.Context, st *store, d *directory, name string, fresh time.Duration) (*server, error) {
+	s := new(server)
+	var err error
+	if s.port, err = machine.FreePort(); err != nil {
+		return nil, err
+	}
+	if s.metrics, err = machine.FreePort(); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(st.dir, "node-"+name)
+	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
+		return nil, err
+	}
+	if err := shareKeys(filepath.Join(st.dir, keysetFile), filepath.Join(dir, "data", keysetFile)); err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "otpgate.yaml")
+	if err := b.configure("otpgate.yaml", config, "PORT", fmt.Sprint(s.port), "METRICS", fmt.Sprint(s.metrics), "DATA", filepath.Join(dir, "data"),
+		"STORE", st.lines(), "FRESH", fresh.String(), "LDAP_PORT", fmt.Sprint(d.port), "KNOWN", b.knownLine(st.codes.accounts)); err != nil {
+		return nil, err
+	}
+	began := b.Now()
+	if s.Process, err = machine.Start("otpgate", dir, b.ServerCores, b.Otpgate, "serve", "--config", config); err != nil {
+		return nil, err
+	}
+	err = s.Await(ctx, s.ready)
+	s.took = b.Now().Sub(began)
+	if err == nil {
+		err = b.fill(ctx, st, config)
+	}
+	if err == nil {
+		err = shareKeys(filepath.Join(dir, "data", keysetFile), filepath.Join(st.dir, keysetFile))
+	}
+	if err != nil {
+		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *server) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+// keysetFile is what seeds are sealed with: all nodes of a store need the same.
+const keysetFile = "keyset.json"
 
-// startOtpgate starts a node. The first time with a store, the devices are imported.
-func (b *bench) startOtpgate(ctx context.Context, c benchCase) (*server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	metrics, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	data, store := b.path("data-"+c.store), "# store: left out, so devices are kept in data_dir"
-	if c.store == "redis" {
-		store = fmt.Sprintf("store: {redis: {addresses: [\"127.0.0.1:%d\"]}}", b.redisPort)
-	}
-	fresh := "1h"
-	if c.search {
-		fresh = "0s"
-	}
-	if err := b.configure("otpgate.yaml", "otpgate.yaml", "PORT", fmt.Sprint(port), "METRICS", fmt.Sprint(metrics), "DATA", data,
-		"STORE", store, "FRESH", fresh); err != nil {
-		return nil, err
-	}
-	_, statErr := os.Stat(data)
-	p, err := b.start("otpgate", b.ServerCores, b.Otpgate, "serve", "--config", b.path("otpgate.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	err = p.await(ctx, func() bool {
-		answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", metrics))
-		if err != nil {
-			return false
-		}
-		_ = answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	})
-	if err == nil && statErr != nil {
-		began := b.Now()
-		err = b.once(ctx, b.Otpgate, "device", "import", "--csv", b.path("devices.csv"), "--config", b.path("otpgate.yaml"))
-		b.say("  %d devices imported in %s", b.Accounts, b.Now().Sub(began).Round(time.Millisecond))
+// shareKeys copies a keyset, unless there is none yet.
+func shareKeys(from, to string) error {
+	keys, err := os.ReadFile(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	if err != nil {
-		p.stop()
-		return nil, err
+		return err
 	}
-	return &server{p, port}, nil
+	return os.WriteFile(to, keys, 0o600)
+}
+
+// ready reports whether a node says that it is.
+func (s *server) ready() bool {
+	answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", s.metrics))
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// knownLine is the line of the configuration that has a node know all accounts at once.
+func (b *bench) knownLine(accounts int) string {
+	if !b.knownLimit {
+		return ""
+	}
+	return fmt.Sprintf("known_accounts: %d", max(accounts+accounts/20, 1000))
+}
+
+// understands asks otpgate whether it has a setting, by lines that hold it: one that is older can be measured too.
+func (b *bench) understands(ctx context.Context, setting, known, store string) bool {
+	file := b.path("asked.yaml")
+	defer func() { _ = os.Remove(file) }()
+	err := b.configure("otpgate.yaml", file, "PORT", "1", "METRICS", "2", "DATA", b.path("nothing"), "STORE", store, "FRESH", "1h",
+		"LDAP_PORT", "3", "KNOWN", known)
+	text, checkErr := b.output(ctx, b.Otpgate, "check", "--config", file)
+	if err == nil && (checkErr == nil || !strings.Contains(text, setting)) {
+		return true
+	}
+	b.say("this otpgate has no setting %s: it goes without", setting)
+	return false
 }

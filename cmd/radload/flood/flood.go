@@ -58,6 +58,9 @@ type stream struct {
 	options                       Options
 	ports                         []port.Port
 	maker                         *maker
+	together                      bool // a batch is sent as one message
+	one                           [1]port.Message
+	whole                         [][]byte
 	answered, accepted, unreached atomic.Uint64
 }
 
@@ -74,7 +77,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Kind == Stranger {
 		o.Secret = seed[:16]
 	}
-	s := &stream{options: o, maker: newMaker(o.Kind, o.Secret, seed)}
+	s := &stream{options: o, maker: newMaker(o.Kind, o.Secret, seed), together: true}
 	defer func() {
 		for _, p := range s.ports {
 			_ = p.Close()
@@ -82,10 +85,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}()
 	var readers sync.WaitGroup
 	for range ports {
-		p, err := port.Dial(ctx, o.Source, o.Server)
+		p, together, err := port.DialSegmented(ctx, o.Source, o.Server, s.maker.size())
 		if err != nil {
 			return nil, err
 		}
+		s.together = s.together && together
 		s.ports = append(s.ports, p)
 		readers.Go(func() { s.read(p) })
 	}
@@ -128,6 +132,9 @@ func (s *stream) send(ctx context.Context, r *Result) {
 }
 
 func (s *stream) write(p port.Port, ms []port.Message, r *Result) {
+	if s.writeTogether(p, ms, r) {
+		return
+	}
 	for failed := 0; len(ms) > 0; {
 		sent, err := p.WriteBatch(ms, 0)
 		r.Sent += uint64(max(sent, 0))

@@ -126,6 +126,9 @@ func (n *lane) decide(s *slot, a packet.Answer, now int64) int {
 		n.replay(&l, now)
 	case passed:
 		t.WronglyAccepted++
+	case l.mayPass(o) && o.Roster.Repeats(n.generator, l.turn):
+		t.Refused++
+		t.Repeated++
 	case l.mayPass(o):
 		t.WronglyRefused++
 	default:

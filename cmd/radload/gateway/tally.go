@@ -14,6 +14,7 @@ type Tally struct {
 	Refused         uint64 // as expected: a wrong or a used code
 	WronglyAccepted uint64 // a wrong or a used code, or no code at all
 	WronglyRefused  uint64 // a right and fresh code
+	Repeated        uint64 // of those refused as expected: a fresh code that happens to be that of a step before, too
 	Lost            uint64 // no answer to any of its tries
 	Decided         uint64 // accepted or refused, rightly or not, while the time was running
 
@@ -51,7 +52,7 @@ func (t *Tally) Add(o *Tally) {
 		{&t.ReplayLeftOut, o.ReplayLeftOut}, {&t.Sent, o.Sent}, {&t.Resent, o.Resent}, {&t.Answered, o.Answered},
 		{&t.Late, o.Late}, {&t.Same, o.Same}, {&t.Different, o.Different}, {&t.Opposite, o.Opposite},
 		{&t.Unasked, o.Unasked}, {&t.Waited, o.Waited}, {&t.Unsettled, o.Unsettled}, {&t.Unreached, o.Unreached},
-		{&t.SendErrors, o.SendErrors}, {&t.Omitted, o.Omitted},
+		{&t.SendErrors, o.SendErrors}, {&t.Omitted, o.Omitted}, {&t.Repeated, o.Repeated},
 	} {
 		*p.to += p.from
 	}

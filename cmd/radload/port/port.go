@@ -1,4 +1,3 @@
-// Package port opens UDP ports towards a server, that many datagrams pass by one system call.
 package port
 
 import (
@@ -32,6 +31,25 @@ type Port interface {
 // Dial opens a port towards a server, from an address that may be the zero one. It is connected, so
 // that nobody else's datagrams come in, and that the system tells when nobody listens there.
 func Dial(ctx context.Context, source netip.Addr, server netip.AddrPort) (Port, error) {
+	udp, err := dial(ctx, source, server)
+	if err != nil {
+		return nil, err
+	}
+	return wrapped(udp, server), nil
+}
+
+// DialSegmented opens a port that takes several datagrams of so many octets as one message, which costs a fraction of
+// sending each by itself. It is false where the system does not do that; then it is a port as any other.
+func DialSegmented(ctx context.Context, source netip.Addr, server netip.AddrPort, octets int) (Port, bool, error) {
+	udp, err := dial(ctx, source, server)
+	if err != nil {
+		return nil, false, err
+	}
+	together := octets > 0 && segment(udp, octets) == nil
+	return wrapped(udp, server), together, nil
+}
+
+func dial(ctx context.Context, source netip.Addr, server netip.AddrPort) (*net.UDPConn, error) {
 	var d net.Dialer
 	if source.IsValid() {
 		d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
@@ -42,10 +60,14 @@ func Dial(ctx context.Context, source netip.Addr, server netip.AddrPort) (Port, 
 	}
 	udp := conn.(*net.UDPConn)
 	_ = udp.SetReadBuffer(receiveBuffer) // less is no reason not to start
+	return udp, nil
+}
+
+func wrapped(udp *net.UDPConn, server netip.AddrPort) Port {
 	if server.Addr().Unmap().Is4() {
-		return ipv4.NewPacketConn(udp), nil
+		return ipv4.NewPacketConn(udp)
 	}
-	return ipv6.NewPacketConn(udp), nil
+	return ipv6.NewPacketConn(udp)
 }
 
 // Unreached reports whether an error tells that an earlier datagram did not get there. The port is of

@@ -134,6 +134,25 @@ func (r *Roster) Code(b []byte, g *Generator, t Turn) []byte {
 	return g.code(b, d.algorithm, r.seed(t.Device), t.Step, int(d.digits))
 }
 
+// A code is the same as that of another of these steps once in a million, which servers cannot tell from a code that was
+// used: those that look back furthest remember two minutes of codes of half a minute.
+const (
+	stepsBefore = 4
+	stepsAfter  = 1
+)
+
+// Repeats reports whether a turn's code is that of a step shortly before or after as well.
+func (r *Roster) Repeats(g *Generator, t Turn) bool {
+	var room, other [8]byte
+	code := r.Code(room[:0], g, t)
+	for offset := int64(-stepsBefore); offset <= stepsAfter; offset++ {
+		if offset != 0 && bytes.Equal(r.Code(other[:0], g, Turn{Device: t.Device, Step: t.Step + offset}), code) {
+			return true
+		}
+	}
+	return false
+}
+
 // wrongSteps is how many steps before and after the right one a wrong code must not belong to: more
 // than any server allows for.
 const wrongSteps = 20

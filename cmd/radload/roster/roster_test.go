@@ -48,6 +48,24 @@ func family(t testing.TB, count int, o Options) *Roster {
 	return r
 }
 
+// TestRepeats looks at a device that shows one code for half a minute.
+func TestRepeats(t *testing.T) {
+	r, err := Derive(Family{Master: []byte("radload bench"), Count: 1768, Period: 15 * time.Second}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := time.Date(2026, 11, 26, 5, 8, 30, 0, time.UTC).Unix() / 15
+	for _, c := range []struct {
+		device int
+		offset int64
+		want   bool
+	}{{1767, 0, true}, {1767, -1, true}, {1767, 1, false}, {1767, -2, false}, {1766, 0, false}} {
+		if got := r.Repeats(NewGenerator(), Turn{Device: c.device, Step: step + c.offset}); got != c.want {
+			t.Errorf("device %d, %d steps on: %v", c.device, c.offset, got)
+		}
+	}
+}
+
 // TestOncePerStep lets everybody log in, and nobody twice.
 func TestOncePerStep(t *testing.T) {
 	r := family(t, 3, Options{})
