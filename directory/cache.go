@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	defaultCacheSize = 100_000
 	// missing bounds what is remembered of names that nobody has: apart from the accounts, so that
 	// guessed names push out none of them, and briefly, so that a new account can log in.
 	missingSize = 10_000
@@ -34,45 +33,37 @@ const (
 // The answer "no such account" lives for missingLife, or Fresh if that is shorter.
 type cache struct {
 	fresh, stale, timeout time.Duration
-	accounts              *otter.Cache[string, remembered]
-	missing               *otter.Cache[string, remembered]
+	memory                *memory
+	missing               *otter.Cache[string, absence]
 	flights               singleflight.Group
 	probeAt               atomic.Int64 // unix nanoseconds; 0: the directory answers
 	logger                *slog.Logger
 	now                   func() time.Time
 }
 
-// remembered is an answer: an account, or the error that says why there is none.
-type remembered struct {
-	account *Account
-	err     error
-	at      time.Time
+// An absence is the error that says why there is no account with a name.
+type absence struct {
+	err error
+	at  time.Time
 }
 
-func newCache(c Config, size int, logger *slog.Logger, now func() time.Time) (*cache, error) {
-	if size == 0 {
-		size = defaultCacheSize
-	}
-	accounts, err := otter.New(&otter.Options[string, remembered]{MaximumSize: size})
+// newCache makes a cache. before is one of the same directory, of which the new one takes over what is
+// remembered, and whether the directory answers; nil: none.
+func newCache(c Config, size int, before *cache, logger *slog.Logger, now func() time.Time) (*cache, error) {
+	missing, err := otter.New(&otter.Options[string, absence]{MaximumSize: missingSize})
 	if err != nil {
 		return nil, err
 	}
-	missing, err := otter.New(&otter.Options[string, remembered]{MaximumSize: missingSize})
-	if err != nil {
+	made := &cache{fresh: c.Fresh, stale: c.Stale, timeout: c.Timeout, missing: missing, logger: logger, now: now}
+	if before != nil {
+		made.memory = before.memory
+		made.probeAt.Store(before.probeAt.Load())
+	} else if made.memory, err = newMemory(logger, now); err != nil {
 		return nil, err
 	}
-	return &cache{
-		fresh: c.Fresh, stale: c.Stale, timeout: c.Timeout,
-		accounts: accounts, missing: missing, logger: logger, now: now,
-	}, nil
-}
-
-// copy learns what another cache knows of the same directory, and whether it answers.
-func (c *cache) copy(from *cache) {
-	for key, r := range from.accounts.All() {
-		c.accounts.Set(key, r)
-	}
-	c.probeAt.Store(from.probeAt.Load())
+	made.memory.resize(size)
+	made.memory.fresh.Store(int64(c.Fresh))
+	return made, nil
 }
 
 // known returns an account that is remembered and fresh.
@@ -80,11 +71,11 @@ func (c *cache) known(key string) (*Account, bool) {
 	if c.fresh == 0 {
 		return nil, false
 	}
-	r, ok := c.accounts.GetIfPresent(key)
-	if !ok || !c.within(r, c.fresh) {
+	e, ok := c.memory.accounts.GetIfPresent(key)
+	if !ok || !within(c.memory.age(e.at), c.fresh) {
 		return nil, false
 	}
-	return r.account, true
+	return &e.account, true
 }
 
 // find returns what is remembered if it is fresh, and else calls ask, once for all who want the
@@ -94,15 +85,15 @@ func (c *cache) find(ctx context.Context, key string, ask func(context.Context) 
 	if a, ok := c.known(key); ok {
 		return a, nil
 	}
-	if r, ok := c.missing.GetIfPresent(key); ok && c.within(r, min(c.fresh, missingLife)) {
+	if r, ok := c.missing.GetIfPresent(key); ok && within(c.now().Sub(r.at), min(c.fresh, missingLife)) {
 		return nil, r.err
 	}
-	old, ok := c.accounts.GetIfPresent(key)
-	if !ok || !c.within(old, c.stale) {
+	old, ok := c.memory.accounts.GetIfPresent(key)
+	if !ok || !within(c.memory.age(old.at), c.stale) {
 		return c.fly(ctx, key, ask)
 	}
 	if !c.mayProbe() {
-		return old.account, nil
+		return &old.account, nil
 	}
 	patience := ctx
 	if deadline, ok := ctx.Deadline(); ok { // whoever gets the old account still has something to do with it
@@ -117,7 +108,7 @@ func (c *cache) find(ctx context.Context, key string, ask func(context.Context) 
 	if ctx.Err() == nil && patience.Err() != nil { // not an answer: the directory is slow, and not the caller gone
 		c.down()
 	}
-	return old.account, nil
+	return &old.account, nil
 }
 
 // fly waits for ask, or for the caller's context.
@@ -151,11 +142,11 @@ func (c *cache) learn(ctx context.Context, key string, ask func(context.Context)
 	switch {
 	case err == nil:
 		c.missing.Invalidate(key)
-		c.accounts.Set(key, remembered{account: a, at: at})
+		a = c.memory.keep(key, a, at)
 		c.up()
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrAmbiguous):
-		c.accounts.Invalidate(key) // what is gone is not trusted when the directory goes
-		c.missing.Set(key, remembered{err: err, at: at})
+		c.memory.accounts.Invalidate(key) // what is gone is not trusted when the directory goes
+		c.missing.Set(key, absence{err, at})
 		c.up()
 	case !errors.Is(err, errEntryUnusable): // that is one entry's fault
 		c.down()
@@ -163,16 +154,20 @@ func (c *cache) learn(ctx context.Context, key string, ask func(context.Context)
 	return a, err
 }
 
-func (c *cache) within(r remembered, life time.Duration) bool {
-	age := c.now().Sub(r.at)
-	return age >= 0 && age < life
-}
+// within reports whether an answer of an age is younger than life. One from the future is of a wrong
+// clock, and of no use.
+func within(age, life time.Duration) bool { return age >= 0 && age < life }
 
 // mayProbe reports whether a caller who has something to fall back on should wait for the
 // directory: always while it answers, and else one caller every probeEvery.
 func (c *cache) mayProbe() bool {
 	at, now := c.probeAt.Load(), c.now()
-	return at == 0 || now.UnixNano() >= at && c.probeAt.CompareAndSwap(at, now.Add(probeEvery).UnixNano())
+	if at == 0 {
+		return true
+	}
+	left := time.Duration(at - now.UnixNano())
+	// Nothing is put off for longer than that: more is a clock that was set back.
+	return (left <= 0 || left > probeEvery) && c.probeAt.CompareAndSwap(at, now.Add(probeEvery).UnixNano())
 }
 
 func (c *cache) down() {
@@ -185,9 +180,4 @@ func (c *cache) up() {
 	if c.probeAt.Load() != 0 && c.probeAt.Swap(0) != 0 {
 		c.logger.Info("directory available again")
 	}
-}
-
-func (c *cache) close() {
-	c.accounts.StopAllGoroutines()
-	c.missing.StopAllGoroutines()
 }

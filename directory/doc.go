@@ -35,12 +35,20 @@
 // a bind changes whose connection it is, so passwords are checked on others, [maxBinders] at most.
 // Referrals and continuations are not followed.
 //
+// An account without groups is one search. While [ownSearches] are under way, lookups by name wait and
+// go together in one, [sharedLookups] at most ([gatherer]): which entry is whose is told from its values,
+// for names for which servers have no looser idea than we of what is equal. An entry that fits none of
+// the names, an error, or more entries than the server tells, has each asked for alone, and all for
+// [apartFor]. [Set.IDs] asks for [idsAtOnce] names in one search.
+//
 // # What is remembered
 //
 // An account is used without asking for Fresh, and trusted for Stale while its directory is
 // unavailable; one look-up every [probeEvery] then waits for the directory, and the others do not.
 // That nobody has a name is remembered for [missingLife] at most, or Fresh if it is shorter, apart
-// from the accounts and for [missingSize] names, so that guessing pushes nobody out. [Set.FindMail] and
+// from the accounts and for [missingSize] names, so that guessing pushes nobody out. Accounts are
+// [Options.CacheSize] at most; texts and lists of groups that they have in common are there once
+// ([memory]). A new set takes the memory of the one before over. [Set.FindMail] and
 // [Set.Authenticate] always ask.
 //
 // # Files

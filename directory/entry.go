@@ -29,22 +29,22 @@ const (
 	maxKeptOctets  = 16384 // of all
 )
 
-// find implements [source].
+// find implements [source]. Without groups it is one search at most.
 func (s *servers) find(ctx context.Context, l lookup) (*Account, error) {
-	entries, more, err := s.search(ctx, s.request(anyOf(l.terms()...), 2, accountAttributes(s.config)...))
-	switch {
-	case err != nil:
-		return nil, s.aboutBase(err)
-	case more || len(entries) > 1:
-		return nil, ErrAmbiguous
-	case len(entries) == 0:
-		return nil, ErrNotFound
+	var o outcome
+	if l.operation == opFind {
+		o = s.gather.find(ctx, l)
+	} else {
+		o = s.entry(ctx, l, s.gather.attributes)
 	}
-	a, err := accountFrom(entries[0], s.config)
+	if o.err != nil {
+		return nil, o.err
+	}
+	a, err := accountFrom(o.entry, s.config)
 	if err != nil || !s.config.Groups {
 		return a, err
 	}
-	err = s.walk.fill(a, entries[0].GetEqualFoldAttributeValues("uid"), func(members []term) ([]Group, bool, error) {
+	err = s.walk.fill(a, o.entry.GetEqualFoldAttributeValues("uid"), func(members []term) ([]Group, bool, error) {
 		entries, more, err := s.search(ctx, s.request(anyOf(members...), maxGroups, "cn"))
 		groups := make([]Group, len(entries))
 		for i, e := range entries {
@@ -56,6 +56,20 @@ func (s *servers) find(ctx context.Context, l lookup) (*Account, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// entry looks up one name in a search of its own.
+func (s *servers) entry(ctx context.Context, l lookup, attributes []string) outcome {
+	entries, more, err := s.search(ctx, s.request(anyOf(l.terms()...), 2, attributes...))
+	switch {
+	case err != nil:
+		return outcome{err: s.aboutBase(err)}
+	case more || len(entries) > 1:
+		return outcome{err: ErrAmbiguous}
+	case len(entries) == 0:
+		return outcome{err: ErrNotFound}
+	}
+	return outcome{entry: entries[0]}
 }
 
 // health implements [source]: it looks whether the base is there, as every find needs it.
@@ -92,7 +106,12 @@ func accountAttributes(c Config) []string {
 	if c.Groups {
 		attributes = append(attributes, "uid")
 	}
-	return slices.Concat(attributes, c.LoginAttributes, c.MailAttributes, c.Attributes)
+	for _, more := range slices.Concat(c.LoginAttributes, c.MailAttributes, c.Attributes) {
+		if !slices.ContainsFunc(attributes, func(a string) bool { return strings.EqualFold(a, more) }) {
+			attributes = append(attributes, more) // some servers refuse one that is asked for twice
+		}
+	}
+	return attributes
 }
 
 // accountFrom makes an account of an entry.

@@ -77,7 +77,8 @@ func memberTerms(dn string, uids []string) []term {
 // warn tells the log that an account has more groups than are looked up, once a minute.
 func (w *walker) warn(dn string) {
 	last, now := w.warned.Load(), w.now()
-	if (last == 0 || now.Sub(time.Unix(0, last)) >= time.Minute) && w.warned.CompareAndSwap(last, now.UnixNano()) {
+	since := now.Sub(time.Unix(0, last))
+	if (last == 0 || since < 0 || since >= time.Minute) && w.warned.CompareAndSwap(last, now.UnixNano()) {
 		w.logger.Warn("account has more groups than are looked up", "dn", dn,
 			"max_groups", maxGroups, "max_depth", maxGroupDepth)
 	}

@@ -13,6 +13,7 @@ const (
 	opFind   = "find"   // account by name, and its groups
 	opMail   = "mail"   // account by mail address, and its groups
 	opID     = "id"     // account by its id, and its groups
+	opIDs    = "ids"    // ids of up to 100 accounts by their names
 	opBind   = "bind"   // password check
 	opHealth = "health" // is it there?
 	opDial   = "dial"   // one connection, until it can be used
@@ -54,6 +55,7 @@ func newMetrics(reg prometheus.Registerer, now func() time.Time) *metrics {
 		opFind:   {"ok", "not_found", "ambiguous", "unavailable"},
 		opMail:   {"ok", "not_found", "ambiguous", "unavailable"},
 		opID:     {"ok", "not_found", "ambiguous", "unavailable"},
+		opIDs:    {"ok", "unavailable"},
 		opBind:   {"ok", "refused", "unavailable"},
 		opHealth: {"ok", "unavailable"},
 		opDial:   {"ok", "unavailable"},
@@ -63,6 +65,24 @@ func newMetrics(reg prometheus.Registerer, now func() time.Time) *metrics {
 		}
 	}
 	return m
+}
+
+// remember tells how many accounts a set remembers.
+func (m *metrics) remember(reg prometheus.Registerer, s *Set) {
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "otpgate_directory_known_accounts",
+		Help: "Accounts that the node remembers, so that a login needs no search.",
+	}, func() float64 {
+		accounts, _ := s.Known()
+		return float64(accounts)
+	})
+	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
+		Name: "otpgate_directory_accounts_pushed_out_total",
+		Help: "Accounts that were forgotten because more logged in than known_accounts allows.",
+	}, func() float64 {
+		_, pushedOut := s.Known()
+		return float64(pushedOut)
+	})
 }
 
 // observe is called with the time at which the operation began, and what became of it.

@@ -25,11 +25,12 @@ type Options struct {
 	// Directories, in order of preference: a name without a known realm belongs to the first one
 	// that the client may use.
 	Directories []Config
-	// Before is the set whose place the new one will take; nil: none. What it remembers is copied
+	// Before is the set whose place the new one will take; nil: none. What it remembers is taken over
 	// for every directory that is asked in the same way, so that a reload while a directory is
-	// unavailable forgets nobody.
+	// unavailable forgets nobody, and needs no memory for a second time.
 	Before *Set
-	// CacheSize is how many accounts are remembered per directory; 0: 100,000.
+	// CacheSize is how many accounts are remembered per directory, about 500 octets each without
+	// groups; 0: 250,000. It may not be negative.
 	CacheSize  int
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: metrics are kept but not registered
@@ -118,6 +119,10 @@ func (c Config) check() (Config, error) {
 		}
 	}
 	errs = append(errs, c.checkWhere()...)
+	c.Attributes = slices.Clone(c.Attributes)
+	for i, a := range c.Attributes {
+		c.Attributes[i] = strings.ToLower(a) // once, and not for each account
+	}
 	return c, errors.Join(errs...)
 }
 

@@ -34,6 +34,7 @@ type servers struct {
 	next    atomic.Uint32
 	binders *binders
 	walk    walker
+	gather  *gatherer
 	metrics *metrics
 	logger  *slog.Logger
 	now     func() time.Time
@@ -64,6 +65,7 @@ func newServers(c Config, m *metrics, logger *slog.Logger, now func() time.Time)
 		closing: make(chan struct{}),
 	}
 	s.binders = newBinders(s)
+	s.gather = &gatherer{servers: s, attributes: accountAttributes(c)}
 	for i := range s.slots {
 		s.slots[i].lock = make(chan struct{}, 1)
 	}
@@ -96,6 +98,11 @@ func (s *servers) close() {
 // search runs a search on a shared connection, on another when that one is dead, and on the other
 // servers when the first fails; the time that is left is divided between them.
 func (s *servers) search(ctx context.Context, request *ldap.SearchRequest) (entries []*ldap.Entry, more bool, err error) {
+	return s.searchAs(ctx, request, func(err error) error { return err })
+}
+
+// searchAs is search, and takes the errors of an attempt for what sort makes of them.
+func (s *servers) searchAs(ctx context.Context, request *ldap.SearchRequest, sort func(error) error) (entries []*ldap.Entry, more bool, err error) {
 	slot := &s.slots[s.next.Add(1)%searchConnections]
 	var tried []*server
 	for range len(s.all) + searchConnections {
@@ -110,6 +117,7 @@ func (s *servers) search(ctx context.Context, request *ldap.SearchRequest) (entr
 		}
 		attempt, cancel := s.share(ctx, reused, tried)
 		entries, more, err = c.search(attempt, request)
+		err = sort(err)
 		cancel()
 		tried = s.settle(ctx, c, reused, tried, err)
 		c.release()
@@ -234,17 +242,15 @@ func (s *servers) connect(ctx context.Context, bind bool, tried []*server) (*con
 // that failed first before the others.
 func (s *servers) order() []*server {
 	now := s.now().UnixNano()
-	order := slices.Clone(s.all)
-	slices.SortStableFunc(order, func(a, b *server) int {
-		untilA, untilB := a.badUntil.Load(), b.badUntil.Load()
-		switch {
-		case untilA <= now && untilB <= now || untilA == untilB:
+	until := func(server *server) int64 {
+		until := server.badUntil.Load()
+		if until <= now || until-now > int64(penalty) { // over, or of a clock that was set back since
 			return 0
-		case untilA < untilB:
-			return -1
 		}
-		return 1
-	})
+		return until
+	}
+	order := slices.Clone(s.all)
+	slices.SortStableFunc(order, func(a, b *server) int { return cmp.Compare(until(a), until(b)) })
 	return order
 }
 

@@ -42,12 +42,22 @@ type source interface {
 	health(ctx context.Context) error
 }
 
+// many is a source that can be asked for several accounts at once.
+type many interface {
+	// ids returns the ids of the accounts that the lookups describe, in their order, with the errors
+	// of [source].find.
+	ids(ctx context.Context, lookups []lookup) ([]string, []error)
+}
+
 // A home is one directory with its settings and what is remembered of it.
 type home struct {
 	Config
 	source source
+	many   many
 	cache  *cache
 	close  func()
+
+	metrics *metrics
 }
 
 // A Set is all the directories. It is safe for concurrent use.
@@ -77,6 +87,7 @@ func New(o Options) (*Set, error) {
 		}
 		s.homes = append(s.homes, h)
 	}
+	m.remember(o.Registerer, s)
 	var err error
 	if s.names, err = newNames(o.Directories); err != nil {
 		errs = append(errs, fmt.Errorf("directory: %w", err))
@@ -92,31 +103,44 @@ func newHome(c Config, o Options, m *metrics, logger *slog.Logger) (*home, error
 	if err != nil {
 		return nil, err
 	}
-	h := &home{Config: c, close: func() {}}
+	h := &home{Config: c, close: func() {}, metrics: m}
 	logger = logger.With("directory", c.Name)
 	if c.LDIF != "" {
-		if h.source, err = openFile(c, logger, o.Now); err != nil {
+		file, err := openFile(c, logger, o.Now)
+		if err != nil {
 			return nil, err
 		}
+		h.source, h.many = file, file
 	} else {
 		servers, err := newServers(c, m, logger, o.Now)
 		if err != nil {
 			return nil, err
 		}
-		h.source, h.close = servers, servers.close
+		h.source, h.many, h.close = servers, servers, servers.close
 	}
 	h.source = &observed{source: h.source, metrics: m}
-	if h.cache, err = newCache(c, o.CacheSize, logger, o.Now); err != nil {
-		return nil, err
-	}
+	var before *cache
 	if o.Before != nil {
 		for _, old := range o.Before.homes {
 			if old.sameAnswers(c) {
-				h.cache.copy(old.cache)
+				before = old.cache
 			}
 		}
 	}
+	if h.cache, err = newCache(c, o.CacheSize, before, logger, o.Now); err != nil {
+		return nil, err
+	}
 	return h, nil
+}
+
+// Known returns how many accounts are remembered, and how many were forgotten because there were more
+// than [Options.CacheSize] of a directory.
+func (s *Set) Known() (accounts int, pushedOut uint64) {
+	for _, h := range s.homes {
+		accounts += h.cache.memory.accounts.EstimatedSize()
+		pushedOut += h.cache.memory.pushedOut.Load()
+	}
+	return accounts, pushedOut
 }
 
 // FindKnown is [Set.Find] for an account that was asked for within Fresh. It never blocks; false
@@ -273,7 +297,6 @@ func (s *Set) Health(ctx context.Context) map[string]error {
 func (s *Set) Close() error {
 	for _, h := range s.homes {
 		h.close()
-		h.cache.close()
 	}
 	return nil
 }
