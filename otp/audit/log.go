@@ -45,6 +45,7 @@ type Log struct {
 	log     *slog.Logger
 	metrics *metrics
 	queue   chan record
+	spare   sync.Pool     // of *[]Event
 	ended   chan struct{} // closed when the writer has ended
 
 	closing sync.RWMutex // held for reading while something is queued
@@ -58,6 +59,7 @@ type Log struct {
 // record is what one call of Record hands to the writer.
 type record struct {
 	events []Event
+	from   *[]Event   // whose memory that is; nil: nobody uses it again
 	done   chan error // nil unless somebody waits
 }
 
@@ -75,7 +77,7 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{
 		options: o, log: o.Logger.With("component", "audit"),
-		queue: make(chan record, queueLength), ended: make(chan struct{}), tidings: newTidings(),
+		queue: make(chan record, queueLength), ended: make(chan struct{}),
 	}
 	w, err := openWriter(filepath.Join(o.Dir, Name), o, &l.end)
 	if err != nil {
@@ -129,13 +131,29 @@ func (l *Log) Keep(ctx context.Context, events ...Event) error {
 
 // record makes of events what the writer takes.
 func (l *Log) record(events []Event) record {
-	r := record{events: append([]Event(nil), events...)}
+	from, _ := l.spare.Get().(*[]Event)
+	if from == nil {
+		from = new([]Event)
+	}
+	r := record{events: append((*from)[:0], events...), from: from}
 	for i := range r.events {
 		if r.events[i].Time.IsZero() {
 			r.events[i].Time = l.options.Now()
 		}
 	}
 	return r
+}
+
+// over keeps the memory of records that are written for others.
+func (l *Log) over(batch []record) {
+	for _, r := range batch {
+		if r.from != nil && cap(r.events) <= batchLength {
+			clear(r.events)
+			*r.from = r.events
+			l.spare.Put(r.from)
+		}
+	}
+	clear(batch)
 }
 
 // enqueue hands r to the writer, or counts its events as lost.
@@ -193,16 +211,17 @@ func (l *Log) write(w *writer) {
 	defer close(l.ended)
 	defer w.close()
 	var complained, grumbled moment
+	var batch []record
 	for open := true; open; {
 		var retry <-chan time.Time
 		if n, _, _ := l.lost.all(); n > 0 {
 			retry = time.After(retryEvery)
 		}
-		var batch []record
+		batch = batch[:0]
 		select {
 		case first, ok := <-l.queue:
 			if open = ok; ok {
-				batch = l.gather(first)
+				batch = l.gather(append(batch, first))
 			}
 		case <-retry:
 		}
@@ -226,6 +245,7 @@ func (l *Log) write(w *writer) {
 				r.done <- err
 			}
 		}
+		l.over(batch)
 	}
 	if n, _, err := l.lost.all(); n > 0 {
 		l.log.Error("events are lost, and nothing in the audit trail says so", "count", n, "error", err)
@@ -274,9 +294,9 @@ func (l *Log) hint() string {
 	return "free space in data_dir; until then logins pass without being on record, and accounting is not acknowledged"
 }
 
-// gather takes what waits behind first, up to a bound.
-func (l *Log) gather(first record) []record {
-	batch, n := []record{first}, len(first.events)
+// gather takes what waits behind the first of batch, up to a bound.
+func (l *Log) gather(batch []record) []record {
+	n := len(batch[0].events)
 	for n < batchLength {
 		select {
 		case r, ok := <-l.queue:
@@ -294,20 +314,23 @@ func (l *Log) gather(first record) []record {
 // tidings wakes those who follow the trail when something was written.
 type tidings struct {
 	mu   sync.Mutex
-	news chan struct{} // closed when there is some
+	news chan struct{} // closed when there is some; nil: nobody waits for it
 }
-
-func newTidings() tidings { return tidings{news: make(chan struct{})} }
 
 func (t *tidings) tell() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	close(t.news)
-	t.news = make(chan struct{})
+	if t.news != nil {
+		close(t.news)
+		t.news = nil
+	}
 }
 
 func (t *tidings) next() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.news == nil {
+		t.news = make(chan struct{})
+	}
 	return t.news
 }

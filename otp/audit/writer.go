@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 )
 
 // writer appends lines to the file and rotates it. It belongs to one goroutine.
@@ -137,41 +135,6 @@ func (w *writer) undo(n int64) {
 	if n > 0 {
 		_ = w.file.Truncate(w.size - n)
 	}
-}
-
-// appendLine appends one event as one line of JSON, whatever its strings hold.
-func appendLine(b []byte, e *Event) []byte {
-	texts := []*string{
-		&e.Action, &e.ID, &e.Account, &e.Name, &e.Client, &e.Source, &e.Device, &e.Decision, &e.Detail, &e.Actor, &e.NAS, &e.Session,
-	}
-	if e.Traffic != nil {
-		t := *e.Traffic // the caller's is not ours to change
-		e.Traffic = &t
-		texts = append(texts, &t.Address, &t.Cause)
-	}
-	for _, s := range texts {
-		*s = bounded(*s)
-	}
-	line, err := json.Marshal(e) // escapes control characters, and invalid UTF-8 as U+FFFD
-	if err != nil {
-		e.Time = time.Time{} // it was outside year 1 to 9999
-		line = []byte(`{"kind":"system","action":"unwritable_event"}`)
-	}
-	return append(append(b, line...), '\n')
-}
-
-// maxText is how many octets of a text are kept: what arrives in a packet is never longer.
-const maxText = 512
-
-func bounded(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	cut := maxText
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }
 
 // rotate moves the file out of the way when more octets would make it too long. What goes wrong
