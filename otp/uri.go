@@ -2,6 +2,7 @@ package otp
 
 import (
 	"bytes"
+	"net/url"
 	"strings"
 
 	pquerna "github.com/pquerna/otp"
@@ -17,9 +18,9 @@ func (d *Devices) URI(dev Device, seed []byte, name string) string {
 	if name == "" {
 		name = dev.Account
 	}
+	issuer := strings.ReplaceAll(d.o.Issuer, ":", " ") // a colon separates issuer and name
 	key, err := totp.Generate(totp.GenerateOpts{
-		// A colon separates issuer and name.
-		Issuer:      strings.ReplaceAll(d.o.Issuer, ":", " "),
+		Issuer:      issuer,
 		AccountName: strings.ReplaceAll(name, ":", " "),
 		Period:      uint(dev.Period.Seconds()),
 		Digits:      pquerna.Digits(dev.Digits),
@@ -30,5 +31,7 @@ func (d *Devices) URI(dev Device, seed []byte, name string) string {
 	if err != nil {
 		return ""
 	}
-	return key.URL()
+	// The library escapes the issuer as a path is escaped: the & in it would begin another parameter.
+	label, query, _ := strings.Cut(key.URL(), "?")
+	return label + "?" + strings.Replace(query, "issuer="+url.PathEscape(issuer), "issuer="+strings.ReplaceAll(url.QueryEscape(issuer), "+", "%20"), 1)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -35,14 +36,19 @@ func TestStoreConcurrent(t *testing.T) { storetest.RunConcurrent(t, opened(bolts
 func TestTinyStore(t *testing.T)           { storetest.Run(t, opened(boltstore.OpenTiny)) }
 func TestTinyStoreConcurrent(t *testing.T) { storetest.RunConcurrent(t, opened(boltstore.OpenTiny)) }
 
-func TestStoreCrash(t *testing.T)     { runCrash(t, boltstore.Open) }
-func TestTinyStoreCrash(t *testing.T) { runCrash(t, boltstore.OpenTiny) }
+// A process is killed at random points under load; the tiny store is folding its journal at each of them.
+func TestStoreCrashSoak(t *testing.T)     { runCrash(t, boltstore.Open) }
+func TestTinyStoreCrashSoak(t *testing.T) { runCrash(t, boltstore.OpenTiny) }
 
 func runCrash(t *testing.T, open func(boltstore.Options) (*boltstore.Store, error)) {
+	rounds := 20
+	if os.Getenv("OTPGATE_SOAK") != "" {
+		rounds = 200
+	}
 	storetest.RunCrash(t, storetest.Crash{
 		Start:  func(t *testing.T) string { return filepath.Join(t.TempDir(), "otp.db") },
 		Open:   func(path string) (otp.Store, error) { return open(boltstore.Options{Path: path}) },
-		Rounds: 20,
+		Rounds: rounds,
 	})
 }
 
