@@ -84,7 +84,8 @@ type Store interface {
 	// nodes, and MUST be durable before it is answered (as durable as the store can be: the
 	// embedded store has it on disk; Redis by its appendfsync). A receipt with Err != nil says
 	// nothing about whether the claim took place; the same token asks again.
-	// A cancelled or expired context MUST NOT leave the caller waiting.
+	// A cancelled or expired context MUST NOT leave the caller waiting. What is in claims MUST NOT be
+	// looked at after that: the caller uses the slice again.
 	Claim(ctx context.Context, claims []Claim) []Receipt
 
 	// PutTicket stores a ticket, and ends the one of the same kind and account, if any.

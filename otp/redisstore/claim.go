@@ -3,9 +3,8 @@ package redisstore
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
-	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"otpgate/otp"
 )
@@ -13,46 +12,51 @@ import (
 // limit48 bounds the numbers that a record holds in six octets: steps, and milliseconds since 1970.
 const limit48 = 1 << 47
 
-// Claim implements [otp.Store]: one pipeline, in a cluster one to each master that is concerned.
+// Claim implements [otp.Store]: one pipeline, in a cluster one to each master that is concerned. In a
+// cluster it does not wait for a master that keeps the others waiting.
 func (s *Store) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 	if len(claims) == 0 {
 		return nil
 	}
-	claims = slices.Clone(claims) // the call may outlive ours
 	s.metrics.batch(len(claims))
-	receipts, err := do(ctx, s, "claim", func(ctx context.Context) ([]otp.Receipt, error) {
-		return s.claim(ctx, claims), nil
-	})
-	if err != nil {
-		receipts = make([]otp.Receipt, len(claims))
-		for i := range receipts {
+	receipts := make([]otp.Receipt, len(claims))
+	calls, asked := s.claimCalls(claims, receipts)
+	if len(calls) == 0 {
+		return receipts
+	}
+	cmds, err := do(ctx, s, "claim", func(ctx context.Context) ([]*redis.Cmd, error) { return s.shared(ctx, calls), nil })
+	for n, i := range asked {
+		if err != nil {
 			receipts[i].Err = err
+			continue
 		}
+		reply, err := cmds[n].Result()
+		receipts[i] = receipt(reply, err)
 	}
 	return receipts
 }
 
-func (s *Store) claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
-	receipts := make([]otp.Receipt, len(claims))
-	calls := make([]call, 0, len(claims))
-	asked := make([]int, 0, len(claims)) // of which claim each call is
-	var w waits
+// claimCalls writes the calls, and of which claim each is. The receipts of claims that cannot be written get
+// the error. Nothing of what it returns refers to claims: the calls may outlive them.
+func (s *Store) claimCalls(claims []otp.Claim, receipts []otp.Receipt) (calls []call, asked []int) {
+	w := writer{
+		text: make([]byte, 0, len(claims)*(plainText+len(s.prefix))), ends: make([]int, 0, plainParts*len(claims)),
+	}
+	asked = make([]int, 0, len(claims))
 	for i := range claims {
 		if err := valid(&claims[i]); err != nil {
 			receipts[i].Err = err
 			continue
 		}
-		calls = append(calls, s.claimCall(&claims[i], &w))
+		w.add(s.prefix, &claims[i])
 		asked = append(asked, i)
 	}
-	if len(calls) == 0 {
-		return receipts
+	w.cut()
+	calls = make([]call, len(asked))
+	for n, i := range asked {
+		calls[n] = w.call(s.scripts.claim, n, &claims[i])
 	}
-	for n, cmd := range s.run(ctx, calls) {
-		reply, err := cmd.Result()
-		receipts[asked[n]] = receipt(reply, err)
-	}
-	return receipts
+	return calls, asked
 }
 
 // valid refuses what the records cannot hold, rather than to let it come back as something else.
@@ -68,54 +72,6 @@ func valid(c *otp.Claim) error {
 		return unavailable("claim", fmt.Errorf("time %v is out of range", c.Now))
 	}
 	return nil
-}
-
-func (s *Store) claimCall(c *otp.Claim, w *waits) call {
-	args := make([]any, 11, 16)
-	args[0], args[1], args[2], args[3], args[4] = int(c.Kind), c.Version, c.Token[:], c.Place[:], millis(c.Now)
-	args[5], args[6], args[7] = "", 0, 0
-	args[8], args[9], args[10] = c.Miss[:], 0, ""
-	switch c.Kind {
-	case otp.RightFactor:
-	case otp.WrongCode:
-		args[9], args[10] = max(c.Forget.Milliseconds(), 0), w.of(c.Backoff)
-	default:
-		args[5], args[6], args[7] = c.Device, c.Step, c.Drift
-	}
-	if c.Lifetime != 0 || c.Challenge.Given() || c.Share.Given() { // as a rule nothing of it is
-		args = append(args, c.TokenLifetime().Milliseconds(), challenge(c), c.Challenge.Tries, c.Share.Times, c.Share.Within.Milliseconds())
-	}
-	return call{script: s.scripts.claim, key: s.accountKey(c.Account), args: args}
-}
-
-// challenge is the id of the claim's challenge, "" without one.
-func challenge(c *otp.Claim) []byte {
-	if !c.Challenge.Given() {
-		return nil
-	}
-	return c.Challenge.ID[:]
-}
-
-// waits writes back-offs as milliseconds, and remembers the last: as a rule all claims have the same.
-type waits struct {
-	last []time.Duration
-	text string
-}
-
-func (w *waits) of(backoff []time.Duration) string {
-	if len(backoff) == 0 {
-		return ""
-	}
-	if len(w.last) == len(backoff) && &w.last[0] == &backoff[0] {
-		return w.text
-	}
-	var b []byte
-	for _, d := range backoff {
-		// No wait that outlasts the program is longer than this one.
-		b = append(strconv.AppendInt(b, min(max(d.Milliseconds(), 0), limit48/4), 10), ' ')
-	}
-	w.last, w.text = backoff, string(b)
-	return w.text
 }
 
 // Why claim.lua lets pass what was used before.
@@ -156,19 +112,4 @@ func receipt(reply any, err error) otp.Receipt {
 		}
 	}
 	return otp.Receipt{Err: unavailable("claim", fmt.Errorf("unexpected reply %v", reply))}
-}
-
-// millis and fromMillis keep the zero time zero.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func fromMillis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

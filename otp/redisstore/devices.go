@@ -26,9 +26,13 @@ const listValue = 64
 func (s *Store) Devices(ctx context.Context, account string) (otp.Snapshot, error) {
 	key := s.accountKey(account)
 	return do(ctx, s, "devices", func(ctx context.Context) (otp.Snapshot, error) {
-		fields, err := s.client.HGetAll(ctx, key).Result()
+		reply, err := s.shared(ctx, []call{{key: key, args: []any{"hgetall", key}}})[0].StringSlice()
 		if err != nil {
 			return otp.Snapshot{}, err
+		}
+		fields := make(map[string]string, len(reply)/2)
+		for i := 0; i+1 < len(reply); i += 2 { // the second protocol has no maps
+			fields[reply[i]] = reply[i+1]
 		}
 		return snapshot(account, fields)
 	})
@@ -124,7 +128,7 @@ func (s *Store) AddDevices(ctx context.Context, devices []otp.Device, limit int)
 		if !ok {
 			n = len(calls)
 			byAccount[d.Account] = n
-			calls = append(calls, call{script: s.scripts.add, key: s.accountKey(d.Account), args: []any{limit}, once: true})
+			calls = append(calls, newCall(s.scripts.add, s.accountKey(d.Account), limit).only())
 			concerned = append(concerned, nil)
 		}
 		sealed := slices.Clone(d.Sealed)
@@ -158,7 +162,7 @@ func (s *Store) add(ctx context.Context, calls []call) ([][]int64, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(result) != len(calls[n].args)/4 {
+		if len(result) != (len(calls[n].args)-5)/4 {
 			return nil, fmt.Errorf("unexpected reply %v", result)
 		}
 		results[n] = result
@@ -178,12 +182,12 @@ func addError(result int64) error {
 
 // RenameDevice implements [otp.Store].
 func (s *Store) RenameDevice(ctx context.Context, account, device, label string) error {
-	return s.change(ctx, "rename", call{script: s.scripts.rename, key: s.accountKey(account), args: []any{device, label}})
+	return s.change(ctx, "rename", newCall(s.scripts.rename, s.accountKey(account), device, label))
 }
 
 // RemoveDevice implements [otp.Store].
 func (s *Store) RemoveDevice(ctx context.Context, account, device string) error {
-	return s.change(ctx, "remove", call{script: s.scripts.remove, key: s.accountKey(account), args: []any{device}, once: true})
+	return s.change(ctx, "remove", newCall(s.scripts.remove, s.accountKey(account), device).only())
 }
 
 // change makes a call that tells whether the device is there.

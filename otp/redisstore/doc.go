@@ -1,10 +1,12 @@
 // Package redisstore keeps devices, claims, tickets and notes in Redis, which any number of nodes share:
 // standalone, Sentinel or Cluster.
 //
-//	Claim(batch) ─► one pipeline ─► one script call per claim ─► receipts in order
+//	Claim(batch) ─► one pipeline ─► one script call per claim ─► WAIT, if wanted ─► receipts in order
 //	                    │                 │
 //	                    │                 └─ reads and writes one hash, atomically
 //	                    └─ no answer, or one that is no answer: ErrUnavailable, nobody gets in
+//
+//	which server     standalone: the address    Sentinel: sentinels.ask    Cluster: one pipeline for each master
 //
 // # Keys
 //
@@ -41,7 +43,7 @@
 //	     +hmget +hget +hset +hdel +hkeys +hexists +hincrby +hlen +pttl +pexpire +get +set +setnx
 //	     +del +time +config|get +info +role
 //
-// and in a cluster +cluster|slots +command besides.
+// with [Options.MinReplicas] +wait besides, and in a cluster +cluster|slots +command +asking.
 //
 // # Invariants
 //
@@ -51,6 +53,20 @@
 //  3. A server that may evict keys is refused, at every new connection and at every Ping: an
 //     evicted account would accept its used steps again.
 //  4. No call outlives its context, nor three times [Options.Timeout].
+//  5. With [Options.MinReplicas] nothing is reported that so many replicas have not confirmed, neither by
+//     the call that wrote it nor by one that finds it written: a claim that is Claimed again is written again.
+//  6. A batch does not wait for a master of a cluster that did not answer the last time, nor for longer than
+//     half of [Options.Timeout] when another has answered.
+//
+// # When a master is gone
+//
+// All sentinels are asked, and listened to, at once: one that is gone with its machine is not waited for. The
+// highest configuration epoch counts, and every connection to another server is closed at once, so that what
+// waits there for an answer asks the new master, and a master that comes back is not asked any more. A server
+// that was said to be the master and calls itself a replica is not used.
+//
+// In a cluster, a master that does not answer has the others asked for who is in its place. Only the accounts
+// that it keeps go without an answer meanwhile, provided that Redis has cluster-require-full-coverage no.
 //
 // # What Redis cannot promise
 //
@@ -62,11 +78,17 @@
 //	appendfsync everysec    a power failure takes the last second; a killed server nothing
 //	appendfsync always      nothing that was answered
 //	a failover              what the new master had not been told: replication is asynchronous
+//	a master cut off        what it takes while its replica is the master already, from nodes that it is
+//	                        not cut off from
 //
 // So: appendonly yes on every server, appendfsync always if the disk allows it, and where there are
 // replicas min-replicas-to-write 1 with min-replicas-max-lag of a few seconds, which bounds what a
-// failover takes along to that lag: no configuration of Redis makes it nothing. Who needs that runs one
-// server with appendfsync always, and starts it again rather than to fail over.
+// failover takes along to that lag. [Options.MinReplicas] (store.redis.min_replicas) makes it nothing, unless
+// all that have confirmed are gone with the master: of those that are left, Sentinel and Cluster take the
+// one that has most. While fewer replicas are there, nobody gets in: so 1 goes with two replicas, or a failover
+// is over only when a second server is back. Each pipeline ends with a WAIT; what is not confirmed
+// within four fifths of the timeout is not reported, and the gateway's next try finds out what became of it.
+// WAIT says that replicas have it in memory; all of them with the master at once lose what their disks lack.
 //
 // A server that is configured otherwise is used all the same, with a warning in the log and in
 // [Store.Concerns], so that a trial starts on Redis as it is shipped, and nobody is shut out because an

@@ -104,34 +104,3 @@ func TestMemoryPerDevice(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkClaim measures claims per second, by so many in one call.
-func BenchmarkClaim(b *testing.B) {
-	server := redistest.Start(b, "--appendonly", "no")
-	s := open(b, redisstore.Options{Addresses: []string{server.Addr}})
-	const accounts = 4096
-	for n := range accounts {
-		addDevice(b, s, fmt.Sprint("account-", n))
-	}
-	for _, size := range []int{1, 16, 64} {
-		b.Run(fmt.Sprint("batch=", size), func(b *testing.B) {
-			step, n := int64(100*size), 0
-			batch := make([]otp.Claim, size)
-			for b.Loop() {
-				for i := range batch {
-					if n++; n%accounts == 0 {
-						step++
-					}
-					batch[i] = useStep(fmt.Sprint("account-", n%accounts), step, 0)
-					batch[i].Token = otp.Token{1, byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24), byte(size)}
-				}
-				for _, r := range s.Claim(b.Context(), batch) {
-					if r.Err != nil {
-						b.Fatal(r.Err)
-					}
-				}
-			}
-			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "claims/s")
-		})
-	}
-}

@@ -25,7 +25,7 @@ func (s *Store) PutNotes(ctx context.Context, notes []otp.Note) error {
 		at, ok := of[key]
 		if !ok {
 			at = len(calls)
-			of[key], calls = at, append(calls, call{script: s.scripts.note, key: key})
+			of[key], calls = at, append(calls, newCall(s.scripts.note, key))
 		}
 		expires := min(max(millis(n.Expires), 0), limit48)
 		calls[at].args = append(calls[at].args, n.Field, n.Value != nil, expires, slices.Clone(n.Value))

@@ -36,16 +36,18 @@ func (r *refusal) Unwrap() []error { return []error{otp.ErrUnavailable, ErrEvict
 // connected runs on every new connection, before anything else: what it returns is the error of the
 // call that wanted the connection.
 func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
-	role, err := conn.Do(ctx, "role").Slice()
-	if err == nil && len(role) > 0 && role[0] == "sentinel" {
-		return nil
+	if s.sentinels != nil {
+		role, err := conn.Do(ctx, "role").Slice()
+		if err == nil && len(role) > 0 && role[0] == "slave" { // it was told to, and the sentinel that we asked not yet
+			return fmt.Errorf("new connection: %w", errReplica)
+		}
 	}
 	if _, err := s.inspect(ctx, conn, ""); err != nil {
 		return fmt.Errorf("new connection: %w", err) // the library takes off what is outermost
 	}
 	pipe := conn.Pipeline()
 	s.scripts.load(ctx, pipe)
-	_, err = pipe.Exec(ctx)
+	_, err := pipe.Exec(ctx)
 	return err
 }
 
@@ -58,7 +60,7 @@ func (s *Store) inspect(ctx context.Context, node pipelined, address string) ([]
 	if r := found.refusal(address); r != nil {
 		return nil, r
 	}
-	concerns := found.concerns()
+	concerns := found.concerns(s.minReplicas, s.cluster != nil)
 	for _, c := range concerns {
 		s.warn(c)
 	}
@@ -140,8 +142,8 @@ func (s *Store) Ping(ctx context.Context) (time.Time, error) {
 		}); err != nil {
 			return time.Time{}, err
 		}
-		now := *clock.Load()
-		return now, s.client.Set(ctx, s.prefix+"ping", strconv.FormatInt(now.Unix(), 10), 0).Err()
+		now, key := *clock.Load(), s.prefix+"ping"
+		return now, s.write(ctx, key, redis.NewStatusCmd(ctx, "set", key, strconv.FormatInt(now.Unix(), 10)))
 	})
 }
 

@@ -412,3 +412,35 @@ func TestFailoverBySentinel(t *testing.T) {
 		t.Fatalf("the replica is %v, %v", role, err)
 	}
 }
+
+// TestDamagedAccount: a record that was cut lets nobody in, wherever it was cut, and is left as it is.
+func TestDamagedAccount(t *testing.T) {
+	server := redistest.Start(t)
+	s, client := open(t, redisstore.Options{Addresses: []string{server.Addr}}), admin(t, server)
+	for _, field := range []string{"t", "uabcdefgh22222222"} {
+		addDevice(t, s, field)
+		if r := claimOne(background(t), s, useStep(field, 100, 1)); r.Answer != otp.Claimed {
+			t.Fatalf("%+v", r)
+		}
+		key := "otpgate:{" + field + "}:a"
+		whole, err := client.HGet(background(t), key, field).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for length := 1; length < len(whole); length++ {
+			if err := client.HSet(background(t), key, field, whole[:length]).Err(); err != nil {
+				t.Fatal(err)
+			}
+			for _, later := range []time.Duration{time.Second, time.Hour} {
+				c := useStep(field, 101, 2)
+				c.Now = c.Now.Add(later)
+				if r := claimOne(background(t), s, c); !errors.Is(r.Err, otp.ErrUnavailable) || r.Answer != otp.NoAnswer {
+					t.Errorf("%s of %d octets, %v later: %+v", field, length, later, r)
+				}
+			}
+			if left, err := client.HGet(background(t), key, field).Result(); err != nil || left != whole[:length] {
+				t.Errorf("%s of %d octets is now %q (%v)", field, length, left, err)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -13,8 +14,10 @@ import (
 type settings struct {
 	maxmemory, policy string
 	appendonly, save  string
+	told              bool   // whether it tells of its replicas
 	replicas          int    // connected to it
 	minReplicas       string // how many of them must be there for it to take a write
+	coverage          string // whether a cluster stops when it lacks a slot
 }
 
 // pipelined is what connections and clients have in common here.
@@ -23,7 +26,7 @@ type pipelined interface{ Pipeline() redis.Pipeliner }
 // ask asks with CONFIG GET and with INFO, one of which may be forbidden.
 func ask(ctx context.Context, node pipelined) (settings, error) {
 	pipe := node.Pipeline()
-	names := []string{"maxmemory", "maxmemory-policy", "appendonly", "save", "min-replicas-to-write"}
+	names := []string{"maxmemory", "maxmemory-policy", "appendonly", "save", "min-replicas-to-write", "cluster-require-full-coverage"}
 	config, info := make([]*redis.MapStringStringCmd, len(names)), make([]*redis.StringCmd, 3)
 	for i, name := range names {
 		config[i] = pipe.ConfigGet(ctx, name)
@@ -44,7 +47,7 @@ func ask(ctx context.Context, node pipelined) (settings, error) {
 		}
 	}
 	get := func(n int) string { return config[n].Val()[names[n]] }
-	s := settings{maxmemory: get(0), policy: get(1), appendonly: get(2), save: get(3), minReplicas: get(4)}
+	s := settings{maxmemory: get(0), policy: get(1), appendonly: get(2), save: get(3), minReplicas: get(4), coverage: get(5)}
 	if s.policy == "" {
 		s.maxmemory, s.policy = infoField(info[0].Val(), "maxmemory"), infoField(info[0].Val(), "maxmemory_policy")
 	}
@@ -52,7 +55,9 @@ func ask(ctx context.Context, node pipelined) (settings, error) {
 		s.appendonly = map[string]string{"0": "no", "1": "yes"}[infoField(info[1].Val(), "aof_enabled")]
 		s.save = "unknown"
 	}
-	s.replicas, _ = strconv.Atoi(infoField(info[2].Val(), "connected_slaves"))
+	connected := infoField(info[2].Val(), "connected_slaves")
+	s.told = connected != ""
+	s.replicas, _ = strconv.Atoi(connected)
 	if s.minReplicas == "" && s.replicas > 0 && infoField(info[2].Val(), "min_slaves_good_slaves") == "" {
 		s.minReplicas = "0" // the field is there when some are required
 	}
@@ -103,12 +108,32 @@ var (
 	}
 	unreplicated = concern{
 		"Redis takes writes that no replica has: after a failover codes may be accepted again, and revoked devices",
-		"set min-replicas-to-write 1, and min-replicas-max-lag to a few seconds",
+		"set min-replicas-to-write 1, and min-replicas-max-lag to a few seconds; store.redis.min_replicas closes it",
+	}
+	uncovered = concern{
+		"Redis Cluster stops altogether while one master is replaced: nobody gets in, not even those whom another one keeps",
+		"set cluster-require-full-coverage no",
 	}
 )
 
-// concerns are what an operator has to hear.
-func (s *settings) concerns() []concern {
+// waits is that logins wait in vain for replicas which Redis does not insist on.
+func waits(want int, set string) concern {
+	return concern{
+		fmt.Sprintf("Redis takes writes that fewer replicas have than min_replicas wants (min-replicas-to-write is %s): such logins wait in vain, and get no reply", set),
+		fmt.Sprintf("set min-replicas-to-write %d, and min-replicas-max-lag to a few seconds", want),
+	}
+}
+
+// lacks is that there are not as many replicas as have to confirm.
+func lacks(want, have int) concern {
+	return concern{
+		fmt.Sprintf("Redis has %d replicas, and min_replicas wants %d to confirm: nobody gets in", have, want),
+		"start the replicas, or lower store.redis.min_replicas",
+	}
+}
+
+// concerns are what an operator has to hear. minReplicas is how many replicas have to confirm.
+func (s *settings) concerns(minReplicas int, cluster bool) []concern {
 	var list []concern
 	switch {
 	case s.policy == "" || s.appendonly == "":
@@ -118,8 +143,17 @@ func (s *settings) concerns() []concern {
 	case s.appendonly != "yes":
 		list = append(list, snapshots)
 	}
-	if s.replicas > 0 && s.minReplicas == "0" {
+	insists, err := strconv.Atoi(s.minReplicas)
+	switch {
+	case minReplicas > 0 && s.told && s.replicas < minReplicas:
+		list = append(list, lacks(minReplicas, s.replicas))
+	case minReplicas > 0 && err == nil && insists < minReplicas:
+		list = append(list, waits(minReplicas, s.minReplicas))
+	case minReplicas == 0 && s.replicas > 0 && s.minReplicas == "0":
 		list = append(list, unreplicated)
+	}
+	if cluster && s.coverage == "yes" {
+		list = append(list, uncovered)
 	}
 	return list
 }

@@ -16,29 +16,39 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"otpgate/otp"
+	"otpgate/otp/crew"
 )
 
 // Options configure a store.
 type Options struct {
-	Addresses  []string // one: standalone; several: cluster; with MasterName: of the sentinels
+	Addresses  []string // one: standalone; several: cluster; with MasterName: of all sentinels
 	MasterName string
 	Username   string // of Redis; sentinels are asked without
 	Password   string
 	TLS        *tls.Config   // nil: none
 	KeyPrefix  string        // "": "otpgate:". It must not contain a brace.
 	Timeout    time.Duration // for dialling, reading and writing, each. 0: 500 ms
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer // nil: no metrics
+	// MinReplicas is how many replicas must have confirmed a write before it is reported; 0: none. With at
+	// least one, what was claimed survives a failover to a replica that has confirmed.
+	MinReplicas int
+	Logger      *slog.Logger
+	Registerer  prometheus.Registerer // nil: no metrics
 }
 
 // Store is an [otp.Store] in Redis. [Open] makes it.
 type Store struct {
-	client  redis.UniversalClient
-	logger  *slog.Logger
-	metrics *metrics
-	prefix  string
-	timeout time.Duration
-	scripts scripts
+	client      redis.UniversalClient
+	server      *redis.Client // client, unless it is that of a cluster
+	cluster     *cluster      // nil: no cluster
+	gatherer    gatherer
+	crew        crew.Crew
+	sentinels   *sentinels // nil: nobody is asked for the master
+	logger      *slog.Logger
+	metrics     *metrics
+	prefix      string
+	timeout     time.Duration
+	minReplicas int
+	scripts     scripts
 
 	refused atomic.Pointer[refusal] // what is wrong with a server that must not be used
 
@@ -59,7 +69,13 @@ func Open(o Options) (*Store, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("redisstore: no address")
 	}
-	s := &Store{prefix: o.KeyPrefix, timeout: o.Timeout, scripts: newScripts(), metrics: newMetrics(o.Registerer), warned: make(map[concern]bool)}
+	if o.MinReplicas < 0 {
+		return nil, fmt.Errorf("redisstore: %d replicas", o.MinReplicas)
+	}
+	s := &Store{
+		prefix: o.KeyPrefix, timeout: o.Timeout, minReplicas: o.MinReplicas,
+		scripts: newScripts(), metrics: newMetrics(o.Registerer), warned: make(map[concern]bool),
+	}
 	if s.prefix == "" {
 		s.prefix = "otpgate:"
 	}
@@ -76,20 +92,43 @@ func Open(o Options) (*Store, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	s.logger = logger.With("component", "redisstore")
+	s.gatherer.store = s
+	s.connect(&o)
+	return s, nil
+}
+
+// connect makes the client that fits the addresses.
+func (s *Store) connect(o *Options) {
 	pool := max(16, 8*runtime.GOMAXPROCS(0))
-	s.client = redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: o.Addresses, MasterName: o.MasterName, Username: o.Username, Password: o.Password,
-		TLSConfig: o.TLS, OnConnect: s.connected,
+	d := &dialer{tls: o.TLS, timeout: s.timeout, links: make(map[*link]string)}
+	u := &redis.UniversalOptions{
+		Addrs: o.Addresses, Username: o.Username, Password: o.Password, OnConnect: s.connected, Dialer: d.dial,
 
 		ContextTimeoutEnabled: true, // or deadlines are ignored
-		DialTimeout:           s.timeout, ReadTimeout: s.timeout, WriteTimeout: s.timeout, PoolTimeout: s.timeout,
+		Protocol:              2,    // the third has the library look for notifications before every reply
+		DialTimeout:           3 * s.timeout, ReadTimeout: s.timeout, WriteTimeout: s.timeout, PoolTimeout: s.timeout,
 		DialerRetries: 1, MaxRetries: 1, MinRetryBackoff: 2 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
 		PoolSize: pool, MaxActiveConns: pool, PipelinePoolSize: -1, ConnMaxIdleTime: 5 * time.Minute,
 
 		DisableIdentity:          true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
-	return s, nil
+		MaintNotificationsConfig: noMaintenance(),
+	}
+	if o.MasterName == "" && len(o.Addresses) > 1 {
+		cluster := &cluster{store: s, client: redis.NewClusterClient(u.Cluster())}
+		s.client, s.cluster = cluster.client, cluster
+		return
+	}
+	if o.MasterName != "" {
+		s.sentinels = newSentinels(o, d, s.logger, s.timeout)
+		u.Addrs, u.Dialer = []string{"master " + o.MasterName}, s.sentinels.dial
+	}
+	s.server = redis.NewClient(u.Simple())
+	s.client = s.server
+}
+
+// noMaintenance switches off what Redis Enterprise has.
+func noMaintenance() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
 // Close waits for the calls that are under way, and closes all connections.
@@ -102,7 +141,12 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.active.Wait()
-	if err := s.client.Close(); err != nil {
+	s.crew.Dismiss()
+	err := s.client.Close()
+	if s.sentinels != nil {
+		err = errors.Join(err, s.sentinels.close())
+	}
+	if err != nil {
 		return fmt.Errorf("redisstore: close: %w", err)
 	}
 	return nil
@@ -135,7 +179,7 @@ func do[T any](ctx context.Context, s *Store, operation string, f func(ctx conte
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*s.timeout)
 	done := make(chan outcome, 1)
-	go func() {
+	s.crew.Go(func() {
 		defer s.active.Done()
 		defer cancel()
 		var o outcome
@@ -143,7 +187,7 @@ func do[T any](ctx context.Context, s *Store, operation string, f func(ctx conte
 			o.value, o.err = f(ctx)
 		}
 		done <- o
-	}()
+	})
 	select {
 	case o := <-done:
 		if o.err != nil {
@@ -172,23 +216,46 @@ func unavailable(operation string, err error) error {
 
 // eachMaster runs f on the server, or on every master of a cluster.
 func (s *Store) eachMaster(ctx context.Context, f func(context.Context, *redis.Client) error) error {
-	switch client := s.client.(type) {
-	case *redis.ClusterClient:
-		return client.ForEachMaster(ctx, f)
-	case *redis.Client:
-		return f(ctx, client)
+	if s.cluster != nil {
+		return s.cluster.client.ForEachMaster(ctx, f)
 	}
-	return errors.New("client of an unknown kind")
+	return f(ctx, s.server)
+}
+
+// at is the server that keeps a key.
+func (s *Store) at(ctx context.Context, key string) (*redis.Client, error) {
+	if s.cluster != nil {
+		return s.cluster.client.MasterForKey(ctx, key)
+	}
+	return s.server, nil
+}
+
+// write makes commands about one key in one pipeline, which ends with WAIT where replicas have to confirm.
+func (s *Store) write(ctx context.Context, key string, cmds ...redis.Cmder) error {
+	node, err := s.at(ctx, key)
+	if err != nil {
+		return err
+	}
+	pipe := node.Pipeline()
+	var wait *redis.IntCmd
+	if s.minReplicas > 0 {
+		wait = s.wait(ctx)
+		cmds = append(cmds, wait)
+	}
+	_ = pipe.BatchProcess(ctx, cmds...)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	return s.confirmed(wait)
 }
 
 // Bind implements [otp.Store].
 func (s *Store) Bind(ctx context.Context, fingerprint string) error {
 	key := s.prefix + "keyset"
 	bound, err := do(ctx, s, "bind", func(ctx context.Context) (string, error) {
-		if err := s.client.SetNX(ctx, key, fingerprint, 0).Err(); err != nil {
-			return "", err
-		}
-		return s.client.Get(ctx, key).Result()
+		get := redis.NewStringCmd(ctx, "get", key)
+		err := s.write(ctx, key, redis.NewBoolCmd(ctx, "setnx", key, fingerprint), get)
+		return get.Val(), err
 	})
 	if err == nil && bound != fingerprint {
 		err = fmt.Errorf("redisstore: keys %s*: %w", s.prefix, otp.ErrForeignKeyset)

@@ -26,6 +26,7 @@ func (s *Store) TakeTicket(ctx context.Context, kind otp.TicketKind, account str
 }
 
 func (s *Store) ticket(ctx context.Context, operation string, kind otp.TicketKind, account string, once bool, args ...any) (bool, error) {
-	c := call{script: s.scripts.ticket, key: s.ticketKey(kind, account), args: args, once: once}
+	c := newCall(s.scripts.ticket, s.ticketKey(kind, account), args...)
+	c.once = once
 	return do(ctx, s, operation, func(ctx context.Context) (bool, error) { return s.run(ctx, []call{c})[0].Bool() })
 }

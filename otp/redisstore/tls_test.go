@@ -28,7 +28,7 @@ import (
 const leastUser = "otpgate on >correct-horse ~otpgate:* resetchannels -@all +evalsha +script|load +hgetall +hmget +hget +hset +hdel +hkeys +hexists +hincrby +hlen +pttl +pexpire +get +set +setnx +del +time +config|get +info +role"
 
 // leastInCluster is what it needs in a cluster besides.
-const leastInCluster = " +cluster|slots +command"
+const leastInCluster = " +cluster|slots +command +asking"
 
 // selfSigned writes a certificate for 127.0.0.1 and its key, and returns a pool with it.
 func selfSigned(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {

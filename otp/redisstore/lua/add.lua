@@ -3,9 +3,11 @@
 -- ARGV     limit, then for each device: id, what enrollment fixed, sealed seed in two parts
 -- Returns  for each device 0 added, 1 there already, 2 too many
 local key, limit = KEYS[1], tonumber(ARGV[1])
-local there, count = {}, 0
+local there, count, known = {}, 0, false
 for _, field in ipairs(redis.call('HKEYS', key)) do
-  if string.sub(field, 1, 1) == 'u' then
+  if field == 'v' then
+    known = true
+  elseif string.sub(field, 1, 1) == 'u' then
     there[string.sub(field, 2)], count = true, count + 1
   end
 end
@@ -24,9 +26,22 @@ if limit > 0 and count + #new > limit then
   end
   return results
 end
-for _, i in ipairs(new) do
-  redis.call('HSET', key, 'd' .. ARGV[i], ARGV[i + 1], 's' .. ARGV[i], ARGV[i + 2], 'u' .. ARGV[i], struct.pack('>I6I6i4I6', 0, 0, 0, 0))
-  if ARGV[i + 3] ~= '' then redis.call('HSET', key, 'S' .. ARGV[i], ARGV[i + 3]) end
+if #new == 0 then return results end
+-- One write for all of it: an account that is new, as in an import, needs no other.
+local fields = known and {} or {'v', 1}
+local function add(field, value)
+  fields[#fields + 1], fields[#fields + 2] = field, value
 end
-if #new > 0 then redis.call('HINCRBY', key, 'v', 1) end
+local unused = struct.pack('>I6I6i4I6', 0, 0, 0, 0)
+for _, i in ipairs(new) do
+  local id = ARGV[i]
+  add('d' .. id, ARGV[i + 1])
+  add('s' .. id, ARGV[i + 2])
+  add('u' .. id, unused)
+  if ARGV[i + 3] ~= '' then add('S' .. id, ARGV[i + 3]) end
+end
+for first = 1, #fields, 1000 do -- Lua takes so many arguments, and some thousand more
+  redis.call('HSET', key, unpack(fields, first, math.min(first + 999, #fields)))
+end
+if known then redis.call('HINCRBY', key, 'v', 1) end
 return results

@@ -17,18 +17,80 @@ const slots = 16384
 // StartCluster runs a cluster of three masters without replicas.
 func StartCluster(t testing.TB, args ...string) []*Server {
 	t.Helper()
-	nodes := make([]*Server, 3)
-	for i := range nodes {
-		_, bus, _ := net.SplitHostPort(FreeAddr(t))
-		nodes[i] = Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "5000"}, args...)...)
-	}
+	nodes := startNodes(t, 3, "5000", args)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	meet(ctx, t, nodes, 3)
+	return nodes
+}
+
+// A Shard is a master of a cluster and its replica.
+type Shard struct{ Master, Replica *Server }
+
+// StartReplicatedCluster runs a cluster of three masters with a replica each, which takes the master's place
+// within seconds when that is gone. The other masters serve their slots meanwhile.
+func StartReplicatedCluster(t testing.TB, args ...string) []Shard {
+	t.Helper()
+	nodes := startNodes(t, 6, "800", append([]string{
+		"--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0",
+	}, args...))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	meet(ctx, t, nodes, 3)
+	shards := make([]Shard, 3)
+	for i := range shards {
+		shards[i] = Shard{nodes[i], nodes[i+3]}
+		replicate(ctx, t, shards[i])
+	}
+	for _, node := range nodes { // each has to know whom a replica belongs to, so that it may vote
+		waitFor(ctx, t, node.Addr, "the nodes do not know the replicas", func(c *redis.Client) bool {
+			text, err := c.ClusterNodes(ctx).Result()
+			return err == nil && strings.Count(text, "slave ") == 3 && strings.Count(text, "connected") == 6
+		})
+	}
+	return shards
+}
+
+// replicate makes the second of a shard the replica of the first.
+func replicate(ctx context.Context, t testing.TB, s Shard) {
+	t.Helper()
+	master, replica := redis.NewClient(&redis.Options{Addr: s.Master.Addr}), redis.NewClient(&redis.Options{Addr: s.Replica.Addr})
+	defer func() { _, _ = master.Close(), replica.Close() }()
+	id, err := master.ClusterMyID(ctx).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := replica.ClusterReplicate(ctx, id).Err(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(ctx, t, s.Replica.Addr, "the replica does not find its master", func(c *redis.Client) bool {
+		info, err := c.Info(ctx, "replication").Result()
+		return err == nil && strings.Contains(info, "master_link_status:up")
+	})
+}
+
+// startNodes runs nodes that know nothing of each other.
+func startNodes(t testing.TB, number int, timeout string, args []string) []*Server {
+	t.Helper()
+	nodes := make([]*Server, number)
+	for i := range nodes {
+		_, bus, _ := net.SplitHostPort(FreeAddr(t))
+		nodes[i] = Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", timeout}, args...)...)
+	}
+	return nodes
+}
+
+// meet makes a cluster of nodes, the first of which share the slots.
+func meet(ctx context.Context, t testing.TB, nodes []*Server, masters int) {
+	t.Helper()
 	clients := make([]*redis.Client, len(nodes))
 	for i, node := range nodes {
 		clients[i] = redis.NewClient(&redis.Options{Addr: node.Addr})
 		defer func() { _ = clients[i].Close() }()
-		first, last := i*slots/len(nodes), (i+1)*slots/len(nodes)-1
+		if i >= masters {
+			continue
+		}
+		first, last := i*slots/masters, (i+1)*slots/masters-1
 		if err := clients[i].ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +108,6 @@ func StartCluster(t testing.TB, args ...string) []*Server {
 	for _, node := range nodes {
 		waitFor(ctx, t, node.Addr, "the nodes do not become a cluster", func(c *redis.Client) bool { return joined(ctx, c, len(nodes)) })
 	}
-	return nodes
 }
 
 // clusterBus asks a node for the port on which it talks to the others.

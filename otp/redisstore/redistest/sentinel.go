@@ -20,30 +20,62 @@ const MasterName = "otpgate"
 // seconds when the master is gone.
 func StartSentinel(t testing.TB) (master, replica, sentinel *Server) {
 	t.Helper()
+	master, replicas, sentinels := StartSentinels(t, 1, 1)
+	return master, replicas[0], sentinels[0]
+}
+
+// StartSentinels runs a master, so many replicas, and so many sentinels, of which more than half have to agree
+// that the master is gone.
+func StartSentinels(t testing.TB, copies, number int) (master *Server, replicas, sentinels []*Server) {
+	t.Helper()
 	master = Start(t, "--repl-diskless-sync-delay", "0")
-	host, port, _ := net.SplitHostPort(master.Addr)
-	replica = Start(t, "--repl-diskless-sync-delay", "0", "--replicaof", host+" "+port)
+	for range copies {
+		replicas = append(replicas, StartReplica(t, master.Addr))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for range number {
+		sentinels = append(sentinels, watch(t, master.Addr, number/2+1))
+	}
+	for _, sentinel := range sentinels {
+		waitFor(ctx, t, sentinel.Addr, "the sentinel does not find the replicas and the other sentinels", func(c *redis.Client) bool {
+			found, err := c.Do(ctx, "sentinel", "replicas", MasterName).Slice()
+			others, err2 := c.Do(ctx, "sentinel", "sentinels", MasterName).Slice()
+			return err == nil && err2 == nil && len(found) == copies && len(others) == number-1
+		})
+	}
+	return master, replicas, sentinels
+}
+
+// StartReplica runs a replica of the server at an address, and waits until it has what that has.
+func StartReplica(t testing.TB, of string, args ...string) *Server {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(of)
+	replica := Start(t, append([]string{"--repl-diskless-sync-delay", "0", "--replicaof", host + " " + port}, args...)...)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	waitFor(ctx, t, replica.Addr, "the replica does not find its master", func(c *redis.Client) bool {
 		info, err := c.Info(ctx, "replication").Result()
 		return err == nil && strings.Contains(info, "master_link_status:up")
 	})
-	sentinel = &Server{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
+	return replica
+}
+
+// watch runs a sentinel.
+func watch(t testing.TB, master string, quorum int) *Server {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(master)
+	sentinel := &Server{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
 	t.Cleanup(sentinel.Kill)
 	_, own, _ := net.SplitHostPort(sentinel.Addr)
-	config := fmt.Sprintf("bind 127.0.0.1\nport %s\ndir %s\nsentinel monitor %s %s %s 1\nsentinel down-after-milliseconds %[3]s 500\nsentinel failover-timeout %[3]s 3000\n", own, sentinel.Dir, MasterName, host, port)
+	config := fmt.Sprintf("bind 127.0.0.1\nport %s\ndir %s\nsentinel monitor %s %s %s %d\nsentinel down-after-milliseconds %[3]s 500\nsentinel failover-timeout %[3]s 3000\n", own, sentinel.Dir, MasterName, host, port, quorum)
 	file := filepath.Join(sentinel.Dir, "sentinel.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	sentinel.command = []string{file, "--sentinel"}
 	sentinel.Start()
-	waitFor(ctx, t, sentinel.Addr, "the sentinel does not find the replica", func(c *redis.Client) bool {
-		replicas, err := c.Do(ctx, "sentinel", "replicas", MasterName).Slice()
-		return err == nil && len(replicas) == 1
-	})
-	return master, replica, sentinel
+	return sentinel
 }
 
 // waitFor asks a server until it says what is wanted.

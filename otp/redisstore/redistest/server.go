@@ -3,6 +3,7 @@ package redistest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // A Server is a redis-server that belongs to a test.
@@ -161,4 +164,28 @@ func (s *Server) signal(sig syscall.Signal) chan struct{} {
 		_ = s.process.Signal(sig) // an error says that it has ended
 	}
 	return s.exited
+}
+
+// IsMaster asks the server for its role.
+func (s *Server) IsMaster(ctx context.Context) bool {
+	client := redis.NewClient(&redis.Options{Addr: s.Addr})
+	defer func() { _ = client.Close() }()
+	role, err := client.Do(ctx, "role").Slice()
+	return err == nil && len(role) > 0 && role[0] == "master"
+}
+
+// Names reports whether the server is a sentinel that tells that this is the master. It learns of a promotion up
+// to a second later.
+func (s *Server) Names(ctx context.Context, master *Server) bool {
+	client := redis.NewClient(&redis.Options{Addr: s.Addr})
+	defer func() { _ = client.Close() }()
+	told, err := client.Do(ctx, "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
+	return err == nil && len(told) == 2 && net.JoinHostPort(told[0], told[1]) == master.Addr
+}
+
+// PauseWrites has the server take no writes for two seconds; it goes on to send what it has.
+func (s *Server) PauseWrites(ctx context.Context) error {
+	client := redis.NewClient(&redis.Options{Addr: s.Addr})
+	defer func() { _ = client.Close() }()
+	return client.Do(ctx, "client", "pause", 2000, "write").Err()
 }

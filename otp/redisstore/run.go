@@ -1,0 +1,152 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// errUnreplicated is a write that fewer replicas have confirmed than [Options.MinReplicas] wants.
+var errUnreplicated = errors.New("too few replicas have confirmed the write")
+
+// run makes all calls; the commands hold the replies and the errors, in the order of the calls. A call that
+// has no answer may have been carried out.
+func (s *Store) run(ctx context.Context, calls []call) []*redis.Cmd {
+	if s.cluster != nil {
+		return s.cluster.run(ctx, calls)
+	}
+	if s.sentinels == nil {
+		return s.send(ctx, s.server, calls)
+	}
+	before := s.sentinels.current()
+	cmds := s.send(ctx, s.server, calls)
+	if suspect(cmds) && s.sentinels.changed(ctx, before) && repeatable(calls) {
+		cmds = s.send(ctx, s.server, calls)
+	}
+	return cmds
+}
+
+// shared makes calls as run does, in a pipeline with those of others when many are under way. In a cluster each
+// goes alone: one master must not keep the accounts of others waiting.
+func (s *Store) shared(ctx context.Context, calls []call) []*redis.Cmd {
+	if s.cluster != nil {
+		return s.run(ctx, calls)
+	}
+	return s.gatherer.run(ctx, calls)
+}
+
+// suspect reports whether the server may not be the master any more.
+func suspect(cmds []*redis.Cmd) bool {
+	for _, cmd := range cmds {
+		if err := cmd.Err(); silent(err) || redis.IsReadOnlyError(err) {
+			return true
+		}
+	}
+	return false
+}
+
+// send makes calls in one pipeline. Calls that Redis refuses because it has lost the scripts are made again
+// after it was given them.
+func (s *Store) send(ctx context.Context, node *redis.Client, calls []call) []*redis.Cmd {
+	cmds := s.pipeline(ctx, node, calls, false)
+	var lost []int
+	for i, cmd := range cmds {
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			lost = append(lost, i)
+		}
+	}
+	if len(lost) == 0 || s.loadScripts(ctx, node) != nil {
+		return cmds
+	}
+	for n, cmd := range s.pipeline(ctx, node, pick(calls, lost), false) {
+		cmds[lost[n]] = cmd
+	}
+	return cmds
+}
+
+func pick(calls []call, which []int) []call {
+	picked := make([]call, len(which))
+	for n, i := range which {
+		picked[n] = calls[i]
+	}
+	return picked
+}
+
+// repeatable reports whether all calls may be made again after a lost reply.
+func repeatable(calls []call) bool {
+	for i := range calls {
+		if calls[i].once {
+			return false
+		}
+	}
+	return true
+}
+
+// pipeline makes calls in one pipeline, which ends with one WAIT where replicas have to confirm. asking says
+// that their slot is on its way to the node.
+func (s *Store) pipeline(ctx context.Context, node pipelined, calls []call, asking bool) []*redis.Cmd {
+	cmds, batch := make([]*redis.Cmd, len(calls)), make([]redis.Cmder, 0, len(calls)+1)
+	for i := range calls {
+		cmds[i] = redis.NewCmd(ctx, calls[i].args...)
+		if asking {
+			batch = append(batch, redis.NewCmd(ctx, "asking"))
+		}
+		if calls[i].once {
+			batch = append(batch, onceCmd{cmds[i]})
+		} else {
+			batch = append(batch, cmds[i])
+		}
+	}
+	var wait *redis.IntCmd
+	if s.minReplicas > 0 {
+		wait = s.wait(ctx)
+		batch = append(batch, wait)
+	}
+	pipe := node.Pipeline()
+	_ = pipe.BatchProcess(ctx, batch...)
+	_, _ = pipe.Exec(ctx) // every command has its own error
+	if err := s.confirmed(wait); err != nil {
+		for _, cmd := range cmds {
+			if cmd.Err() == nil {
+				cmd.SetErr(err)
+			}
+		}
+	}
+	return cmds
+}
+
+// wait asks for the confirmation of all that was written on this connection, and of all that the master had
+// written before. A connection that wrote nothing waits for nothing.
+func (s *Store) wait(ctx context.Context) *redis.IntCmd {
+	return redis.NewIntCmd(ctx, "wait", s.minReplicas, (s.timeout * 4 / 5).Milliseconds()) // less than reading may take
+}
+
+// confirmed is nil when enough replicas have confirmed, and when none has to.
+func (s *Store) confirmed(wait *redis.IntCmd) error {
+	if wait == nil {
+		return nil
+	}
+	n, err := wait.Result()
+	if err != nil {
+		return err
+	}
+	if n < int64(s.minReplicas) {
+		return fmt.Errorf("%w: %d of %d within %v", errUnreplicated, n, s.minReplicas, s.timeout*4/5)
+	}
+	return nil
+}
+
+// pause waits, and reports whether ctx is still good.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
