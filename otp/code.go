@@ -1,13 +1,14 @@
 package otp
 
 import (
-	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding"
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"sync"
 	"time"
 )
 
@@ -51,33 +52,124 @@ func check(a Algorithm, digits int, period time.Duration) error {
 	return nil
 }
 
-// generator computes the codes of one device. It is for one goroutine at a time.
+// keyed is what HMAC makes of a seed before it looks at the message, and all that a node keeps of it: the
+// state of the hash after the first block of the inner sum, and that of the outer one. RFC 2104 section 4
+// describes it, and has it guarded as the key is. A hash that is keyed by the library takes ten times as
+// much memory, of which there is one for each device that the node knows.
+type keyed string
+
+// A state is what [encoding.BinaryAppender] makes of a hash: four octets that name it, what it has come
+// to, the block that is not full yet, and how many octets it has seen. After one whole block, which is
+// all that is kept here, only the second part differs from key to key.
+const stateAt = 4
+
+// newKeyed keys the HMAC of a device. The seed is not kept.
+func newKeyed(a Algorithm, seed []byte) keyed {
+	h := a.newHash()()
+	size, block := h.Size(), make([]byte, h.BlockSize())
+	if len(seed) > len(block) { // RFC 2104 section 2
+		h.Write(seed)
+		h.Sum(block[:0])
+	} else {
+		copy(block, seed)
+	}
+	both := make([]byte, 0, 2*size)
+	for _, pad := range [...]byte{0x36, 0x36 ^ 0x5c} { // the second one takes the first one off again
+		for i := range block {
+			block[i] ^= pad
+		}
+		h.Reset()
+		h.Write(block)
+		state := stateOf(h)
+		both = append(both, state[stateAt:stateAt+size]...)
+		clear(state)
+	}
+	h.Reset()
+	clear(block)
+	k := keyed(both)
+	clear(both)
+	return k
+}
+
+// stateOf is the state of a hash of this package.
+func stateOf(h hash.Hash) []byte {
+	state, err := h.(encoding.BinaryAppender).AppendBinary(nil)
+	if err != nil {
+		panic(err) // none of the standard library fails
+	}
+	return state
+}
+
+// generator computes codes by one algorithm, of any device that has it. It is for one goroutine at a
+// time, and allocates nothing.
 type generator struct {
-	mac    hash.Hash
-	digits int
-	sum    [sha512.Size]byte
-	text   [MaxDigits]byte
-	step   [8]byte
+	hash  hash.Hash
+	from  encoding.BinaryUnmarshaler // the same hash
+	state []byte                     // after one block; of which, is written in each time
+	sum   [sha512.Size]byte
+	text  [MaxDigits]byte
+	step  [counterLength]byte
 }
 
-func newGenerator(a Algorithm, seed []byte, digits int) *generator {
-	return &generator{mac: hmac.New(a.newHash(), seed), digits: digits}
+func newGenerator(a Algorithm) *generator {
+	h := a.newHash()()
+	h.Write(make([]byte, h.BlockSize()))
+	return &generator{hash: h, from: h.(encoding.BinaryUnmarshaler), state: stateOf(h)}
 }
 
-// code returns the code of a step as ASCII digits (RFC 6238 section 4, RFC 4226 section 5.3).
-// What it returns is good until the next call.
-func (g *generator) code(step int64) []byte {
+// code returns the code of a step as ASCII digits (RFC 6238 section 4, RFC 4226 section 5.3). What it
+// returns is good until the next call.
+func (g *generator) code(key keyed, digits int, step int64) []byte {
 	binary.BigEndian.PutUint64(g.step[:], uint64(step))
-	g.mac.Reset()
-	g.mac.Write(g.step[:])
-	sum := g.mac.Sum(g.sum[:0])
+	sum := g.after(key[:len(key)/2], g.step[:])
+	sum = g.after(key[len(key)/2:], sum)
 	at := sum[len(sum)-1] & 0xf
-	n := (binary.BigEndian.Uint32(sum[at:]) & 0x7fffffff) % powers[g.digits]
-	for i := g.digits - 1; i >= 0; i-- {
+	n := (binary.BigEndian.Uint32(sum[at:]) & 0x7fffffff) % powers[digits]
+	for i := digits - 1; i >= 0; i-- {
 		g.text[i] = byte('0' + n%10)
 		n /= 10
 	}
-	return g.text[:g.digits]
+	return g.text[:digits]
+}
+
+// after is the sum of a block that came to half a key, and of message.
+func (g *generator) after(half keyed, message []byte) []byte {
+	copy(g.state[stateAt:], half)
+	if err := g.from.UnmarshalBinary(g.state); err != nil {
+		panic(err) // it is its own
+	}
+	g.hash.Write(message)
+	return g.hash.Sum(g.sum[:0])
+}
+
+// forget takes what is secret out of g.
+func (g *generator) forget() {
+	g.hash.Reset()
+	clear(g.state[stateAt : stateAt+g.hash.Size()])
+	clear(g.sum[:])
+	clear(g.text[:])
+}
+
+// generators lends generators, so that there need not be one for each device.
+type generators struct{ sha1, sha256, sha512 sync.Pool }
+
+func newGenerators() *generators {
+	g := new(generators)
+	for _, a := range []Algorithm{SHA1, SHA256, SHA512} {
+		g.of(a).New = func() any { return newGenerator(a) }
+	}
+	return g
+}
+
+// of is the pool of one algorithm, which is one of the three.
+func (g *generators) of(a Algorithm) *sync.Pool {
+	switch a {
+	case SHA256:
+		return &g.sha256
+	case SHA512:
+		return &g.sha512
+	}
+	return &g.sha1
 }
 
 // stepAt is the step of a moment (RFC 6238 section 4.2), rounded down before 1970 too.
@@ -92,7 +184,7 @@ func stepAt(t time.Time, period time.Duration) int64 {
 // CodeAt returns the code that a device shows at a moment. It is for what plays the part of a
 // phone: the demonstration, and tests.
 func CodeAt(a Algorithm, seed []byte, digits int, period time.Duration, at time.Time) string {
-	return string(newGenerator(a, seed, digits).code(stepAt(at, period)))
+	return string(newGenerator(a).code(newKeyed(a, seed), digits, stepAt(at, period)))
 }
 
 // First is what the first code of a new authenticator tells about it.
@@ -116,10 +208,10 @@ const assumedPeriod = 30 * time.Second
 func CheckFirst(n NewDevice, typed string, now time.Time, window int) First {
 	proof := TypedCode(typed)
 	shown := func(period time.Duration, window int) (matches bool) {
-		g := newGenerator(n.Algorithm, n.Seed, n.Digits)
+		g, key := newGenerator(n.Algorithm), newKeyed(n.Algorithm, n.Seed)
 		here := stepAt(now, period)
 		for offset := -window; offset <= window; offset++ {
-			matches = proof.Match(g.code(here+int64(offset))) || matches
+			matches = proof.Match(g.code(key, n.Digits, here+int64(offset))) || matches
 		}
 		return matches
 	}

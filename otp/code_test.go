@@ -26,7 +26,7 @@ func TestCodesAreThoseOfRFC6238(t *testing.T) {
 	} {
 		for a, want := range map[Algorithm]string{SHA1: v.sha1, SHA256: v.sha256, SHA512: v.sha512} {
 			step := stepAt(time.Unix(v.unix, 0), 30*time.Second)
-			if got := string(newGenerator(a, []byte(vectorSeeds[a]), 8).code(step)); got != want {
+			if got := string(newGenerator(a).code(newKeyed(a, []byte(vectorSeeds[a])), 8, step)); got != want {
 				t.Errorf("%s at %d: %s, want %s", a, v.unix, got, want)
 			}
 		}
@@ -34,9 +34,9 @@ func TestCodesAreThoseOfRFC6238(t *testing.T) {
 }
 
 func TestCodesAreThoseOfRFC4226(t *testing.T) {
-	g := newGenerator(SHA1, []byte(vectorSeeds[SHA1]), 6)
+	g, key := newGenerator(SHA1), newKeyed(SHA1, []byte(vectorSeeds[SHA1]))
 	for step, want := range []string{"755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"} {
-		if got := string(g.code(int64(step))); got != want {
+		if got := string(g.code(key, 6, int64(step))); got != want {
 			t.Errorf("step %d: %s, want %s", step, got, want)
 		}
 	}
@@ -69,18 +69,26 @@ func TestParametersOutsideTheLimitsAreRefused(t *testing.T) {
 	}
 }
 
-func TestWalkingHardlyAllocates(t *testing.T) {
-	d := &knownDevice{id: "d", digits: 6, period: time.Minute, generator: newGenerator(SHA1, []byte(vectorSeeds[SHA1]), 6)}
-	wrong := TypedCode("nocode")
-	if n := testing.AllocsPerRun(100, func() { d.walk(wrong, time.Unix(1e9, 0), 1, 2, nil) }); n > 1 {
+func vectorDevice() *knownDevice {
+	d, err := newKnownDevice(&Device{ID: "d", Algorithm: SHA1, Digits: 6, Period: time.Minute}, []byte(vectorSeeds[SHA1]))
+	if err != nil {
+		panic(err)
+	}
+	return &d
+}
+
+func TestWalkingAllocatesNothing(t *testing.T) {
+	d, g := vectorDevice(), newGenerator(SHA1)
+	var wrong Proof = TypedCode("nocode")
+	if n := testing.AllocsPerRun(100, func() { d.walk(g, wrong, time.Unix(1e9, 0), 1, 2, nil) }); n > 0 {
 		t.Errorf("a walk that finds nothing allocates %v times", n)
 	}
 }
 
 func BenchmarkWalk(b *testing.B) {
-	d := &knownDevice{id: "d", digits: 6, period: time.Minute, generator: newGenerator(SHA1, []byte(vectorSeeds[SHA1]), 6)}
-	wrong := TypedCode("nocode")
+	d, g := vectorDevice(), newGenerator(SHA1)
+	var wrong Proof = TypedCode("nocode")
 	for b.Loop() {
-		d.walk(wrong, time.Unix(1e9, 0), 1, 2, nil)
+		d.walk(g, wrong, time.Unix(1e9, 0), 1, 2, nil)
 	}
 }

@@ -64,4 +64,10 @@
 // # Notes
 //
 // A [Note] is something small that all nodes are to know, on which no login depends.
+//
+// # Decisions
+//
+//   - Of a device a node knows what HMAC makes of its seed, and not the seed, nor a hash of the library's with
+//     its buffers: 128 octets for an account with one device, where it was 900. The generators that
+//     compute codes are lent, and forget what they were lent for.
 package otp

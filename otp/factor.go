@@ -12,7 +12,7 @@ import "context"
 // write nothing to it. Where the password is all there is, it is what is guessed: see [Attempt.Alone].
 func (v *Verifier) WrongFactor(ctx context.Context, a Attempt) Result {
 	r := v.wrongFactor(ctx, a)
-	v.metrics.observe(r)
+	v.metrics.observe(&r)
 	return r
 }
 
@@ -48,6 +48,6 @@ func (v *Verifier) wrongFactor(ctx context.Context, a Attempt) Result {
 // gets the same answer, unless the place has to wait since. The result is never stale.
 func (v *Verifier) RightFactor(ctx context.Context, a Attempt) Result {
 	r := v.atPlace(ctx, Claim{Kind: RightFactor, Account: a.Account, Token: a.Token, Place: a.Place}, Welcomed)
-	v.metrics.observe(r)
+	v.metrics.observe(&r)
 	return r
 }

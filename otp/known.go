@@ -7,31 +7,68 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime/debug"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 )
 
-// known is what the node remembers of an account: the snapshot's version, and the keyed
-// generators of its devices. It is replaced, never changed.
+// known is what the node remembers of an account: the snapshot's version, and what its devices need to
+// show their codes. It is replaced, never changed.
 type known struct {
 	version uint64
-	devices []*knownDevice
+	devices []knownDevice
 }
 
+// knownAlone is known with room for the one device that most accounts have.
+type knownAlone struct {
+	known
+	one [1]knownDevice
+}
+
+// knownDevice is small, and one string, because there are as many of them as people.
 type knownDevice struct {
-	id     string
-	digits int
-	period time.Duration
-	drift  int
-
-	mu        sync.Mutex
-	generator *generator
+	text      string // the id, and the keyed HMAC behind it
+	drift     int32
+	id        uint16 // how long the id is
+	seconds   uint16 // of the period
+	digits    uint8
+	algorithm algorithm
 }
+
+// algorithm is an Algorithm in one octet.
+type algorithm uint8
+
+func algorithms() [3]Algorithm { return [...]Algorithm{SHA1, SHA256, SHA512} }
+
+func newKnown(version uint64, devices []knownDevice) *known {
+	if len(devices) != 1 {
+		return &known{version, devices}
+	}
+	k := &knownAlone{known: known{version: version}, one: [1]knownDevice(devices)}
+	k.devices = k.one[:]
+	return &k.known
+}
+
+// newKnownDevice keys the HMAC of a device whose parameters were checked. The seed is not kept.
+func newKnownDevice(d *Device, seed []byte) (knownDevice, error) {
+	if len(d.ID) > math.MaxUint16 || d.Drift != int(int32(d.Drift)) {
+		return knownDevice{}, fmt.Errorf("%w: device %.16s: its id or its drift is out of range", ErrUnavailable, d.ID)
+	}
+	all := algorithms()
+	return knownDevice{
+		text:  d.ID + string(newKeyed(d.Algorithm, seed)),
+		drift: int32(d.Drift), id: uint16(len(d.ID)), seconds: uint16(d.Period / time.Second), digits: uint8(d.Digits),
+		algorithm: algorithm(slices.Index(all[:], d.Algorithm)),
+	}, nil
+}
+
+func (d *knownDevice) key() keyed            { return keyed(d.text[d.id:]) }
+func (d *knownDevice) period() time.Duration { return time.Duration(d.seconds) * time.Second }
 
 // devicesPerPlace is how many devices an account may have before it takes the place of two in the
 // cache. An import knows no limit per account, and the cache must not grow by one that is abused.
@@ -48,16 +85,24 @@ type memory struct {
 	loads singleflight.Group
 }
 
-func newMemory(store Store, keys Keys, size int, log *slog.Logger) (*memory, error) {
+func newMemory(store Store, keys Keys, size int, log *slog.Logger, pushedOut func()) (*memory, error) {
 	cache, err := otter.New(&otter.Options[string, *known]{
 		MaximumWeight: uint64(size),
 		Weigher:       func(_ string, k *known) uint32 { return k.places() },
+		OnAtomicDeletion: func(e otter.DeletionEvent[string, *known]) {
+			if e.Cause == otter.CauseOverflow {
+				pushedOut()
+			}
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("otp: %w", err)
 	}
 	return &memory{store: store, keys: keys, log: log, cache: cache}, nil
 }
+
+// size is how many accounts are remembered, about.
+func (m *memory) size() int { return m.cache.EstimatedSize() }
 
 // loadTime is how long a load may take when nobody waits for it any more.
 const loadTime = 5 * time.Second
@@ -98,7 +143,7 @@ func (m *memory) ask(ctx context.Context, account string) (k *known, err error) 
 		return nil, err
 	}
 	if len(k.devices) > 0 { // else its first device must count at once, on every node
-		m.cache.Set(account, k)
+		m.cache.Set(strings.Clone(account), k) // which may be a part of something longer
 	}
 	return k, nil
 }
@@ -124,8 +169,8 @@ func unavailable(err error) error {
 // Of devices with one seed, as an import beside an enrollment may make them, only the one that was
 // there first is known: they show the same codes, and each would let every one of them pass once.
 func (m *memory) open(s Snapshot) (*known, error) {
-	k := &known{version: s.Version}
-	var seeds [][]byte // of k.devices
+	var devices []knownDevice
+	var seeds [][]byte // of devices
 	defer func() {
 		for _, seed := range seeds {
 			clear(seed)
@@ -146,12 +191,13 @@ func (m *memory) open(s Snapshot) (*known, error) {
 			continue
 		}
 		seeds = append(seeds, seed)
-		k.devices = append(k.devices, &knownDevice{
-			id: d.ID, digits: d.Digits, period: d.Period, drift: d.Drift,
-			generator: newGenerator(d.Algorithm, seed, d.Digits),
-		})
+		device, err := newKnownDevice(&d, seed)
+		if err != nil {
+			return nil, err
+		}
+		devices = append(devices, device)
 	}
-	return k, nil
+	return newKnown(s.Version, devices), nil
 }
 
 // firstThere orders devices by when they were enrolled, the same on every node.
@@ -161,15 +207,14 @@ func firstThere(a, b Device) int {
 
 // walk compares proof with every code of the window and returns the steps that match. It looks at
 // all of them, whichever matches.
-func (d *knownDevice) walk(proof Proof, now time.Time, window, maxDrift int, matches []Match) []Match {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	here := stepAt(now, d.period)
-	for offset := d.drift - window; offset <= d.drift+window; offset++ {
-		if proof.Match(d.generator.code(here + int64(offset))) {
+func (d *knownDevice) walk(g *generator, proof Proof, now time.Time, window, maxDrift int, matches []Match) []Match {
+	here, drift := stepAt(now, d.period()), int(d.drift)
+	for offset := drift - window; offset <= drift+window; offset++ {
+		if proof.Match(g.code(d.key(), int(d.digits), here+int64(offset))) {
+			learned := learnedDrift(offset, maxDrift)
 			matches = append(matches, Match{
-				Device: d.id, Digits: d.digits, Step: here + int64(offset), Offset: offset,
-				Drift: learnedDrift(offset, maxDrift),
+				Device: d.text[:d.id], Digits: int(d.digits), Step: here + int64(offset), Offset: offset,
+				Drift: learned, learns: learned != drift,
 			})
 		}
 	}

@@ -9,9 +9,10 @@ type metrics struct {
 	verifications map[Reason]prometheus.Counter
 	offset        prometheus.Histogram
 	lockouts      prometheus.Counter
+	pushedOut     prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(v *Verifier, reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	results := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "otpgate_otp_verifications_total",
@@ -28,7 +29,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "otpgate_otp_lockouts_total",
 			Help: "Wrong codes after which a place has to wait before it may try again.",
 		}),
+		pushedOut: f.NewCounter(prometheus.CounterOpts{
+			Name: "otpgate_otp_accounts_pushed_out_total",
+			Help: "Accounts whose devices were forgotten to make room for others.",
+		}),
 	}
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "otpgate_otp_known_accounts",
+		Help: "Accounts whose devices are remembered.",
+	}, func() float64 { return float64(v.memory.size()) })
 	for _, r := range []Reason{
 		ReasonOK, ReasonCodeWrong, ReasonCodeUsed, ReasonThrottled, ReasonNoDevice, ReasonPasswordWrong, ReasonChallengeSpent, ReasonStoreUnavailable,
 	} {
@@ -37,7 +46,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) observe(r Result) {
+func (m *metrics) observe(r *Result) {
 	if r.Stale {
 		return // it is walked again
 	}

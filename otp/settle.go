@@ -20,22 +20,45 @@ var errKeepsChanging = errors.New("the account keeps changing")
 // decided without the store.
 func (v *Verifier) Settle(ctx context.Context, walked []Walked) []Result {
 	results := make([]Result, len(walked))
-	asked, claims := make([]int, 0, len(walked)), make([]Claim, 0, len(walked))
+	r := v.roundOf()
 	for i := range walked {
 		if walked[i].Devices == 0 {
 			results[i] = Result{Reason: ReasonNoDevice}
 			continue
 		}
-		asked, claims = append(asked, i), append(claims, v.claim(&walked[i]))
+		r.asked, r.claims = append(r.asked, i), append(r.claims, v.claim(&walked[i]))
 	}
-	for at, receipt := range v.ask(ctx, claims) {
-		i := asked[at]
+	for at, receipt := range v.ask(ctx, r.claims) {
+		i := r.asked[at]
 		results[i] = v.result(&walked[i], receipt)
 	}
-	for _, r := range results {
-		v.metrics.observe(r)
+	v.over(r)
+	for i := range results {
+		v.metrics.observe(&results[i])
 	}
 	return results
+}
+
+// round is room for the claims of one call, which no store keeps ([Store.Claim]).
+type round struct {
+	asked  []int
+	claims []Claim
+}
+
+// roundOf lends one, empty.
+func (v *Verifier) roundOf() *round {
+	r, _ := v.rounds.Get().(*round)
+	if r == nil {
+		r = new(round)
+	}
+	return r
+}
+
+// over takes it back.
+func (v *Verifier) over(r *round) {
+	clear(r.claims)
+	r.asked, r.claims = r.asked[:0], r.claims[:0]
+	v.rounds.Put(r)
 }
 
 // ask returns as many receipts as there are claims, whatever the store does.
@@ -56,10 +79,9 @@ func (v *Verifier) ask(ctx context.Context, claims []Claim) []Receipt {
 
 // claim is what the store is asked about the match of w, or about w having none.
 func (v *Verifier) claim(w *Walked) Claim {
-	mark := v.keys.MAC("miss", []byte(w.Account), w.Proof.Octets())
 	c := Claim{
-		Account: w.Account, Version: w.Version, Token: w.Token, Place: w.Place, Now: w.Now, Miss: Miss(mark[:4]),
-		Challenge: w.Challenge,
+		Account: w.Account, Version: w.Version, Token: w.Token, Place: w.Place, Now: w.Now,
+		Miss: v.missed(w.Account, w.Proof.Octets()), Challenge: w.Challenge,
 	}
 	if len(w.Matches) > 0 {
 		m := w.Matches[0]
@@ -87,7 +109,7 @@ func (v *Verifier) result(w *Walked, r Receipt) Result {
 		return Result{Reason: ReasonChallengeSpent}
 	case r.Answer == Claimed && matched:
 		if !r.Shared { // else its drift was not kept
-			v.learned(w, w.Matches[0])
+			v.learned(w)
 		}
 		return Result{OK: true, Reason: ReasonOK, Match: w.Matches[0], Again: r.Again, Shared: r.Shared}
 	case r.Answer == Used && matched:
@@ -102,15 +124,9 @@ func (v *Verifier) result(w *Walked, r Receipt) Result {
 }
 
 // learned forgets an account whose device's drift was changed by a claim: that raised the version.
-func (v *Verifier) learned(w *Walked, m Match) {
-	k, ok := v.memory.cache.GetIfPresent(w.Account)
-	if !ok {
-		return
-	}
-	for _, d := range k.devices {
-		if d.id == m.Device && d.drift != m.Drift {
-			v.Forget(w.Account)
-		}
+func (v *Verifier) learned(w *Walked) {
+	if w.Matches[0].learns {
+		v.Forget(w.Account)
 	}
 }
 
@@ -132,7 +148,7 @@ func (v *Verifier) WrongPassword(ctx context.Context, w Walked) Result {
 	default:
 		r = v.result(&w, receipt)
 	}
-	v.metrics.observe(r)
+	v.metrics.observe(&r)
 	return r
 }
 
@@ -152,6 +168,6 @@ func (v *Verifier) Verify(ctx context.Context, a Attempt) Result {
 		}
 	}
 	r := Result{Reason: ReasonStoreUnavailable, Err: unavailable(errKeepsChanging)}
-	v.metrics.observe(r)
+	v.metrics.observe(&r)
 	return r
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,8 +31,9 @@ type Match struct {
 	Device string
 	Digits int
 	Step   int64
-	Offset int // Step minus the step of the node's clock
-	Drift  int // the device's drift after a claim of Step
+	Offset int  // Step minus the step of the node's clock
+	Drift  int  // the device's drift after a claim of Step
+	learns bool // that is another one than the node knows of
 }
 
 // Walked is an attempt whose proof was compared with every code of every device's window.
@@ -77,14 +79,17 @@ type Options struct {
 
 // A Verifier checks proofs. It is safe for concurrent use.
 type Verifier struct {
-	store   Store
-	keys    Keys
-	memory  *memory
-	window  int
-	drift   int
-	backoff []time.Duration
-	metrics *metrics
-	now     func() time.Time
+	store      Store
+	keys       Keys
+	memory     *memory
+	generators *generators
+	marks      sync.Pool // of *mark
+	rounds     sync.Pool // of *round
+	window     int
+	drift      int
+	backoff    []time.Duration
+	metrics    *metrics
+	now        func() time.Time
 }
 
 const defaultCacheSize = 100_000
@@ -111,31 +116,76 @@ func New(o Options) (*Verifier, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	log := o.Logger.With("component", "otp")
-	m, err := newMemory(o.Store, o.Keys, o.CacheSize, log)
-	if err != nil {
+	v := &Verifier{
+		store: o.Store, keys: o.Keys, generators: newGenerators(),
+		window: o.Window, drift: o.MaxDrift, backoff: o.Backoff, now: o.Now,
+	}
+	v.metrics = newMetrics(v, o.Registerer)
+	var err error
+	if v.memory, err = newMemory(o.Store, o.Keys, o.CacheSize, log, v.metrics.pushedOut.Inc); err != nil {
 		return nil, err
 	}
-	return &Verifier{
-		store: o.Store, keys: o.Keys, memory: m,
-		window: o.Window, drift: o.MaxDrift, backoff: o.Backoff,
-		metrics: newMetrics(o.Registerer), now: o.Now,
-	}, nil
+	return v, nil
+}
+
+// mark is room for the parts that a mark is made of, so that it allocates nothing.
+type mark struct {
+	parts  [][]byte
+	octets []byte
+}
+
+// markOf lends one, empty.
+func (v *Verifier) markOf() *mark {
+	m, _ := v.marks.Get().(*mark)
+	if m == nil {
+		m = new(mark)
+	}
+	return m
+}
+
+// done takes it back, without what was in it: a part may be a code.
+func (v *Verifier) done(m *mark) {
+	clear(m.parts)
+	clear(m.octets)
+	m.parts, m.octets = m.parts[:0], m.octets[:0]
+	v.marks.Put(m)
+}
+
+// text adds a copy of a part.
+func (m *mark) text(part string) {
+	at := len(m.octets)
+	m.octets = append(m.octets, part...)
+	m.parts = append(m.parts, m.octets[at:])
 }
 
 // Place returns the place that parts describe, such as a client's name and a Calling-Station-Id.
 func (v *Verifier) Place(parts ...string) Place {
-	octets := make([][]byte, len(parts))
-	for i, p := range parts {
-		octets[i] = []byte(p)
+	m := v.markOf()
+	for _, part := range parts {
+		m.text(part)
 	}
-	sum := v.keys.MAC("place", octets...)
+	sum := v.keys.MAC("place", m.parts...)
+	v.done(m)
 	return Place(sum[:8])
 }
 
 // Token returns the token of the attempt that parts identify. They include the whole proof.
 func (v *Verifier) Token(parts ...[]byte) Token {
-	sum := v.keys.MAC("token", parts...)
+	m := v.markOf()
+	m.parts = append(m.parts, parts...)
+	sum := v.keys.MAC("token", m.parts...)
+	v.done(m)
 	return Token(sum[:16])
+}
+
+// missed is the mark of a proof that may be wrong.
+func (v *Verifier) missed(account string, proof []byte) Miss {
+	m := v.markOf()
+	m.text(account)
+	m.parts = append(m.parts, proof)
+	sum := v.keys.MAC("miss", m.parts...)
+	v.done(m)
+	return Miss(sum[:4])
 }
 
 // WalkKnown walks with what the node remembers of the account, and never blocks. It is false when
@@ -153,7 +203,7 @@ func (v *Verifier) WalkKnown(a Attempt) (Walked, bool) {
 func (v *Verifier) Walk(ctx context.Context, a Attempt) (Walked, error) {
 	w, err := v.Look(ctx, a)
 	if err != nil {
-		v.metrics.observe(Result{Reason: ReasonStoreUnavailable}) // there will be nothing to settle
+		v.metrics.observe(&Result{Reason: ReasonStoreUnavailable}) // there will be nothing to settle
 	}
 	return w, err
 }
@@ -168,8 +218,14 @@ func (v *Verifier) known(ctx context.Context, account string) (*known, error) {
 
 func (v *Verifier) walk(a Attempt, k *known) Walked {
 	w := Walked{Attempt: a, Version: k.version, Devices: len(k.devices), Now: v.now()}
-	for _, d := range k.devices {
-		w.Matches = d.walk(a.Proof, w.Now, v.window, v.drift, w.Matches)
+	all := algorithms()
+	for i := range k.devices {
+		d := &k.devices[i]
+		pool := v.generators.of(all[d.algorithm])
+		g := pool.Get().(*generator)
+		w.Matches = d.walk(g, a.Proof, w.Now, v.window, v.drift, w.Matches)
+		g.forget()
+		pool.Put(g)
 	}
 	return w
 }

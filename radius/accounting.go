@@ -1,11 +1,10 @@
 package radius
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"time"
-
-	layeh "layeh.com/radius"
 
 	"otpgate/directory"
 	"otpgate/otp/audit"
@@ -21,7 +20,7 @@ type report struct {
 	arrived time.Time
 	client  *client
 	source  netip.Addr
-	packet  *layeh.Packet
+	octets  []byte // the whole packet
 	key     *key
 	record  session.Record
 	name    string             // "" when there is none that can be looked up
@@ -32,22 +31,26 @@ type report struct {
 // beginReport makes a report of an authentic Accounting-Request. It is false for one that is
 // malformed.
 func (r *reader) beginReport(in admitted, p *arrival) (kept bool) {
-	packet, err := layeh.Parse(in.octets, in.key.secret)
-	if err != nil {
-		r.discard(discardMalformedAttributes, p.client, p.source.Addr(), p.now)
-		return false
+	octets := bytes.Clone(in.octets)
+	lookup := func(kind byte) ([]byte, bool) {
+		for k, value := range attributes(octets) {
+			if k == kind {
+				return value, true
+			}
+		}
+		return nil, false
 	}
-	record, err := session.Read(func(kind byte) ([]byte, bool) { return packet.Lookup(layeh.Type(kind)) })
+	record, err := session.Read(lookup)
 	if err != nil {
 		r.discard(discardMalformedAttributes, p.client, p.source.Addr(), p.now)
 		return false
 	}
 	x := &report{
 		arrived: p.now, client: p.client, source: p.source.Addr(),
-		packet: packet, key: in.key, record: record, way: p.way,
+		octets: octets, key: in.key, record: record, way: p.way,
 	}
-	if octets, ok := packet.Lookup(typeUserName); ok {
-		if name, ok := p.client.Charset.read(octets); ok {
+	if typed, ok := lookup(typeUserName); ok {
+		if name, ok := p.client.Charset.read(typed); ok {
 			x.name, _ = directory.DecodeName(name)
 		}
 	}
@@ -132,7 +135,7 @@ func (s *Server) response(x *report) (sealed bool) {
 		}
 	}()
 	var err error
-	x.way.octets, err = x.client.seal(x.key, x.packet, layeh.CodeAccountingResponse, nil)
+	x.way.octets, err = x.client.seal(x.key, x.octets, codeAccountingResponse, nil)
 	return err == nil // what fitted into the request fits into the reply, but for Message-Authenticator
 }
 

@@ -4,21 +4,30 @@ import (
 	"crypto/hmac"
 	"crypto/md5"
 	"encoding/binary"
+	"iter"
 )
 
 // Codes and attribute types that admission looks at (RFC 2865 sections 4 and 5, RFC 2866 section 4.1,
 // RFC 2869 sections 5.13 and 5.14, RFC 5997 section 3).
 const (
-	codeAccessRequest     = 1
-	codeAccountingRequest = 4
-	codeStatusServer      = 12
+	codeAccessRequest      = 1
+	codeAccessAccept       = 2
+	codeAccessReject       = 3
+	codeAccountingRequest  = 4
+	codeAccountingResponse = 5
+	codeAccessChallenge    = 11
+	codeStatusServer       = 12
 
 	typeUserName             = 1
 	typeUserPassword         = 2
 	typeCHAPPassword         = 3
+	typeReplyMessage         = 18
 	typeState                = 24
+	typeVendorSpecific       = 26
+	typeCallingStationID     = 31
 	typeProxyState           = 33
 	typeCHAPChallenge        = 60
+	typePrompt               = 76
 	typeEAPMessage           = 79
 	typeMessageAuthenticator = 80
 )
@@ -50,6 +59,9 @@ const (
 	discardBadAuthenticator
 	discardBadRequestAuthenticator
 	discardOverload
+	discardClientShare
+	discardTooSlow
+	discardStale
 	discardBeforeStart
 	discardReasons // how many there are
 )
@@ -73,6 +85,9 @@ func (d discard) String() string {
 		discardBadAuthenticator:        "bad_message_authenticator",
 		discardBadRequestAuthenticator: "bad_request_authenticator",
 		discardOverload:                "overload",
+		discardClientShare:             "client_share",
+		discardTooSlow:                 "too_slow",
+		discardStale:                   "stale",
 		discardBeforeStart:             "before_start",
 	}[d]
 }
@@ -96,6 +111,12 @@ func (d discard) hint() string {
 		return "a port takes either logins (1812) or accounting (1813), and Status-Server"
 	case discardOverload:
 		return "more attempts are under way than allowed; look at the latency of directory and store"
+	case discardClientShare:
+		return "this client has as many attempts under way as one may while others have to find room; is somebody flooding it?"
+	case discardTooSlow:
+		return "what is under way already takes longer than gateways wait; look at the latency of directory and store"
+	case discardStale:
+		return "the node did not get to read them before their gateway gave up; look at its processor"
 	case discardBeforeStart:
 		return "they came while the node could not answer yet; gateways send again what they still want"
 	}
@@ -141,7 +162,7 @@ type findings struct {
 	authenticators           int
 	authenticatorAt          int    // offset of the value of the last Message-Authenticator
 	authenticatorLength      int    // of its value
-	state                    []byte // the value of the last State
+	state, name              []byte // the values of the last State and User-Name
 }
 
 // walk goes over the attributes of octets (header included) once. It is false when they do not
@@ -158,6 +179,7 @@ func walk(octets []byte) (f findings, ok bool) {
 		switch octets[at] {
 		case typeUserName:
 			f.names++
+			f.name = octets[at+2 : at+length]
 		case typeUserPassword:
 			f.passwords++
 		case typeState:
@@ -176,6 +198,18 @@ func walk(octets []byte) (f findings, ok bool) {
 	return f, true
 }
 
+// attributes are those of octets that walk has gone over, in their order. A value may be empty, and is
+// never nil.
+func attributes(octets []byte) iter.Seq2[byte, []byte] {
+	return func(yield func(byte, []byte) bool) {
+		for at := headerLength; at < len(octets); at += int(octets[at+1]) {
+			if !yield(octets[at], octets[at+2:at+int(octets[at+1])]) {
+				return
+			}
+		}
+	}
+}
+
 // admitted is a packet that is from its client as far as can be told before it is parsed.
 type admitted struct {
 	octets []byte // without padding, which RFC 2865 section 3 has us ignore
@@ -184,14 +218,21 @@ type admitted struct {
 	state  []byte // the value of State
 }
 
+// measured is a packet as long as it says that it is.
+func measured(b []byte) ([]byte, bool) {
+	length := int(binary.BigEndian.Uint16(b[2:4]))
+	if length < headerLength || length > maxLength || length > len(b) {
+		return nil, false
+	}
+	return b[:length], true
+}
+
 // admit decides, over the raw octets and before anything in them is believed, whether a packet that
 // passed precheck is from the client. overTLS: its certificate has said so already.
 func admit(b []byte, c *client, overTLS bool) (a admitted, why discard, ok bool) {
-	length := int(binary.BigEndian.Uint16(b[2:4]))
-	if length < headerLength || length > maxLength || length > len(b) {
+	if a.octets, ok = measured(b); !ok {
 		return a, discardBadLength, false
 	}
-	a.octets = b[:length]
 	f, ok := walk(a.octets)
 	if !ok {
 		return a, discardMalformedAttributes, false

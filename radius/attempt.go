@@ -3,7 +3,6 @@ package radius
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -15,18 +14,22 @@ import (
 	"otpgate/otp/audit"
 	"otpgate/radius/challenge"
 	"otpgate/radius/dictionary"
+	"otpgate/radius/overload"
 )
 
 // attempt is one login on its way through the stages. One goroutine has it at a time.
 type attempt struct {
 	id       uint32       // in the log line and in the audit event
+	hex      string       // the id in words; made when it is asked for
 	decision otp.Decision // Drop until something else is decided
 	method   method       // once the account is known
 	arrived  time.Time
 	client   *client
 	source   netip.Addr
 	request  request
-	way      answer // everything of the reply but its octets
+	way      answer         // everything of the reply but its octets
+	room     *overload.Room // that it is under way in, with the client's share of it
+	share    *overload.Share
 
 	name    string             // once it is decoded
 	asked   *opened            // which challenge it answers; nil: none, or State is empty
@@ -41,7 +44,14 @@ type attempt struct {
 	relaxed string // which relaxation let it in, if one did
 	next    string // the State of the challenge that it is answered with
 	err     error  // what a peer said; for the log
+
+	packet [roomForPacket]byte // of request.octets, unless they are more
+	parts  [5][]byte           // of the token
+	place  [2]string           // of the place
 }
+
+// roomForPacket is as much as most packets have, in octets.
+const roomForPacket = 256
 
 // opened is what became of the State of a request.
 type opened struct {
@@ -49,10 +59,24 @@ type opened struct {
 	err error // it is not ours, or too old
 }
 
-func newAttempt(c *client, r request, source netip.Addr, way answer, arrived time.Time) *attempt {
-	return &attempt{
-		id: rand.Uint32(), arrived: arrived, client: c, source: source, request: r, way: way,
-		reason: otp.ReasonPanic, // until somebody has decided
+// newAttempt makes an attempt of a packet that is authentic. The packet's octets are copied.
+func (s *Server) newAttempt(in admitted, p *arrival) *attempt {
+	a, _ := s.spare.Get().(*attempt)
+	if a == nil {
+		a = new(attempt)
+	}
+	a.id, a.arrived, a.client, a.source, a.way = rand.Uint32(), p.now.Add(-p.lay), p.client, p.source.Addr(), p.way
+	a.reason = otp.ReasonPanic // until somebody has decided
+	a.request.read(append(a.packet[:0], in.octets...), in, p.client)
+	return a
+}
+
+// over takes back attempts that are finished, for others: nobody looks at them from now on. What they
+// held is gone, the password too.
+func (s *Server) over(as ...*attempt) {
+	for _, a := range as {
+		*a = attempt{}
+		s.spare.Put(a)
 	}
 }
 
@@ -118,8 +142,8 @@ func decide(r otp.Result, exempt bool) otp.Decision {
 	return decisionFor(r.Reason)
 }
 
-// event is the attempt as the audit trail keeps it.
-func (a *attempt) event(superseded bool) audit.Event {
+// event is the attempt as the audit trail keeps it, with its times in stages.
+func (a *attempt) event(superseded bool, stages *audit.Stages) audit.Event {
 	e := audit.Event{
 		Time:     a.arrived,
 		Kind:     audit.Login,
@@ -127,22 +151,21 @@ func (a *attempt) event(superseded bool) audit.Event {
 		ID:       a.hexID(),
 		Name:     printable(a.name),
 		Client:   a.client.Name,
-		Source:   a.source.String(),
 		Device:   a.device,
 		Decision: a.decision.String(),
 		Reason:   a.reason,
-		Stages: &audit.Stages{
-			Directory: milliseconds(a.inDirectory),
-			Store:     milliseconds(a.inStore),
-			Total:     milliseconds(a.total),
-		},
+		Stages:   stages,
 	}
+	*stages = audit.Stages{Directory: milliseconds(a.inDirectory), Store: milliseconds(a.inStore), Total: milliseconds(a.total)}
 	if a.account != nil {
 		e.Account, e.Name = a.account.ID, a.account.Name
 	}
+	var room [64]byte
+	source := a.source.AppendTo(room[:0])
 	if a.request.station != "" {
-		e.Source += " " + printable(a.request.station)
+		source = append(append(source, ' '), printable(a.request.station)...)
 	}
+	e.Source = string(source)
 	var detail []string
 	if a.relaxed != "" {
 		detail = append(detail, "Let in by "+a.relaxed+".")
@@ -154,12 +177,14 @@ func (a *attempt) event(superseded bool) audit.Event {
 	return e
 }
 
-// log writes the one line of the attempt.
-func (a *attempt) log(ctx context.Context, logger *slog.Logger) {
-	if !logger.Enabled(ctx, slog.LevelInfo) {
+// log writes the one line of the attempt. Where in the source that is tells nobody anything, and finding
+// it out is a tenth of the work. The attributes are made in line, which nobody keeps.
+func (a *attempt) log(ctx context.Context, logger *slog.Logger, now time.Time, line *logLine) {
+	h := logger.Handler()
+	if !h.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	attrs := []slog.Attr{
+	*line = logLine{
 		slog.String("attempt", a.hexID()),
 		slog.String("client", a.client.Name),
 		slog.String("name", printable(a.name)),
@@ -169,14 +194,43 @@ func (a *attempt) log(ctx context.Context, logger *slog.Logger) {
 		slog.Float64("directory_ms", milliseconds(a.inDirectory)),
 		slog.Float64("store_ms", milliseconds(a.inStore)),
 		slog.Float64("total_ms", milliseconds(a.total)),
+		slog.String("relaxed", a.relaxed),
 	}
-	if a.relaxed != "" {
-		attrs = append(attrs, slog.String("relaxed", a.relaxed))
+	attrs := line[:]
+	if a.relaxed == "" {
+		attrs = attrs[:len(attrs)-1]
 	}
-	logger.LogAttrs(ctx, slog.LevelInfo, "access decision", attrs...)
+	const message = "access decision"
+	if quick, ok := h.(liner); ok {
+		_ = quick.Line(ctx, now, slog.LevelInfo, message, attrs) // as slog does: there is nobody to tell
+		return
+	}
+	record := slog.NewRecord(now, slog.LevelInfo, message, 0)
+	record.AddAttrs(attrs...)
+	_ = h.Handle(ctx, record)
 }
 
-func (a *attempt) hexID() string { return fmt.Sprintf("%08x", a.id) }
+// logLine is room for the attributes of the line of an attempt.
+type logLine [10]slog.Attr
+
+// liner is a handler that takes attributes without a record, which would have to copy them.
+type liner interface {
+	// Line MUST NOT keep attrs.
+	Line(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error
+}
+
+// hexID is the id in the log line and in the event.
+func (a *attempt) hexID() string {
+	if a.hex == "" {
+		const digits = "0123456789abcdef"
+		var text [8]byte
+		for i := range text {
+			text[i] = digits[a.id>>(28-4*i)&0xf]
+		}
+		a.hex = string(text[:])
+	}
+	return a.hex
+}
 
 // milliseconds keeps three places: microseconds.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -506,7 +506,7 @@ func (w *wire) take() [][]byte {
 func newWire(s *Server) (*testReader, *wire) {
 	out := &wire{}
 	k := &socket{batchConn: out, local: netip.MustParseAddrPort("192.0.2.254:1812"), takes: forLogins}
-	k.pool.New = func() any { return new([]ipv4.Message) }
+	k.pool.New = func() any { return new(outgoing) }
 	return &testReader{&reader{Server: s, takes: forLogins}, k}, out
 }
 
@@ -521,7 +521,10 @@ func (r *testReader) sort(in []ipv4.Message) []*attempt {
 	r.reader.receive(r.socket, in)
 	batch := r.attempts
 	r.attempts = nil
-	return batch
+	if batch == nil {
+		return nil
+	}
+	return *batch
 }
 
 // testStates seals with keys of its own.

@@ -27,19 +27,40 @@ func (s *Server) finish(ctx context.Context, decided []*attempt) {
 	for _, a := range decided {
 		a.total = now.Sub(a.arrived)
 	}
-	s.record(ctx, decided)
-	answers := make([]answer, 0, len(decided))
+	d, _ := s.desks.Get().(*desk)
+	if d == nil {
+		d = new(desk)
+	}
+	s.record(ctx, decided, d)
 	for _, a := range decided {
-		if way, ok := s.finishOne(ctx, a); ok {
-			answers = append(answers, way)
+		if way, ok := s.finishOne(ctx, a, now, &d.line); ok {
+			d.answers = append(d.answers, way)
 		}
 	}
-	s.send(answers)
+	s.send(d.answers)
+	s.over(decided...)
+	d.clear()
+	s.desks.Put(d)
+}
+
+// desk is room for what a batch is made into at the end. Nobody keeps it: the trail copies events, a
+// transport octets.
+type desk struct {
+	events  []audit.Event
+	answers []answer
+	line    logLine // of one after the other
+}
+
+func (d *desk) clear() {
+	clear(d.events)
+	clear(d.answers)
+	clear(d.line[:])
+	d.events, d.answers = d.events[:0], d.answers[:0]
 }
 
 // record writes the audit trail of all of them in one call, and turns every decision into a drop
 // when a required trail cannot be written.
-func (s *Server) record(ctx context.Context, decided []*attempt) {
+func (s *Server) record(ctx context.Context, decided []*attempt, d *desk) {
 	written := false
 	defer func() {
 		if written {
@@ -52,13 +73,13 @@ func (s *Server) record(ctx context.Context, decided []*attempt) {
 			a.refuse(otp.ReasonAuditUnavailable)
 		}
 	}()
-	events := make([]audit.Event, len(decided))
+	stages := make([]audit.Stages, len(decided)) // the trail keeps them
 	for i, a := range decided {
-		events[i] = a.event(s.duplicates.Superseded(a.way.entry))
+		d.events = append(d.events, a.event(s.duplicates.Superseded(a.way.entry), &stages[i]))
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordBudget)
 	defer cancel()
-	err := s.audit.Record(ctx, events...)
+	err := s.audit.Record(ctx, d.events...)
 	if err != nil && s.quiet.audit.Allow(s.now()) {
 		s.logger.Error("audit trail not written, nobody is let in", "error", err,
 			"hint", "free the disk of data_dir; audit.required is what makes logins wait for it")
@@ -68,8 +89,9 @@ func (s *Server) record(ctx context.Context, decided []*attempt) {
 
 // finishOne counts and logs one attempt, gives its slot back, and returns its reply if there is
 // one to be sent now. A refusal is put where it waits until it is due.
-func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now bool) {
-	defer s.slots.release()
+func (s *Server) finishOne(ctx context.Context, a *attempt, at time.Time, line *logLine) (way answer, now bool) {
+	defer s.leave(a)
+	a.share.Note(a.decision == otp.Reject && a.reason != otp.ReasonCodeUsed) // which was a right one
 	sealed := false
 	defer func() {
 		if p := recover(); p != nil {
@@ -82,7 +104,7 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 		}
 	}()
 	s.metrics.observe(a)
-	a.log(ctx, s.logger)
+	a.log(ctx, s.logger, at, line)
 	s.complain(a)
 	s.instruct(a)
 	code, ok := codeFor(a.decision)
@@ -91,7 +113,7 @@ func (s *Server) finishOne(ctx context.Context, a *attempt) (way answer, now boo
 	}
 	attributes, err := a.attributes()
 	if err == nil {
-		way.octets, err = a.client.seal(a.request.key, a.request.packet, code, attributes)
+		way.octets, err = a.client.seal(a.request.key, a.request.octets, code, attributes)
 	}
 	if err != nil {
 		s.unsealed(a, err)
@@ -169,11 +191,12 @@ func (s *Server) missPlace(c *client, source netip.Addr, now time.Time) {
 }
 
 // abandon gives up an attempt that nobody has decided, as if there had been no slot for it.
-func (s *Server) abandon(a *attempt) {
+func (s *Server) abandon(a *attempt, why discard) {
 	s.duplicates.Forget(a.way.entry)
-	s.discard(discardOverload, a.client, a.source, s.now())
-	s.slots.release()
+	s.discard(why, a.client, a.source, s.now())
+	s.leave(a)
 	a.way.via.ended()
+	s.over(a)
 }
 
 // send remembers replies for duplicates and lets them go, except those whose request was
@@ -184,23 +207,25 @@ func (s *Server) send(answers []answer) {
 			s.panicked(p)
 		}
 	}()
+	// In place: what is ready comes to the front, and what leaves another way follows it.
 	for len(answers) > 0 {
-		via := answers[0].via
-		var ready, rest []answer
-		for _, a := range answers {
-			switch {
+		via, ready, rest := answers[0].via, 0, 0
+		for i := range answers {
+			switch a := answers[i]; {
 			case a.via != via:
-				rest = append(rest, a)
-				continue
+				answers[ready+rest] = a
+				rest++
 			case s.duplicates.Answer(a.entry, a.octets):
-				ready = append(ready, a)
+				answers[ready+rest] = answers[ready]
+				answers[ready] = a
+				ready++
 			default:
 				s.metrics.unsent[unsentSuperseded].Inc()
 				via.ended()
 			}
 		}
-		s.transmit(via, ready)
-		answers = rest
+		s.transmit(via, answers[:ready])
+		answers = answers[ready : ready+rest]
 	}
 }
 
@@ -229,7 +254,7 @@ func (s *Server) discard(why discard, c *client, source netip.Addr, now time.Tim
 	say, name, limit := s.logger.Warn, "", s.quiet.strangers.Of(source)
 	switch {
 	case c == nil:
-	case why == discardOverload:
+	case why == discardOverload, why == discardTooSlow, why == discardStale:
 		say, name, limit = s.logger.Error, c.Name, &s.quiet.overload
 	case why == discardUnsigned:
 		name, limit = c.Name, &c.unsigned

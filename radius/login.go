@@ -3,9 +3,11 @@ package radius
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"otpgate/directory"
 	"otpgate/otp"
+	"otpgate/radius/overload"
 )
 
 // login takes everything that one system call has received through the stages: what can be
@@ -13,7 +15,13 @@ import (
 // wait for a peer leaves for a goroutine of its own, so that nobody waits for somebody else's
 // directory.
 func (s *Server) login(ctx context.Context, batch []*attempt) {
-	var decided, walked []*attempt
+	s.loginAnd(ctx, batch, func() {})
+}
+
+// loginAnd is login, and calls claimed when the claims are answered, whatever they are.
+func (s *Server) loginAnd(ctx context.Context, batch []*attempt, claimed func()) {
+	var decided []*attempt
+	walked := batch[:0] // in place: of what comes behind nothing is written over
 	for _, a := range batch {
 		switch s.prepare(ctx, a) {
 		case nextFinish:
@@ -22,14 +30,18 @@ func (s *Server) login(ctx context.Context, batch []*attempt) {
 			walked = append(walked, a)
 		case nextWait:
 			if s.wait(a) {
-				s.work.Go(func() { s.loginAlone(ctx, a) })
+				s.run(func() { s.loginAlone(ctx, a) })
 			}
 		}
 	}
 	s.finish(ctx, decided)
 	if len(walked) > 0 {
-		s.finish(ctx, s.claim(ctx, walked))
+		decided = s.claim(ctx, walked)
+		claimed()
+		s.finish(ctx, decided)
+		return
 	}
+	claimed()
 }
 
 // next is where an attempt goes from the first stage.
@@ -120,7 +132,8 @@ func (s *Server) admitAccount(a *attempt, account *directory.Account) bool {
 func (s *Server) identify(a *attempt) {
 	r, c, p := &a.request, a.client, &a.walked.Attempt
 	p.Account, p.Share, p.Alone = a.account.ID, c.Share, a.method == byPassword
-	p.Place = s.codes.Place(c.Name, r.station)
+	a.place = [...]string{c.Name, r.station}
+	p.Place = s.codes.Place(a.place[:]...)
 	if r.state {
 		// The gateway need not send Calling-Station-Id again.
 		p.Place = a.asked.Place
@@ -129,11 +142,13 @@ func (s *Server) identify(a *attempt) {
 	if a.inGrace() {
 		// Another packet of the same login, which is what the grace is for, gets the first answer. The
 		// place is client and station, also of the packet with State that leaves the station out.
-		p.Token = s.codes.Token([]byte("grace"), c.octets, []byte(p.Account), p.Proof.Octets(), p.Place[:])
+		a.parts = [...][]byte{[]byte("grace"), c.octets, []byte(p.Account), p.Proof.Octets(), p.Place[:]}
+		p.Token = s.codes.Token(a.parts[:]...)
 		p.Lifetime = c.FailoverGrace
 		return
 	}
-	p.Token = s.codes.Token(c.octets, r.packet.Authenticator[:], r.name, p.Proof.Octets())
+	a.parts = [...][]byte{c.octets, r.authenticator()[:], r.name, p.Proof.Octets(), nil}
+	p.Token = s.codes.Token(a.parts[:4]...)
 }
 
 // inGrace reports whether another packet may be taken for the same attempt. Responses to a challenge
@@ -146,23 +161,48 @@ func (a *attempt) inGrace() bool {
 // claim settles what prepare has walked, all in one call. What the node knew too little about
 // leaves for a goroutine of its own; the others are returned.
 func (s *Server) claim(ctx context.Context, walked []*attempt) (decided []*attempt) {
+	walked, late := s.inTime(walked)
+	if len(walked) == 0 {
+		return late
+	}
 	budget, cancel := s.budget(ctx, walked...)
 	defer cancel()
 	results := s.settle(budget, walked)
+	decided = walked[:0] // in place
 	for i, a := range walked {
 		switch {
 		case results == nil: // settle has panicked
 			decided = append(decided, a)
 		case results[i].Stale:
 			if s.wait(a) {
-				s.work.Go(func() { s.loginAlone(ctx, a) })
+				s.run(func() { s.loginAlone(ctx, a) })
 			}
 		default:
 			s.concluded(budget, a, results[i])
 			decided = append(decided, a)
 		}
 	}
-	return decided
+	return append(decided, late...)
+}
+
+// shortest is what part of its patience an attempt must have left to be claimed with others.
+const shortest = 16
+
+// inTime decides against those for which a claim would come too late: nobody waits for the answer any more,
+// and it would use up the code. All of a batch have the time that the shortest has left, so one that has next to
+// none is too late already.
+func (s *Server) inTime(walked []*attempt) (left, late []*attempt) {
+	now := s.now()
+	left = walked[:0] // in place
+	for _, a := range walked {
+		if patience := s.patience(a.client); now.Sub(a.arrived) < patience-patience/shortest {
+			left = append(left, a)
+			continue
+		}
+		a.refuse(otp.ReasonTimeout)
+		late = append(late, a)
+	}
+	return left, late
 }
 
 // concluded takes over what became of the claim of one attempt of many: a panic ends that one.
@@ -175,13 +215,19 @@ func (s *Server) concluded(ctx context.Context, a *attempt, r otp.Result) {
 // settle asks the verifier about all of them, and is nil when it panics.
 func (s *Server) settle(ctx context.Context, as []*attempt) (results []otp.Result) {
 	defer s.recovering(as...)
-	walked := make([]otp.Walked, len(as))
-	for i, a := range as {
-		walked[i] = a.walked
+	walked, _ := s.claims.Get().(*[]otp.Walked)
+	if walked == nil {
+		walked = new([]otp.Walked)
+	}
+	for _, a := range as {
+		*walked = append(*walked, a.walked)
 	}
 	start := s.now()
-	answered := s.codes.Settle(ctx, walked)
+	answered := s.codes.Settle(ctx, *walked)
 	spent := s.now().Sub(start)
+	clear(*walked)
+	*walked = (*walked)[:0]
+	s.claims.Put(walked)
 	for _, a := range as {
 		a.inStore += spent
 	}
@@ -193,7 +239,6 @@ func (s *Server) settle(ctx context.Context, as []*attempt) (results []otp.Resul
 
 // loginAlone takes one attempt through the stages that ask peers.
 func (s *Server) loginAlone(ctx context.Context, a *attempt) {
-	defer s.waiting.Add(-1)
 	budget, cancel := s.budget(ctx, a)
 	s.ask(budget, a)
 	cancel()
@@ -203,6 +248,10 @@ func (s *Server) loginAlone(ctx context.Context, a *attempt) {
 // ask decides one attempt, and may take as long as ctx allows.
 func (s *Server) ask(ctx context.Context, a *attempt) {
 	defer s.recovering(a)
+	if ctx.Err() != nil {
+		a.refuse(otp.ReasonTimeout)
+		return
+	}
 	if a.account == nil {
 		account, err := s.find(ctx, a)
 		if err != nil {
@@ -246,13 +295,17 @@ func (s *Server) find(ctx context.Context, a *attempt) (*directory.Account, erro
 func (s *Server) budget(ctx context.Context, as ...*attempt) (context.Context, context.CancelFunc) {
 	left, now := s.options.Budget, s.now()
 	for _, a := range as {
-		limit := s.options.Budget
-		if c := a.client.Timeout; c > 0 {
-			limit = min(limit, c*5/6) // what comes later meets the gateway's next try
-		}
-		left = min(left, limit-now.Sub(a.arrived))
+		left = min(left, s.patience(a.client)-now.Sub(a.arrived))
 	}
 	return context.WithTimeout(ctx, left)
+}
+
+// patience is how long after its arrival a client's attempt is still worth deciding.
+func (s *Server) patience(c *client) time.Duration {
+	if c.Timeout > 0 {
+		return min(s.options.Budget, c.Timeout*5/6) // what comes later meets the gateway's next try
+	}
+	return s.options.Budget
 }
 
 // slots bounds what is in flight. The last eighth is for those who go first.
@@ -275,13 +328,58 @@ func (s *slots) take(first bool) bool {
 
 func (s *slots) release() { s.taken.Add(-1) }
 
+// enter takes the place of one more attempt, or report, or says why there is none.
+func (s *Server) enter(p *arrival, reports, first bool) (discard, bool) {
+	switch {
+	case reports:
+		return discardOverload, s.reporting.take(true)
+	case !s.slots.take(first):
+		return discardOverload, false
+	}
+	v := s.prompt.Enter(&p.client.quick, first, s.patience(p.client), p.now)
+	if v != overload.Entered {
+		s.slots.release()
+	}
+	return turnedAway(v), v == overload.Entered
+}
+
+// turnBack gives back what enter took.
+func (s *Server) turnBack(p *arrival, reports bool) {
+	if reports {
+		s.reporting.release()
+		return
+	}
+	s.prompt.Leave(&p.client.quick, overload.NotDone, p.now)
+	s.slots.release()
+}
+
+func turnedAway(v overload.Verdict) discard {
+	switch v {
+	case overload.Crowded:
+		return discardClientShare
+	case overload.Slow:
+		return discardTooSlow
+	}
+	return discardOverload
+}
+
 // wait reports whether one more attempt may wait for a peer. Fewer may than there are slots: a
 // directory that hangs must not keep those out who need no directory. One that may not is given up.
 func (s *Server) wait(a *attempt) bool {
-	if s.waiting.Add(1) <= int64(max(s.options.MaxInFlight/2, 1)) {
-		return true
+	now := s.now()
+	v := s.waiting.Enter(&a.client.waits, a.request.state, s.patience(a.client), now)
+	if v != overload.Entered {
+		s.abandon(a, turnedAway(v))
+		return false
 	}
-	s.waiting.Add(-1)
-	s.abandon(a)
-	return false
+	a.room.Leave(a.share, now.Sub(a.arrived), now)
+	a.room, a.share = s.waiting, &a.client.waits
+	return true
+}
+
+// leave gives back the places of an attempt.
+func (s *Server) leave(a *attempt) {
+	now := s.now()
+	a.room.Leave(a.share, now.Sub(a.arrived), now)
+	s.slots.release()
 }

@@ -1,12 +1,14 @@
 package radius
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -92,8 +94,10 @@ func TestNoResultButOKLetsSomebodyIn(t *testing.T) {
 			t.Errorf("a refusal for %q accepts", r)
 		}
 	}
-	var a attempt
-	if a.decision != otp.Drop || newAttempt(nil, request{}, a.source, answer{}, a.arrived).decision != otp.Drop {
+	w := newWorld(t)
+	r, _ := newWire(w.Server)
+	a := r.sort([]ipv4.Message{datagramFrom(fromVPN, goodLogin("alice", testCode))})[0]
+	if a.decision != otp.Drop || a.reason != otp.ReasonPanic {
 		t.Error("an attempt that nobody has decided is not dropped")
 	}
 }
@@ -420,6 +424,42 @@ func TestOneLineAndOneEventPerAttempt(t *testing.T) {
 	}
 }
 
+// quickLog takes attributes without a record, as the log of a node does.
+type quickLog struct {
+	slog.Handler
+	taken *int
+}
+
+func (q quickLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return quickLog{q.Handler.WithAttrs(attrs), q.taken}
+}
+
+func (q quickLog) Line(ctx context.Context, at time.Time, level slog.Level, message string, attrs []slog.Attr) error {
+	*q.taken++
+	r := slog.NewRecord(at, level, message, 0)
+	r.AddAttrs(attrs...) // which copies them
+	return q.Handle(ctx, r)
+}
+
+func TestTheLineIsTheSameWithoutARecord(t *testing.T) {
+	var taken int
+	var line logLine
+	a := &attempt{client: newWorld(t).table.Load().clients[0], name: "alice", reason: otp.ReasonOK, device: "device1", inStore: 1234567}
+	for _, a.relaxed = range []string{"", sharedCode} {
+		var by [2]bytes.Buffer
+		quick := slog.New(quickLog{slog.NewTextHandler(&by[0], nil), &taken}).With("component", "test")
+		a.log(t.Context(), quick, a.arrived, &line)
+		a.log(t.Context(), slog.New(slog.NewTextHandler(&by[1], nil)).With("component", "test"), a.arrived, &line)
+		if by[0].String() != by[1].String() || !strings.Contains(by[1].String(), "store_ms=1.234") ||
+			strings.Contains(by[1].String(), "relaxed") != (a.relaxed != "") {
+			t.Errorf("without a record %swith one %s", &by[0], &by[1])
+		}
+	}
+	if taken != 2 {
+		t.Errorf("%d lines were taken without a record, want 2", taken)
+	}
+}
+
 func TestMetricsAreThereFromTheStart(t *testing.T) {
 	w := newWorld(t)
 	families, err := w.registry.Gather()
@@ -431,24 +471,25 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 		series[f.GetName()] = len(f.GetMetric())
 	}
 	for name, want := range map[string]int{
-		"otpgate_radius_packets_received_total":       2,
-		"otpgate_radius_packets_discarded_total":      int(discardReasons),
-		"otpgate_radius_duplicates_total":             2,
-		"otpgate_radius_attempts_total":               4 * len(endings()),
-		"otpgate_radius_secret_matched_total":         4 * 2,
-		"otpgate_radius_message_authenticator_total":  4 * 2,
-		"otpgate_radius_message_authenticator_proven": 4,
-		"otpgate_radius_relaxed_total":                4 * len(relaxations),
-		"otpgate_radius_accounting_total":             4 * len(statuses),
-		"otpgate_radius_accounting_unrecorded_total":  1,
-		"otpgate_radius_status_server_total":          1,
-		"otpgate_radius_replies_unsent_total":         int(unsentReasons),
-		"otpgate_radius_request_duration_seconds":     4,
-		"otpgate_radius_stage_duration_seconds":       4 * int(stages),
-		"otpgate_radius_in_flight_requests":           1,
-		"otpgate_radius_waiting_refusals":             1,
-		"otpgate_radius_remembered_requests":          1,
-		"otpgate_panics_total":                        1,
+		"otpgate_radius_packets_received_total":          2,
+		"otpgate_radius_packets_discarded_total":         int(discardReasons),
+		"otpgate_radius_packets_dropped_by_kernel_total": 1,
+		"otpgate_radius_duplicates_total":                2,
+		"otpgate_radius_attempts_total":                  4 * len(endings()),
+		"otpgate_radius_secret_matched_total":            4 * 2,
+		"otpgate_radius_message_authenticator_total":     4 * 2,
+		"otpgate_radius_message_authenticator_proven":    4,
+		"otpgate_radius_relaxed_total":                   4 * len(relaxations),
+		"otpgate_radius_accounting_total":                4 * len(statuses),
+		"otpgate_radius_accounting_unrecorded_total":     1,
+		"otpgate_radius_status_server_total":             1,
+		"otpgate_radius_replies_unsent_total":            int(unsentReasons),
+		"otpgate_radius_request_duration_seconds":        4,
+		"otpgate_radius_stage_duration_seconds":          4 * int(stages),
+		"otpgate_radius_in_flight_requests":              1,
+		"otpgate_radius_waiting_refusals":                1,
+		"otpgate_radius_remembered_requests":             1,
+		"otpgate_panics_total":                           1,
 	} {
 		if series[name] != want {
 			t.Errorf("%s has %d series, want %d", name, series[name], want)

@@ -42,16 +42,17 @@ func (u unsent) String() string {
 // over it works from the first scrape. At rest, received = discarded + duplicates + attempts +
 // Status-Server + accounting + unrecorded.
 type metrics struct {
-	receivedUDP  prometheus.Counter
-	receivedTLS  prometheus.Counter
-	discarded    [discardReasons]prometheus.Counter
-	resent       prometheus.Counter
-	inFlight     prometheus.Counter
-	statusServer prometheus.Counter
-	unsent       [unsentReasons]prometheus.Counter
-	panics       prometheus.Counter
-	unrecorded   prometheus.Counter
-	duration     [otp.Accept + 1]prometheus.Observer
+	receivedUDP   prometheus.Counter
+	receivedTLS   prometheus.Counter
+	discarded     [discardReasons]prometheus.Counter
+	kernelDropped prometheus.Counter
+	resent        prometheus.Counter
+	inFlight      prometheus.Counter
+	statusServer  prometheus.Counter
+	unsent        [unsentReasons]prometheus.Counter
+	panics        prometheus.Counter
+	unrecorded    prometheus.Counter
+	duration      [otp.Accept + 1]prometheus.Observer
 
 	attempts *prometheus.CounterVec
 	relaxed  *prometheus.CounterVec
@@ -143,6 +144,10 @@ func (m *metrics) addPacketSeries(f promauto.Factory) {
 	for d := range discardReasons {
 		m.discarded[d] = discarded.WithLabelValues(d.String())
 	}
+	m.kernelDropped = f.NewCounter(prometheus.CounterOpts{
+		Name: "otpgate_radius_packets_dropped_by_kernel_total",
+		Help: "Datagrams that the kernel threw away because they were not read in time; they are not among those received.",
+	})
 	duplicates := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "otpgate_radius_duplicates_total",
 		Help: "Retransmissions that were not processed again.",

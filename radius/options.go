@@ -54,6 +54,7 @@ type Walks interface {
 
 // Claims decides what was walked; *otp.Verifier does.
 type Claims interface {
+	// Settle MUST NOT keep walked.
 	Settle(ctx context.Context, walked []otp.Walked) []otp.Result
 	WrongPassword(ctx context.Context, w otp.Walked) otp.Result
 	Verify(ctx context.Context, a otp.Attempt) otp.Result
@@ -87,7 +88,7 @@ type Factors interface {
 // Audit keeps the trail; *audit.Log is one.
 type Audit interface {
 	// Record MUST return an error only when the trail is required and could not be written:
-	// nobody is let in then.
+	// nobody is let in then. It MUST NOT keep the slice.
 	Record(ctx context.Context, events ...audit.Event) error
 	// Keep MUST return nil only when events are on disk.
 	Keep(ctx context.Context, events ...audit.Event) error
@@ -139,6 +140,9 @@ type Options struct {
 	Logger     *slog.Logger          // nil: nothing is logged
 	Registerer prometheus.Registerer // nil: nothing is registered
 	Now        func() time.Time
+	// Wall is the machine's clock, by which the kernel notes when a datagram came in; nil: they are as
+	// old as they are read.
+	Wall func() time.Time
 }
 
 // complete fills in defaults, and says everything that is wrong.

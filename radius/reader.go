@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/net/ipv4"
 
+	"otpgate/directory"
 	"otpgate/radius/duplicates"
+	"otpgate/radius/postmark"
 )
 
 // readPause is how long a reader waits after an error that is not its end.
@@ -21,11 +23,12 @@ const readPause = 10 * time.Millisecond
 type reader struct {
 	*Server
 	takes    service
-	attempts []*attempt
+	attempts *[]*attempt // nil: none
 	reports  []*report
-	answers  []answer // to packets that need no work; reused
-	current  arrival  // what is being sorted; reused, so that a stranger's packet costs no memory
-	broken   bool     // a packet over TLS was not right, which ends its connection
+	answers  []answer  // to packets that need no work; reused
+	current  arrival   // what is being sorted; reused, so that a stranger's packet costs no memory
+	broken   bool      // a packet over TLS was not right, which ends its connection
+	wall     time.Time // the machine's clock when the current batch was read; zero: nobody tells
 }
 
 // arrival is a packet with what its transport knows of it.
@@ -37,6 +40,7 @@ type arrival struct {
 	tls    bool
 	way    answer // everything of the reply but its octets
 	now    time.Time
+	lay    time.Duration // how long it was in the kernel before it was read
 }
 
 // read receives batches from a socket until the server shuts down.
@@ -44,6 +48,8 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 	r := &reader{Server: s, takes: k.takes}
 	in := k.messages()
 	s.discardBacklog(k, in)
+	patience := time.NewTimer(time.Hour)
+	defer patience.Stop()
 	for {
 		n, err := k.ReadBatch(in, 0)
 		if err != nil {
@@ -61,13 +67,36 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 			continue
 		}
 		r.receive(k, in[:n])
-		r.start(ctx)
+		if claimed := r.start(ctx); n < len(in) {
+			gather(claimed, patience)
+		}
+	}
+}
+
+// gatherTime is how long a reader leaves what comes to the kernel while what it has read before is being
+// claimed. (Where the processor has nothing else to do, the runtime makes a millisecond of it.)
+const gatherTime = 300 * time.Microsecond
+
+// gather waits until a batch is claimed, or for so long that nobody notices. What has come meanwhile is
+// the next batch: the busier the node, the larger its batches, and the less each login costs. A store that
+// takes longer holds nobody up.
+func gather(claimed <-chan struct{}, patience *time.Timer) {
+	if claimed == nil {
+		return
+	}
+	patience.Reset(gatherTime)
+	select {
+	case <-claimed:
+	case <-patience.C:
 	}
 }
 
 // receive sorts what one system call has read. The buffers may be used again when it returns.
 func (r *reader) receive(k *socket, in []ipv4.Message) {
 	now := r.now()
+	if r.options.Wall != nil {
+		r.wall = r.options.Wall()
+	}
 	r.metrics.receivedUDP.Add(float64(len(in)))
 	for i := range in {
 		r.datagram(k, &in[i], now)
@@ -82,6 +111,10 @@ func (r *reader) datagram(k *socket, m *ipv4.Message, now time.Time) {
 
 // addressed fills in a packet with where it came from; false when it came from nowhere that is known.
 func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time, p *arrival) bool {
+	mark := postmark.Read(m.OOB[:m.NN])
+	if n := k.dropped.Since(mark); n > 0 {
+		r.metrics.kernelDropped.Add(float64(n))
+	}
 	peer, ok := m.Addr.(*net.UDPAddr)
 	if !ok {
 		r.discard(discardUnknownClient, nil, netip.Addr{}, now)
@@ -89,25 +122,35 @@ func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time, p *arrival
 	}
 	from := peer.AddrPort()
 	p.octets, p.source, p.now = m.Buffers[0][:m.N], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), now
+	p.lay = mark.Age(r.wall)
 	p.client = r.table.Load().find(p.source.Addr())
 	if p.client != nil { // a stranger costs no more than this
 		local, control := k.arrivedAt(m)
 		p.local = netip.AddrPortFrom(local, k.local.Port())
-		p.way = answer{via: k, peer: peer, control: control}
+		p.way = answer{via: k, peer: from, control: control}
 	}
 	return true
 }
 
-// start works on what was received, and forgets it.
-func (r *reader) start(ctx context.Context) {
+// start works on what was received, and forgets it. The channel is closed when the claims of the logins,
+// if there are any, are over; nil: there is nothing to wait for.
+func (r *reader) start(ctx context.Context) (claimed <-chan struct{}) {
 	attempts, reports := r.attempts, r.reports
 	r.attempts, r.reports = nil, nil
-	if len(attempts) > 0 {
-		r.work.Go(func() { r.login(ctx, attempts) })
+	if attempts != nil {
+		over := make(chan struct{})
+		claimed = over
+		r.run(func() {
+			r.loginAnd(ctx, *attempts, func() { close(over) })
+			clear(*attempts)
+			*attempts = (*attempts)[:0]
+			r.batches.Put(attempts)
+		})
 	}
 	if len(reports) > 0 {
-		r.work.Go(func() { r.account(ctx, reports) })
+		r.run(func() { r.account(ctx, reports) })
 	}
+	return claimed
 }
 
 // answer sends what could be answered at once.
@@ -155,10 +198,26 @@ func (r *reader) packet(p *arrival) (kept bool) {
 		r.discard(discardUnknownClient, nil, p.source.Addr(), p.now)
 		return false
 	}
+	if p.lay >= r.patience(p.client) && p.octets[0] != codeAccountingRequest { // which is worth recording at any age
+		r.discard(discardStale, p.client, p.source.Addr(), p.now)
+		return false
+	}
+	turn, flooded := false, false // an attempt needs a turn, has none
+	if p.octets[0] == codeAccessRequest {
+		turn, flooded = r.flooded(p)
+	}
+	if flooded {
+		r.discard(discardClientShare, p.client, p.source.Addr(), p.now)
+		return false
+	}
 	in, why, ok := admit(p.octets, p.client, p.tls)
 	if !ok {
 		r.broken = r.broken || why.breaks()
 		r.discard(why, p.client, p.source.Addr(), p.now)
+		return false
+	}
+	if turn && !p.client.waits.Turn(p.now) { // taken now, so that nobody who forges an address takes them all
+		r.discard(discardClientShare, p.client, p.source.Addr(), p.now)
 		return false
 	}
 	if in.octets[0] == codeStatusServer {
@@ -166,6 +225,47 @@ func (r *reader) packet(p *arrival) (kept bool) {
 		return true
 	}
 	return r.begin(in, p)
+}
+
+// flooded reports whether a login is one too many of a client whose logins are mostly in vain, such as those of
+// names that nobody has, or else whether it needs a turn. That is found out before anything is computed, because a
+// flood of packets that are authentic is the most expensive one; nothing is believed that is not: at worst one is
+// turned away that comes again. Who answers a challenge goes on, and so does, where the directory is asked in vain,
+// who is known without it.
+func (r *reader) flooded(p *arrival) (turn, flooded bool) {
+	c := p.client
+	quick, waits := r.prompt.Crowded(&c.quick), c.waits.InVain()
+	if !quick && !waits {
+		return false, false
+	}
+	octets, ok := measured(p.octets)
+	if !ok {
+		return false, false // which is another reason
+	}
+	f, ok := walk(octets)
+	switch {
+	case !ok || f.states > 0:
+		return false, false
+	case quick:
+		return false, true
+	case r.knows(c, f.name):
+		return false, false
+	}
+	return true, !c.waits.Turns(p.now)
+}
+
+// knows reports whether a name can be answered about without a directory.
+func (r *reader) knows(c *client, name []byte) bool {
+	text, ok := c.Charset.read(name)
+	if !ok {
+		return false
+	}
+	decoded, err := directory.DecodeName(text)
+	if err != nil {
+		return false
+	}
+	_, ok = r.accounts.FindKnown(decoded, c.Directories)
+	return ok
 }
 
 // begin makes an attempt or a report of an authentic packet, unless it is a duplicate or there is
@@ -184,41 +284,39 @@ func (r *reader) begin(in admitted, p *arrival) (kept bool) {
 	}
 	p.way.entry = entry
 	var asked *opened
-	taken, first := &r.slots, false
-	switch {
-	case in.octets[0] == codeAccountingRequest:
-		taken, first = &r.reporting, true
-	case len(in.state) > 0:
+	reports, first := in.octets[0] == codeAccountingRequest, false
+	if len(in.state) > 0 && !reports {
 		// Who was asked for a code has given a password already, and goes first (RFC 5080 section 2.2.3).
 		asked = new(opened)
 		asked.State, asked.err = r.states.Open(in.state, p.client.Name)
 		first = asked.err == nil
 	}
-	if !taken.take(first) {
+	if why, ok := r.enter(p, reports, first); !ok {
 		r.duplicates.Forget(entry)
-		r.discard(discardOverload, p.client, p.source.Addr(), p.now)
+		r.discard(why, p.client, p.source.Addr(), p.now)
 		return false
 	}
 	defer func() {
-		if !kept { // also when the codec panics
-			taken.release()
+		if !kept { // also after a panic
+			r.turnBack(p, reports)
 			r.duplicates.Forget(entry)
 		}
 	}()
-	if in.octets[0] == codeAccountingRequest {
+	if reports {
 		return r.beginReport(in, p)
 	}
-	request, err := readRequest(in, p.client)
-	if err != nil {
-		r.discard(discardMalformedAttributes, p.client, p.source.Addr(), p.now)
-		return false
-	}
-	if request.station == "" && !request.state {
+	a := r.newAttempt(in, p)
+	a.asked = asked
+	if a.request.station == "" && !a.request.state {
 		r.missPlace(p.client, p.source.Addr(), p.now)
 	}
-	a := newAttempt(p.client, request, p.source.Addr(), p.way, p.now)
-	a.asked = asked
-	r.attempts = append(r.attempts, a)
+	a.room, a.share = r.prompt, &p.client.quick
+	if r.attempts == nil {
+		if r.attempts, _ = r.batches.Get().(*[]*attempt); r.attempts == nil {
+			r.attempts = new(make([]*attempt, 0, batchSize))
+		}
+	}
+	*r.attempts = append(*r.attempts, a)
 	return true
 }
 

@@ -6,10 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	layeh "layeh.com/radius"
-	"layeh.com/radius/rfc2865"
-	"layeh.com/radius/rfc2869"
-
 	"otpgate/otp"
 	"otpgate/radius/dictionary"
 	"otpgate/radius/proof"
@@ -22,18 +18,24 @@ const messageAuthenticatorAt = headerLength + 2
 // errTooLong: the attributes of a reply and the request's Proxy-State do not fit into one packet.
 var errTooLong = errors.New("radius: the reply would be longer than 4096 octets")
 
+// maxValue is what one attribute holds.
+const maxValue = 253
+
+// errValueTooLong: a value does not fit into an attribute.
+var errValueTooLong = errors.New("radius: a value of the reply is longer than 253 octets")
+
 // defaultPrompt is what is shown to whoever is asked for a code, unless the client has its own.
 const defaultPrompt = "Enter the code of your phone: "
 
 // codeFor is the code of the reply that tells a decision; false when there is no reply.
-func codeFor(d otp.Decision) (layeh.Code, bool) {
+func codeFor(d otp.Decision) (code byte, ok bool) {
 	switch d {
 	case otp.Accept:
-		return layeh.CodeAccessAccept, true
+		return codeAccessAccept, true
 	case otp.Challenge:
-		return layeh.CodeAccessChallenge, true
+		return codeAccessChallenge, true
 	case otp.Reject:
-		return layeh.CodeAccessReject, true
+		return codeAccessReject, true
 	}
 	return 0, false
 }
@@ -46,9 +48,9 @@ func (a *attempt) attributes() ([]dictionary.Wire, error) {
 	case otp.Challenge:
 		// pam_radius wants both State and Reply-Message. Prompt 0: no echo (RFC 2869 section 5.10).
 		return []dictionary.Wire{
-			{Type: byte(rfc2865.ReplyMessage_Type), Value: []byte(a.client.prompt())},
-			{Type: byte(rfc2865.State_Type), Value: []byte(a.next)},
-			{Type: byte(rfc2869.Prompt_Type), Value: []byte{0, 0, 0, 0}},
+			{Type: typeReplyMessage, Value: []byte(a.client.prompt())},
+			{Type: typeState, Value: []byte(a.next)},
+			{Type: typePrompt, Value: []byte{0, 0, 0, 0}},
 		}, nil
 	case otp.Reject:
 		if m == nil {
@@ -64,7 +66,7 @@ func (a *attempt) attributes() ([]dictionary.Wire, error) {
 	if !a.client.MPPE {
 		return out, nil
 	}
-	keys, err := m.MPPE(a.request.key.secret, a.request.packet.Authenticator)
+	keys, err := m.MPPE(a.request.key.secret, *a.request.authenticator())
 	if err != nil {
 		return nil, fmt.Errorf("radius: keys: %w", err)
 	}
@@ -85,7 +87,7 @@ func (c *client) prompt() string {
 func microsoftWire(kind byte, value []byte) dictionary.Wire {
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, vendorHeader+vendorAttrHeader+len(value)), vendorMicrosoft)
 	b = append(b, kind, byte(vendorAttrHeader+len(value)))
-	return dictionary.Wire{Type: byte(rfc2865.VendorSpecific_Type), Value: append(b, value...)}
+	return dictionary.Wire{Type: typeVendorSpecific, Value: append(b, value...)}
 }
 
 // sends reports whether the client takes replies with attributes of a type.
@@ -104,71 +106,84 @@ func (c *client) sends(kind byte) bool {
 // them, in their order (RFC 2865 section 5.33). Only what somebody was let in with has attributes of
 // any length: what a stranger can provoke is a challenge or a refusal of less than 400 octets
 // beside the Proxy-State that he sent.
-func (c *client) seal(k *key, request *layeh.Packet, code layeh.Code, attributes []dictionary.Wire) ([]byte, error) {
-	reply := request.Response(code)
+func (c *client) seal(k *key, request []byte, code byte, attributes []dictionary.Wire) ([]byte, error) {
 	// An Accounting-Response has none: RFC 2869 section 5.14 does not say over which authenticator, and
 	// peers do not agree.
-	signed := c.sends(typeMessageAuthenticator) && request.Code != layeh.CodeAccountingRequest
+	signed := c.sends(typeMessageAuthenticator) && request[0] != codeAccountingRequest
+	length, err := c.length(request, attributes, signed)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, length)
+	b = append(b, code, request[1])
+	b = binary.BigEndian.AppendUint16(b, uint16(length))
+	b = append(b, request[4:headerLength]...) // until it is sealed, its authenticator is that of the request
 	if signed {
-		var zero [md5.Size]byte
-		if err := rfc2869.MessageAuthenticator_Add(reply, zero[:]); err != nil {
-			return nil, fmt.Errorf("radius: seal: %w", err)
-		}
+		b = append(b, typeMessageAuthenticator, 2+md5.Size)
+		b = append(b, make([]byte, md5.Size)...)
 	}
 	for _, w := range attributes {
 		if c.sends(w.Type) {
-			reply.Add(layeh.Type(w.Type), w.Value)
+			b = append(append(b, w.Type, byte(2+len(w.Value))), w.Value...)
 		}
 	}
-	states, err := rfc2865.ProxyState_Gets(request)
-	if err != nil {
-		return nil, fmt.Errorf("radius: seal: %w", err)
-	}
-	for _, s := range states {
-		if err := rfc2865.ProxyState_Add(reply, s); err != nil {
-			return nil, fmt.Errorf("radius: seal: %w", err)
+	for at := headerLength; at < len(request); at += int(request[at+1]) {
+		if request[at] == typeProxyState {
+			b = append(b, request[at:at+int(request[at+1])]...)
 		}
 	}
-	if length(reply) > maxLength {
-		return nil, errTooLong
-	}
-	b, err := reply.MarshalBinary() // its Authenticator is still that of the request
-	if err != nil {
-		return nil, fmt.Errorf("radius: seal: %w", err)
-	}
-	if signed {
-		m := k.macs.Get().(*mac)
-		defer k.macs.Put(m)
-		m.hash.Reset()
-		m.hash.Write(b)
-		m.hash.Sum(b[messageAuthenticatorAt:messageAuthenticatorAt]) // RFC 3579 section 3.2
-	}
-	sum := md5.New()
-	sum.Write(b)
-	sum.Write(k.secret)
-	sum.Sum(b[4:4]) // Response Authenticator, RFC 2865 section 3
+	k.seal(b, signed)
 	return b, nil
 }
 
-// length is that of a packet on the wire.
-func length(p *layeh.Packet) int {
+// length is that of the reply, which has to fit into a packet.
+func (c *client) length(request []byte, attributes []dictionary.Wire, signed bool) (int, error) {
 	n := headerLength
-	for _, avp := range p.Attributes {
-		n += 2 + len(avp.Attribute)
+	if signed {
+		n += 2 + md5.Size
 	}
-	return n
+	for _, w := range attributes {
+		switch {
+		case !c.sends(w.Type):
+		case len(w.Value) > maxValue:
+			return 0, errValueTooLong
+		default:
+			n += 2 + len(w.Value)
+		}
+	}
+	for at := headerLength; at < len(request); at += int(request[at+1]) {
+		if request[at] == typeProxyState {
+			n += int(request[at+1])
+		}
+	}
+	if n > maxLength {
+		return 0, errTooLong
+	}
+	return n, nil
+}
+
+// seal fills in the Message-Authenticator of a reply, if it has one (RFC 3579 section 3.2), and its Response
+// Authenticator (RFC 2865 section 3), in whose place is that of the request.
+func (k *key) seal(b []byte, signed bool) {
+	m := k.macs.Get().(*mac)
+	defer k.macs.Put(m)
+	if signed {
+		m.hash.Reset()
+		m.hash.Write(b)
+		m.hash.Sum(b[messageAuthenticatorAt:messageAuthenticatorAt])
+	}
+	m.plain.Reset()
+	m.plain.Write(b)
+	m.plain.Write(k.secret)
+	m.plain.Sum(b[4:4])
 }
 
 // sealStatus builds the reply to a Status-Server packet (RFC 5997 section 3: at a port for logins it is
 // an Access-Accept, at one for accounting an Accounting-Response).
 func (c *client) sealStatus(in admitted, takes service) ([]byte, error) {
-	p, err := layeh.Parse(in.octets, in.key.secret)
-	if err != nil {
-		return nil, fmt.Errorf("radius: parse: %w", err)
-	}
-	code := layeh.CodeAccountingResponse
+	code := byte(codeAccountingResponse)
 	if takes&forLogins != 0 {
-		code = layeh.CodeAccessAccept
+		code = codeAccessAccept
 	}
-	return c.seal(in.key, p, code, nil)
+	return c.seal(in.key, in.octets, code, nil)
 }

@@ -132,11 +132,7 @@ func TestARefusalIsNoLongerThanASignedRequest(t *testing.T) {
 		if !ok {
 			t.Fatal("not admitted")
 		}
-		r, err := readRequest(in, c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reply, err := c.seal(r.key, r.packet, 3, nil)
+		reply, err := c.seal(in.key, in.octets, 3, nil)
 		if err != nil || len(reply) > len(packet) {
 			t.Fatalf("a request of %d octets has a reply of %d, %v", len(packet), len(reply), err)
 		}

@@ -1,15 +1,11 @@
 package radius
 
 import (
+	"crypto/md5"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	layeh "layeh.com/radius"
-	"layeh.com/radius/rfc2865"
 
 	"otpgate/otp"
 	"otpgate/radius/proof"
@@ -32,52 +28,90 @@ const (
 	maxVendorSpecific = 64
 )
 
-// request is what the login sequence wants to know of an admitted Access-Request.
+// request is what the login sequence wants to know of an admitted Access-Request. Its slices are parts of
+// octets, but for the password.
 type request struct {
-	packet   *layeh.Packet // holds the secret: never log it
-	key      *key          // with which it was made
-	name     []byte        // User-Name as sent; nil when absent
-	password []byte        // User-Password in the clear; nil when there is no proof in it
-	response otp.Proof     // by CHAP or MS-CHAPv2, a code alone; nil when there is none
-	signed   bool          // nobody between the gateway and us could have made it up
-	garbled  bool          // what decrypts is not what anybody types, by whatever secret
-	version1 bool          // MS-CHAPv1, which is not answered
+	octets   []byte    // the whole packet
+	key      *key      // with which it was made
+	name     []byte    // User-Name as sent; nil when absent
+	password []byte    // User-Password in the clear; nil when there is no proof in it
+	response otp.Proof // by CHAP or MS-CHAPv2, a code alone; nil when there is none
+	signed   bool      // nobody between the gateway and us could have made it up
+	garbled  bool      // what decrypts is not what anybody types, by whatever secret
+	version1 bool      // MS-CHAPv1, which is not answered
 	eap      bool
 	state    bool   // a State is there
 	station  string // Calling-Station-Id; "" when absent
 }
 
-// readRequest parses octets that admit has let through. It fails where the codec and our own walk
-// disagree about what is well-formed.
-func readRequest(in admitted, c *client) (request, error) {
-	p, err := layeh.Parse(in.octets, in.key.secret)
-	if err != nil {
-		return request{}, fmt.Errorf("radius: parse: %w", err)
-	}
-	r := request{packet: p, key: in.key, signed: in.signed}
-	r.name, _ = rfc2865.UserName_Lookup(p)
-	r.station, _ = rfc2865.CallingStationID_LookupString(p)
-	_, r.state = p.Lookup(typeState)
-	_, r.eap = p.Lookup(typeEAPMessage)
+// authenticator is the Request Authenticator.
+func (r *request) authenticator() *[md5.Size]byte { return (*[md5.Size]byte)(r.octets[4:headerLength]) }
+
+// read reads octets that admit has let through, which r keeps.
+func (r *request) read(octets []byte, in admitted, c *client) {
+	r.octets, r.key, r.signed = octets, in.key, in.signed
+	var f carried
+	f.find(r)
 	// RFC 2865 section 4.1, RFC 3579 section 3.1: not two of them. One would be believed and the other
-	// not looked at.
-	hidden, pap := p.Lookup(typeUserPassword)
-	response, chap := p.Lookup(typeCHAPPassword)
-	vendor := readMicrosoft(p)
-	r.version1 = vendor.response1 != nil
-	switch mschap := vendor.response2 != nil; {
+	// not looked at. One that is garbled proves nothing, and is no reason to be silent.
+	pap, chap, mschap := f.password != nil, f.chap != nil, f.microsoft.response2 != nil
+	r.version1 = f.microsoft.response1 != nil
+	switch {
 	case r.version1 || r.eap:
 	case pap && !chap && !mschap:
-		r.reveal(hidden, c)
+		r.reveal(f.password, c)
 	case chap && !pap && !mschap:
-		err = r.readCHAP(response)
+		challenge := f.chapChallenge
+		if challenge == nil {
+			challenge = r.authenticator()[:] // RFC 2865 section 5.3
+		}
+		if p, err := proof.NewCHAP(f.chap, challenge); err == nil {
+			r.response = p
+		}
 	case mschap && !pap && !chap:
-		err = r.readMSCHAP(vendor)
+		if p, err := proof.NewMSCHAPv2(r.name, f.microsoft.challenge, f.microsoft.response2); err == nil {
+			r.response = p
+		}
 	}
-	if errors.Is(err, proof.ErrGarbled) { // it proves nothing, and is no reason to be silent
-		err = nil
+}
+
+// carried are the values of the attributes that may be a proof; the first of each counts, and nil is none.
+type carried struct {
+	password, chap, chapChallenge []byte
+	microsoft                     microsoft
+}
+
+// find goes over the attributes once.
+func (f *carried) find(r *request) {
+	var name, station []byte
+	for kind, value := range attributes(r.octets) {
+		switch kind {
+		case typeUserName:
+			first(&name, value)
+		case typeUserPassword:
+			first(&f.password, value)
+		case typeCHAPPassword:
+			first(&f.chap, value)
+		case typeState:
+			r.state = true
+		case typeVendorSpecific:
+			f.microsoft.read(value)
+		case typeCallingStationID:
+			first(&station, value)
+		case typeCHAPChallenge:
+			first(&f.chapChallenge, value)
+		case typeEAPMessage:
+			r.eap = true
+		}
 	}
-	return r, err
+	r.name, r.station = name, string(station)
+}
+
+// first keeps the first value; an empty one is a value too.
+func first(at *[]byte, value []byte) {
+	if *at == nil {
+		*at = value
+	}
 }
 
 // method names what a request logs in by, for the log.
@@ -113,14 +147,14 @@ func (r *request) instead() string {
 // counts with which it reads like something that people type. Where none does, the secret is wrong
 // or somebody has made the packet up, and the account must not suffer for it.
 func (r *request) reveal(hidden []byte, c *client) {
-	r.password = proof.Reveal(hidden, r.key.secret, r.packet.Authenticator)
+	r.password = proof.Reveal(hidden, r.key.secret, *r.authenticator())
 	if r.signed {
 		return
 	}
 	for _, k := range c.keys {
-		text := proof.Reveal(hidden, k.secret, r.packet.Authenticator)
+		text := proof.Reveal(hidden, k.secret, *r.authenticator())
 		if c.plausible(text, r.state) {
-			r.password, r.key, r.packet.Secret = text, k, k.secret
+			r.password, r.key = text, k
 			k.count()
 			return
 		}
@@ -140,66 +174,36 @@ func (c *client) plausible(text []byte, state bool) bool {
 	return proof.LooksLikePassword(text)
 }
 
-func (r *request) readCHAP(response []byte) error {
-	challenge, ok := r.packet.Lookup(typeCHAPChallenge)
-	if !ok {
-		challenge = r.packet.Authenticator[:] // RFC 2865 section 5.3
-	}
-	p, err := proof.NewCHAP(response, challenge)
-	if err != nil {
-		return err
-	}
-	r.response = p
-	return nil
-}
-
-func (r *request) readMSCHAP(m microsoft) error {
-	p, err := proof.NewMSCHAPv2(r.name, m.challenge, m.response2)
-	if err != nil {
-		return err
-	}
-	r.response = p
-	return nil
-}
-
 // microsoft are the attributes of that vendor that a login is about; the first of each counts.
-type microsoft struct{ challenge, response1, response2 []byte }
+type microsoft struct {
+	challenge, response1, response2 []byte
+	seen                            int
+}
 
-// readMicrosoft looks through the Vendor-Specific attributes (RFC 2865 section 5.26), each of which
-// may hold several. What is not well-formed is passed over.
-func readMicrosoft(p *layeh.Packet) (m microsoft) {
-	seen := 0
-	for _, avp := range p.Attributes {
-		if avp.Type != rfc2865.VendorSpecific_Type || len(avp.Attribute) < vendorHeader ||
-			binary.BigEndian.Uint32(avp.Attribute) != vendorMicrosoft {
-			continue
-		}
-		for rest := avp.Attribute[vendorHeader:]; len(rest) >= vendorAttrHeader && seen < maxVendorSpecific; seen++ {
-			n := int(rest[1])
-			if n < vendorAttrHeader || n > len(rest) {
-				break
-			}
-			m.keep(rest[0], rest[vendorAttrHeader:n])
-			rest = rest[n:]
-		}
+// read looks through a Vendor-Specific attribute (RFC 2865 section 5.26), which may hold several of the
+// vendor's. What is not well-formed is passed over.
+func (m *microsoft) read(value []byte) {
+	if len(value) < vendorHeader || binary.BigEndian.Uint32(value) != vendorMicrosoft {
+		return
 	}
-	return m
+	for rest := value[vendorHeader:]; len(rest) >= vendorAttrHeader && m.seen < maxVendorSpecific; m.seen++ {
+		n := int(rest[1])
+		if n < vendorAttrHeader || n > len(rest) {
+			break
+		}
+		m.keep(rest[0], rest[vendorAttrHeader:n])
+		rest = rest[n:]
+	}
 }
 
 func (m *microsoft) keep(kind byte, value []byte) {
-	var at *[]byte
 	switch kind {
 	case msCHAPChallenge:
-		at = &m.challenge
+		first(&m.challenge, value)
 	case msCHAPResponse:
-		at = &m.response1
+		first(&m.response1, value)
 	case msCHAP2Response:
-		at = &m.response2
-	default:
-		return
-	}
-	if *at == nil {
-		*at = value
+		first(&m.response2, value)
 	}
 }
 
@@ -221,6 +225,9 @@ func (c Charset) read(octets []byte) ([]byte, bool) {
 // longer than a name in the DNS.
 func printable(text string) string {
 	const most = 253
+	if plain(text) && len(text) <= most {
+		return text
+	}
 	text = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return '?'
@@ -231,4 +238,14 @@ func printable(text string) string {
 		text = string(runes[:most])
 	}
 	return text
+}
+
+// plain reports whether text is printable ASCII.
+func plain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

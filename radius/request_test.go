@@ -26,10 +26,8 @@ func TestUserPasswordIsRevealed(t *testing.T) {
 		q := probe.NewRequest(probe.AccessRequest, testSecret).Password(c.password)
 		read := func(secret string) request {
 			k := newKey([]byte(secret), nil)
-			r, err := readRequest(admitted{octets: q.Octets(), key: k, signed: true}, &client{keys: []*key{k}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			var r request
+			r.read(q.Octets(), admitted{key: k, signed: true}, &client{keys: []*key{k}})
 			return r
 		}
 		r := read(testSecret)

@@ -10,9 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"otpgate/otp/crew"
 	"otpgate/radius/challenge"
 	"otpgate/radius/delay"
 	"otpgate/radius/duplicates"
+	"otpgate/radius/overload"
 	"otpgate/radius/posture"
 	"otpgate/radius/quiet"
 	"otpgate/radius/radsec"
@@ -48,15 +50,21 @@ type Server struct {
 	duplicates *duplicates.Cache
 	refusals   *delay.Queue[answer]
 	slots      slots
-	passwords  turns.Turns  // of accounts whose password is being checked
-	reporting  slots        // of accounting: apart, so that none of it keeps a login out while a peer hangs
-	waiting    atomic.Int64 // attempts that have a goroutine of their own
+	passwords  turns.Turns    // of accounts whose password is being checked
+	reporting  slots          // of accounting: apart, so that none of it keeps a login out while a peer hangs
+	prompt     *overload.Room // attempts that need no peer but the store
+	waiting    *overload.Room // attempts that have a goroutine of their own
+	spare      sync.Pool      // of *attempt
+	desks      sync.Pool      // of *desk
+	claims     sync.Pool      // of *[]otp.Walked
+	batches    sync.Pool      // of *[]*attempt
 	sockets    []*socket
 	radsec     *radsec.Server // nil: no RADIUS over TLS
 	bound      time.Time      // since when the kernel has been keeping packets for us
 
 	quiet quietTable
 
+	crew     crew.Crew
 	work     sync.WaitGroup // batches and attempts under way
 	readers  sync.WaitGroup
 	closing  chan struct{} // closed: no more reading
@@ -90,6 +98,8 @@ func New(o Options) (*Server, error) {
 		duplicates: duplicates.New(duplicates.MaxEntries, duplicates.MaxBytes),
 		slots:      slots{most: int64(o.MaxInFlight)},
 		reporting:  slots{most: int64(o.MaxInFlight)},
+		prompt:     overload.NewRoom(o.MaxInFlight, o.MaxInFlight/8),
+		waiting:    overload.NewRoom(o.MaxInFlight/2, 0),
 		closing:    make(chan struct{}),
 		stopped:    make(chan struct{}),
 	}
@@ -281,8 +291,18 @@ func (s *Server) shutdown(ctx context.Context) error {
 		cancel()
 	}
 	errs = append(errs, s.closeSockets())
+	s.crew.Dismiss()
 	close(s.stopped)
 	return errors.Join(errs...)
+}
+
+// run runs f beside everything else. [Server.Shutdown] waits for its end.
+func (s *Server) run(f func()) {
+	s.work.Add(1)
+	s.crew.Go(func() {
+		defer s.work.Done()
+		f()
+	})
 }
 
 // ending returns channels that are closed when no socket is read any more, and when nothing that

@@ -600,9 +600,9 @@ func TestUnwritableRepliesAreCounted(t *testing.T) {
 	w := newWorld(t)
 	k := w.sockets[0]
 	peer := radiustest.Dial(t, "127.0.0.1:9", testSecret)
-	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), peer.Addr().Port()))
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), peer.Addr().Port())
 	good := answer{via: k, peer: to, octets: []byte("x")}
-	bad := answer{via: k, peer: &net.UDPAddr{IP: net.IPv6loopback, Port: 9}, octets: []byte("x")}
+	bad := answer{via: k, peer: netip.MustParseAddrPort("[::1]:9"), octets: []byte("x")}
 	for _, answers := range [][]answer{{bad, good, good}, {good, bad, good}, {good, good, bad}, {bad, bad}} {
 		want := 0
 		for _, a := range answers {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -85,7 +84,7 @@ func (w *world) feedTLS(client string, packets ...[]byte) [][]byte {
 		r.take(r.socket, func(p *arrival) bool {
 			*p = arrival{
 				octets: slices.Clone(octets), client: w.table.Load().named(client), source: source, tls: true, now: w.now(),
-				way: answer{via: r.socket, peer: net.UDPAddrFromAddrPort(source)},
+				way: answer{via: r.socket, peer: source},
 			}
 			return true
 		})

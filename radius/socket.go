@@ -12,12 +12,15 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"otpgate/radius/mmsg"
+	"otpgate/radius/postmark"
 )
 
 const (
-	batchSize     = 64      // datagrams per system call; more did not make it faster
-	receiveBuffer = 4 << 20 // octets that the kernel is asked to keep for us
-	controlSize   = 64      // octets of packet info, either family
+	batchSize     = 64                 // datagrams per system call; more did not make it faster
+	receiveBuffer = 4 << 20            // octets that the kernel is asked to keep for us
+	controlSize   = 64 + postmark.Size // octets of packet info, either family, and of the kernel's notes
 )
 
 // A full send buffer is waited for in pauses that double, seven of them: 127 ms in all. No write
@@ -35,6 +38,15 @@ type batchConn interface {
 	Close() error
 }
 
+// quick reads without making an address of each sender.
+type quick struct {
+	batchConn
+	in *mmsg.Reader
+}
+
+// ReadBatch implements batchConn.
+func (q quick) ReadBatch(ms []ipv4.Message, flags int) (int, error) { return q.in.ReadBatch(ms, flags) }
+
 // socket is one UDP socket of one address family. Its reader alone uses the fields after pool.
 type socket struct {
 	batchConn
@@ -42,8 +54,9 @@ type socket struct {
 	takes    service
 	wildcard bool // packet info tells the address that a datagram was sent to
 	six      bool
-	pool     sync.Pool // of *[]ipv4.Message, for writing
+	pool     sync.Pool // of *outgoing
 
+	dropped     postmark.Dropped
 	lastLocal   netip.Addr
 	lastControl []byte
 	info4       ipv4.ControlMessage
@@ -111,11 +124,12 @@ func bind(ctx context.Context, network, address string) (*socket, error) {
 	udp := conn.(*net.UDPConn)
 	// The kernel gives less when net.core.rmem_max says so, which is no reason not to start.
 	_ = udp.SetReadBuffer(receiveBuffer)
+	_ = postmark.Ask(udp) // without it datagrams are as old as they are read
 	k := &socket{six: network == "udp6"}
 	k.local = udp.LocalAddr().(*net.UDPAddr).AddrPort()
 	k.local = netip.AddrPortFrom(k.local.Addr().Unmap(), k.local.Port())
 	k.wildcard = k.local.Addr().IsUnspecified()
-	k.pool.New = func() any { return new([]ipv4.Message) }
+	k.pool.New = func() any { return new(outgoing) }
 	if k.six {
 		p := ipv6.NewPacketConn(udp)
 		k.batchConn = p
@@ -129,6 +143,14 @@ func bind(ctx context.Context, network, address string) (*socket, error) {
 		k.Close()
 		return nil, fmt.Errorf("radius: packet info on %s: %w", address, err)
 	}
+	in, err := mmsg.NewReader(udp, batchSize)
+	if err != nil {
+		k.Close()
+		return nil, fmt.Errorf("radius: reading %s: %w", address, err)
+	}
+	if in != nil {
+		k.batchConn = quick{k.batchConn, in}
+	}
 	return k, nil
 }
 
@@ -138,9 +160,7 @@ func (k *socket) messages() []ipv4.Message {
 	in := make([]ipv4.Message, batchSize)
 	for i := range in {
 		in[i].Buffers = [][]byte{make([]byte, maxLength)}
-		if k.wildcard {
-			in[i].OOB = make([]byte, controlSize)
-		}
+		in[i].OOB = make([]byte, controlSize)
 	}
 	return in
 }
@@ -196,12 +216,8 @@ func (k *socket) ended() {}
 // could not be sent: the kernel says so for the first of a batch only, so that one is left out.
 // When the kernel takes nothing for as long as the pauses last, the rest is given up.
 func (k *socket) write(answers []answer) (unsent int, err error) {
-	pooled := k.pool.Get().(*[]ipv4.Message)
-	ms := (*pooled)[:0]
-	for i := range answers {
-		a := &answers[i]
-		ms = append(ms, ipv4.Message{Buffers: [][]byte{a.octets}, OOB: a.control, Addr: a.peer})
-	}
+	out := k.pool.Get().(*outgoing)
+	ms := out.messages(answers)
 	pauses := 0
 	for rest := ms; len(rest) > 0; {
 		// Left to wait for the kernel, WriteBatch would wait for ever.
@@ -219,8 +235,37 @@ func (k *socket) write(answers []answer) (unsent int, err error) {
 		}
 		rest = rest[n:]
 	}
-	clear(ms)
-	*pooled = ms[:0]
-	k.pool.Put(pooled)
+	for i := range ms {
+		ms[i].Buffers[0], ms[i].OOB = nil, nil
+	}
+	k.pool.Put(out)
 	return unsent, err
+}
+
+// outgoing is messages with the memory that they need.
+type outgoing struct {
+	ms    []ipv4.Message
+	peers []*net.UDPAddr // of ms
+}
+
+// messages makes messages of answers, which are good until the next time.
+func (o *outgoing) messages(answers []answer) []ipv4.Message {
+	for len(o.ms) < len(answers) {
+		peer := &net.UDPAddr{IP: make(net.IP, 0, net.IPv6len)}
+		o.ms, o.peers = append(o.ms, ipv4.Message{Buffers: make([][]byte, 1), Addr: peer}), append(o.peers, peer)
+	}
+	for i := range answers {
+		a, m, to := &answers[i], &o.ms[i], o.peers[i]
+		m.Buffers[0], m.OOB = a.octets, a.control
+		address := a.peer.Addr()
+		to.Port, to.Zone = int(a.peer.Port()), address.Zone()
+		if address.Is4() {
+			four := address.As4()
+			to.IP = append(to.IP[:0], four[:]...)
+		} else {
+			six := address.As16()
+			to.IP = append(to.IP[:0], six[:]...)
+		}
+	}
+	return o.ms[:len(answers)]
 }

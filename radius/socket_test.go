@@ -50,10 +50,10 @@ func TestAFullSendBufferIsWaitedForWithinBounds(t *testing.T) {
 			w := newWorld(t)
 			out := &fullWire{t: t, full: c.full, most: c.most}
 			k := &socket{batchConn: out}
-			k.pool.New = func() any { return new([]ipv4.Message) }
+			k.pool.New = func() any { return new(outgoing) }
 			answers := make([]answer, 5)
 			for i := range answers {
-				answers[i] = answer{via: k, peer: &net.UDPAddr{}, octets: []byte("x")}
+				answers[i] = answer{via: k, octets: []byte("x")}
 			}
 			w.transmit(k, answers)
 			if got := len(out.take()); got != c.sent {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"otpgate/radius/overload"
 	"otpgate/radius/posture"
 	"otpgate/radius/quiet"
 	"otpgate/radius/radsec"
@@ -32,6 +33,8 @@ type client struct {
 	only    *[256]bool
 	metrics *clientMetrics
 	posture *posture.Client
+	quick   overload.Share // of the attempts that need no peer but the store
+	waits   overload.Share // of those that wait for one
 
 	unsigned    quiet.Limit // "the gateway sends no Message-Authenticator"
 	discarding  quiet.Limit // any other discarded packet
@@ -110,7 +113,7 @@ type key struct {
 
 func newKey(secret []byte, matched prometheus.Counter) *key {
 	k := &key{secret: slices.Clone(secret), matched: matched}
-	k.macs.New = func() any { return &mac{hash: hmac.New(md5.New, k.secret)} }
+	k.macs.New = func() any { return &mac{hash: hmac.New(md5.New, k.secret), plain: md5.New()} }
 	return k
 }
 
@@ -122,11 +125,13 @@ func (k *key) count() {
 	}
 }
 
-// mac is a keyed HMAC-MD5 with the buffers that it needs, so that using it allocates nothing.
+// mac is a keyed HMAC-MD5 and an MD5 without key, with the buffers that they need, so that using them
+// allocates nothing.
 type mac struct {
-	hash hash.Hash
-	sum  [md5.Size]byte
-	zero [md5.Size]byte
+	hash  hash.Hash
+	plain hash.Hash
+	sum   [md5.Size]byte
+	zero  [md5.Size]byte
 }
 
 // table finds a client by address or certificate. It is never changed: SetClients makes a new one.

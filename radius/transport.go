@@ -3,7 +3,7 @@ package radius
 import (
 	"crypto/x509"
 	"errors"
-	"net"
+	"net/netip"
 
 	"otpgate/radius/duplicates"
 	"otpgate/radius/radsec"
@@ -23,9 +23,9 @@ type transport interface {
 // answer is a sealed reply with the way that it has to go.
 type answer struct {
 	via     transport
-	peer    net.Addr          // over UDP
+	peer    netip.AddrPort    // over UDP
 	control []byte            // over UDP: makes the reply leave from the address that was asked
-	entry   *duplicates.Entry // nil: nothing is remembered of it
+	entry   duplicates.Handle // zero: nothing is remembered of it
 	octets  []byte
 }
 

@@ -1,9 +1,8 @@
-// Package duplicates remembers requests and their replies, so that a retransmission gets the same
-// octets again and is not processed twice (RFC 5080 section 2.2.2).
 package duplicates
 
 import (
 	"hash/maphash"
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -21,7 +20,7 @@ const Lifetime = 30 * time.Second
 const (
 	MaxEntries = 1 << 18
 	MaxBytes   = 96 << 20
-	overhead   = 256 // of an entry without its reply, the map's share included
+	overhead   = 256 // of an entry, the map's share included, and a reply that fits into it
 )
 
 // A Key is what makes two packets the same request (RFC 5080 section 2.2.2), apart from
@@ -45,16 +44,11 @@ func KeyOf(source, local netip.AddrPort, code, identifier byte) Key {
 // Source is the address that the request came from.
 func (k Key) Source() netip.Addr { return netip.AddrFrom16(k.source).Unmap() }
 
-// An Entry is one remembered request. Its fields belong to the mutex of its cache.
-type Entry struct {
-	key           Key
-	authenticator [16]byte
-	sum           uint64 // of all octets
-	expires       int64  // unix nanoseconds
-	reply         []byte // nil: still in flight
-	superseded    bool   // its answer must not be sent any more
-	listed        bool
-	older, newer  *Entry
+// A Handle names a request that was Fresh. The zero value names none.
+type Handle struct {
+	key        Key
+	at         int32  // of its entry
+	generation uint32 // of what the entry is used for; 0: of nothing
 }
 
 // Verdict is what a cache knows about a packet.
@@ -67,7 +61,7 @@ const (
 	Fresh                   // never seen, or it supersedes an older request: work on it
 )
 
-// A Cache remembers requests and their replies. One mutex: a request takes it twice, each time
+// A Cache remembers requests and their replies. One mutex: a request takes it three times, each time
 // for less than a microsecond.
 type Cache struct {
 	seed       maphash.Seed
@@ -75,8 +69,10 @@ type Cache struct {
 	maxBytes   int
 
 	mu             sync.Mutex
-	entries        map[Key]*Entry
-	oldest, newest *Entry // in order of arrival
+	began          time.Time // zero: nothing has come yet
+	entries        map[Key]int32
+	slab           slab
+	oldest, newest int32 // in order of arrival
 	count, bytes   int
 }
 
@@ -86,63 +82,103 @@ func New(maxEntries, maxBytes int) *Cache {
 		seed:       maphash.MakeSeed(),
 		maxEntries: maxEntries,
 		maxBytes:   maxBytes,
-		entries:    make(map[Key]*Entry),
+		entries:    make(map[Key]int32),
+		slab:       slab{free: none},
+		oldest:     none,
+		newest:     none,
 	}
 }
 
 // Begin says what is known about the request with these octets, a whole header at least, and for
-// an answered one its reply. For a fresh one it returns the entry that must be given to Answer or
+// an answered one its reply. For a fresh one it returns the handle that must be given to Answer or
 // Forget.
-func (d *Cache) Begin(key Key, octets []byte, now time.Time) (*Entry, Verdict, []byte) {
-	e := &Entry{key: key, sum: maphash.Bytes(d.seed, octets), expires: now.Add(Lifetime).UnixNano()}
-	copy(e.authenticator[:], octets[4:20])
+func (d *Cache) Begin(key Key, octets []byte, now time.Time) (Handle, Verdict, []byte) {
+	sum, authenticator := maphash.Bytes(d.seed, octets), [16]byte(octets[4:20])
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.expire(now.UnixNano())
-	if old := d.entries[key]; old != nil {
+	at := d.age(now)
+	d.expire(at)
+	if i, ok := d.entries[key]; ok {
 		// An attribute may not change while Identifier and authenticator stay (RFC 2865
 		// section 4.1), but if one does, the answer to the old request is not the answer to this one.
-		if old.authenticator == e.authenticator && old.sum == e.sum {
-			if old.reply != nil {
-				return nil, Answered, old.reply
+		old := d.slab.at(i)
+		if old.authenticator == authenticator && old.sum == sum {
+			if reply, answered := old.reply(); answered {
+				return Handle{}, Answered, reply
 			}
-			return nil, InFlight, nil
+			return Handle{}, InFlight, nil
 		}
-		old.superseded = true
-		d.remove(old)
+		d.supersede(i)
 	}
-	d.add(e)
-	return e, Fresh, nil
+	i := d.slab.take()
+	e := d.slab.at(i)
+	e.key, e.authenticator, e.sum, e.expires = key, authenticator, sum, at+int64(Lifetime)
+	h := Handle{key, i, e.generation}
+	d.add(i)
+	return h, Fresh, nil
 }
 
-// Answer keeps the reply of e for duplicates. It is false when e was superseded: the gateway has
-// given the Identifier to another request, so the reply must not be sent.
-func (d *Cache) Answer(e *Entry, reply []byte) bool {
+// age is now as nanoseconds since the cache's first packet, by the monotonic clock where now has one: a
+// clock that is set makes nothing older.
+func (d *Cache) age(now time.Time) int64 {
+	if d.began.IsZero() {
+		d.began = now
+	}
+	return int64(now.Sub(d.began))
+}
+
+// of is the entry of h, or nil when it has been forgotten since.
+func (d *Cache) of(h Handle) *entry {
+	if h.generation == 0 {
+		return nil
+	}
+	if e := d.slab.at(h.at); e.generation == h.generation {
+		return e
+	}
+	return nil
+}
+
+// superseded: an entry that was forgotten for want of room cannot tell, but the one in its place can.
+func (d *Cache) superseded(h Handle) bool {
+	if e := d.of(h); e != nil {
+		return e.state == superseded
+	}
+	_, another := d.entries[h.key]
+	return another && h.generation != 0
+}
+
+// Answer keeps the reply of a request for duplicates. It is false when the request was superseded: the
+// gateway has given the Identifier to another one, so the reply must not be sent.
+func (d *Cache) Answer(h Handle, reply []byte) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if e.superseded {
+	if d.superseded(h) {
+		if e := d.of(h); e != nil {
+			d.remove(h.at)
+		}
 		return false
 	}
-	if e.listed {
-		e.reply = reply
-		d.bytes += len(reply)
-		d.expire(0)
+	if e := d.of(h); e != nil {
+		d.bytes += e.answer(reply)
+		d.expire(math.MinInt64)
 	}
 	return true
 }
 
-// Forget makes the next retransmission of e a Fresh request: this one got no answer.
-func (d *Cache) Forget(e *Entry) {
+// Forget makes the next retransmission of a request a Fresh one: this one got no answer.
+func (d *Cache) Forget(h Handle) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.remove(e)
+	if d.of(h) != nil {
+		d.remove(h.at)
+	}
 }
 
-// Superseded reports whether a newer request has taken the place of e.
-func (d *Cache) Superseded(e *Entry) bool {
+// Superseded reports whether a newer request has taken the place of h.
+func (d *Cache) Superseded(h Handle) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return e.superseded
+	return d.superseded(h)
 }
 
 // Len is how many requests are remembered.
@@ -154,43 +190,53 @@ func (d *Cache) Len() int {
 
 // expire drops what is too old, and the oldest of what is too much.
 func (d *Cache) expire(now int64) {
-	for d.oldest != nil && (d.oldest.expires <= now || d.count > d.maxEntries || d.bytes > d.maxBytes) {
+	for d.oldest != none && (d.slab.at(d.oldest).expires <= now || d.count > d.maxEntries || d.bytes > d.maxBytes) {
 		d.remove(d.oldest)
 	}
 }
 
-func (d *Cache) add(e *Entry) {
-	e.listed = true
-	e.older = d.newest
-	if d.newest != nil {
-		d.newest.newer = e
+func (d *Cache) add(i int32) {
+	e := d.slab.at(i)
+	e.older, e.newer = d.newest, none
+	if d.newest != none {
+		d.slab.at(d.newest).newer = i
 	} else {
-		d.oldest = e
+		d.oldest = i
 	}
-	d.newest = e
-	d.entries[e.key] = e
+	d.newest = i
+	d.entries[e.key] = i
 	d.count++
 	d.bytes += overhead
-	d.expire(0)
+	d.expire(math.MinInt64)
 }
 
-func (d *Cache) remove(e *Entry) {
-	if !e.listed {
+// supersede takes an entry out of what is found, and keeps it until whoever works on it has been told.
+func (d *Cache) supersede(i int32) {
+	e := d.slab.at(i)
+	if e.state == answered { // nobody works on it
+		d.remove(i)
 		return
 	}
-	e.listed = false
-	if e.older != nil {
-		e.older.newer = e.newer
+	e.state = superseded
+	delete(d.entries, e.key)
+}
+
+func (d *Cache) remove(i int32) {
+	e := d.slab.at(i)
+	if e.older != none {
+		d.slab.at(e.older).newer = e.newer
 	} else {
 		d.oldest = e.newer
 	}
-	if e.newer != nil {
-		e.newer.older = e.older
+	if e.newer != none {
+		d.slab.at(e.newer).older = e.older
 	} else {
 		d.newest = e.older
 	}
-	e.older, e.newer = nil, nil
-	delete(d.entries, e.key)
+	if e.state != superseded {
+		delete(d.entries, e.key)
+	}
 	d.count--
-	d.bytes -= overhead + len(e.reply)
+	d.bytes -= overhead + len(e.long)
+	d.slab.give(i)
 }

@@ -24,10 +24,10 @@ func TestDuplicatesOverTheirLife(t *testing.T) {
 	d := New(100, 1<<20)
 	now := time.Unix(1_700_000_000, 0)
 	packet, reply := packetOf(1, 1, 'x'), []byte("reply")
-	check := func(what string, at time.Time, octets []byte, want Verdict) *Entry {
+	check := func(what string, at time.Time, octets []byte, want Verdict) Handle {
 		t.Helper()
 		e, got, stored := d.Begin(testKey(octets[1]), octets, at)
-		if got != want || (want == Fresh) != (e != nil) || (want == Answered) != bytes.Equal(stored, reply) {
+		if got != want || (want == Fresh) != (e != Handle{}) || (want == Answered) != bytes.Equal(stored, reply) {
 			t.Fatalf("%s: %v %v %q, want %v", what, e, got, stored, want)
 		}
 		return e
@@ -86,10 +86,10 @@ func TestDuplicatesAreBounded(t *testing.T) {
 	const most = 50
 	d := New(most, 1<<20)
 	now := time.Unix(1_700_000_000, 0)
-	var first *Entry
+	var first Handle
 	for i := range 200 {
 		e, _, _ := d.Begin(testKey(byte(i)), packetOf(byte(i), 1), now)
-		if first == nil {
+		if i == 0 {
 			first = e
 		}
 		d.Answer(e, []byte("r"))
@@ -112,11 +112,101 @@ func TestDuplicatesAreBounded(t *testing.T) {
 	if d.bytes > 10_000 || d.Len() == 0 {
 		t.Errorf("%d octets in %d entries", d.bytes, d.Len())
 	}
-	for d.oldest != nil {
-		d.Forget(d.oldest)
+	for d.oldest != none {
+		d.remove(d.oldest)
 	}
-	if d.bytes != 0 || d.count != 0 || d.newest != nil || len(d.entries) != 0 {
+	if d.bytes != 0 || d.count != 0 || d.newest != none || len(d.entries) != 0 {
 		t.Errorf("an empty cache holds %d octets, %d entries, %d in the map", d.bytes, d.count, len(d.entries))
+	}
+}
+
+// TestASupersededRequestStaysSuperseded: whatever becomes of the newer one, and of the memory of either.
+func TestASupersededRequestStaysSuperseded(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	for what, then := range map[string]func(*Cache, Handle){
+		"the newer one is in flight":  func(*Cache, Handle) {},
+		"the newer one is answered":   func(d *Cache, newer Handle) { d.Answer(newer, []byte("newer")) },
+		"the newer one is forgotten":  func(d *Cache, newer Handle) { d.Forget(newer) },
+		"a third one has their place": func(d *Cache, _ Handle) { d.Begin(testKey(1), packetOf(1, 3), now) },
+		"there was no room for it": func(d *Cache, _ Handle) {
+			d.Begin(testKey(2), packetOf(2, 1), now)
+			d.Begin(testKey(3), packetOf(3, 1), now)
+		},
+	} {
+		d := New(3, 1<<20)
+		old, _, _ := d.Begin(testKey(1), packetOf(1, 1), now)
+		newer, _, _ := d.Begin(testKey(1), packetOf(1, 2), now)
+		then(d, newer)
+		if !d.Superseded(old) || d.Answer(old, []byte("old")) {
+			t.Errorf("%s: the answer to the older one would be sent", what)
+		}
+	}
+}
+
+// TestAHandleIsOfOneRequest: what is answered late, or twice, changes nothing about who has the memory since.
+func TestAHandleIsOfOneRequest(t *testing.T) {
+	d := New(100, 1<<20)
+	now := time.Unix(1_700_000_000, 0)
+	first, _, _ := d.Begin(testKey(1), packetOf(1, 1), now)
+	d.Forget(first)
+	second, _, _ := d.Begin(testKey(2), packetOf(2, 1), now)
+	d.Forget(first)
+	d.Answer(first, []byte("first"))
+	if _, got, _ := d.Begin(testKey(2), packetOf(2, 1), now); got != InFlight {
+		t.Errorf("after an answer to another one: %v", got)
+	}
+	d.Forget(Handle{})
+	if d.Superseded(Handle{}) || !d.Answer(Handle{}, []byte("nobody's")) {
+		t.Error("no handle is superseded")
+	}
+	for _, length := range []int{0, 1, shortReply, shortReply + 1, 4096} {
+		d.Forget(second)
+		second, _, _ = d.Begin(testKey(2), packetOf(2, 1), now)
+		want := bytes.Repeat([]byte("r"), length)
+		d.Answer(second, want)
+		if _, got, reply := d.Begin(testKey(2), packetOf(2, 1), now); got != Answered || !bytes.Equal(reply, want) {
+			t.Errorf("a reply of %d octets: %v, %d octets", length, got, len(reply))
+		}
+	}
+}
+
+// TestAClockThatIsSetMakesNothingOlder: times of the running process are compared by the clock that nobody
+// sets. A reply that was forgotten early would have its login decided again, long after its claim.
+func TestAClockThatIsSetMakesNothingOlder(t *testing.T) {
+	d := New(100, 1<<20)
+	began := time.Now()
+	h, _, _ := d.Begin(testKey(1), packetOf(1, 1), began)
+	d.Answer(h, []byte("reply"))
+	if _, got, _ := d.Begin(testKey(1), packetOf(1, 1), began.Add(Lifetime-time.Second)); got != Answered {
+		t.Errorf("before its time is over: %v", got)
+	}
+	d = New(100, 1<<20)
+	d.Begin(testKey(1), packetOf(1, 1), began)
+	d.Begin(testKey(2), packetOf(2, 1), began.Add(-time.Hour)) // a clock without a monotonic reading
+	if _, got, _ := d.Begin(testKey(3), packetOf(3, 1), began.Add(Lifetime)); got != Fresh || d.Len() != 1 {
+		t.Errorf("%d are remembered after their time", d.Len())
+	}
+}
+
+func TestBeginningAndAnsweringAllocateNothing(t *testing.T) {
+	d := New(64, 1<<20)
+	now, n, reply := time.Unix(1_700_000_000, 0), 0, make([]byte, 38)
+	packets := [][]byte{}
+	for i := range 256 {
+		packets = append(packets, packetOf(byte(i), 1))
+	}
+	step := func() {
+		packet := packets[n%256]
+		n++
+		h, _, _ := d.Begin(testKey(packet[1]), packet, now)
+		d.Superseded(h)
+		d.Answer(h, reply)
+	}
+	for range 2000 {
+		step()
+	}
+	if each := testing.AllocsPerRun(1000, step); each > 0 {
+		t.Errorf("%v allocations for each request", each)
 	}
 }
 
@@ -152,7 +242,7 @@ func BenchmarkDuplicates(b *testing.B) {
 				n := port.Add(1)
 				key := testKey(byte(n))
 				key.source[0], key.source[1], key.sourcePort = byte(n>>24), byte(n>>16), uint16(n)
-				if e, _, _ := d.Begin(key, packetOf(byte(n), 1), now); e != nil {
+				if e, got, _ := d.Begin(key, packetOf(byte(n), 1), now); got == Fresh {
 					d.Answer(e, []byte("reply"))
 				}
 			}

@@ -1,0 +1,156 @@
+package radius
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"otpgate/otp"
+	"otpgate/radius/radiustest"
+)
+
+// TestReadingTellsWhoSentWhat: in batches, cut where the buffer ends, and with an end.
+func TestReadingTellsWhoSentWhat(t *testing.T) {
+	for _, listening := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0", "0.0.0.0:0"} {
+		sockets, err := listen(t.Context(), listening, forLogins)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := sockets[0]
+		in := k.messages()
+		if _, err := k.ReadBatch(in, syscall.MSG_DONTWAIT); !errors.Is(err, syscall.EAGAIN) {
+			t.Errorf("%s: an empty socket: %v", listening, err)
+		}
+		target := strings.NewReplacer("[::]", "[::1]", "0.0.0.0", "127.0.0.1").Replace(k.local.String())
+		want := map[string]string{} // text to sender
+		for i := range 5 {
+			c, err := net.Dial("udp", target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			text := fmt.Sprintf("packet %d", i)
+			want[text] = c.LocalAddr().String()
+			if _, err := c.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for len(want) > 0 {
+			n, err := k.ReadBatch(in, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range in[:n] {
+				text := string(m.Buffers[0][:m.N])
+				if from := m.Addr.String(); want[text] != from {
+					t.Errorf("%s: %q from %s, want %s", listening, text, from, want[text])
+				}
+				if to, _ := k.arrivedAt(&m); to.String() != strings.Trim(target[:strings.LastIndexByte(target, ':')], "[]") {
+					t.Errorf("%s: %q arrived at %s", listening, text, to)
+				}
+				delete(want, text)
+			}
+		}
+		if err := k.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.ReadBatch(in, 0); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: after the deadline: %v", listening, err)
+		}
+		if err := k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.ReadBatch(in, 0); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: after the end: %v", listening, err)
+		}
+	}
+}
+
+// TestReadingAllocatesNothing: a stranger's packet costs no memory from the kernel on.
+func TestReadingAllocatesNothing(t *testing.T) {
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		return // elsewhere the library reads
+	}
+	w := newWorld(t, func(o *Options, _ *world) { o.Clients = o.Clients[1:2] }) // 127.0.0.0/8 is nobody's
+	r := &reader{Server: w.Server, takes: forLogins}
+	k := w.sockets[0]
+	in := k.messages()
+	c, err := net.Dial("udp", k.local.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	packet := goodLogin("alice", testCode)
+	if n := testing.AllocsPerRun(200, func() {
+		if _, err := c.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+		n, err := k.ReadBatch(in, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.receive(k, in[:n])
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestReadersGatherNotForLong: what is being claimed is waited for, and not when that takes long.
+func TestReadersGatherNotForLong(t *testing.T) {
+	patience := time.NewTimer(time.Hour)
+	defer patience.Stop()
+	gather(nil, patience) // there is nothing to wait for
+	over := make(chan struct{})
+	close(over)
+	gather(over, patience)
+	before := time.Now()
+	gather(make(chan struct{}), patience)
+	if spent := time.Since(before); spent < gatherTime {
+		t.Errorf("waited for %v", spent)
+	}
+}
+
+// TestASlowClaimHoldsNobodyUp: those who come while a claim hangs are claimed without it.
+func TestASlowClaimHoldsNobodyUp(t *testing.T) {
+	w := newWorld(t)
+	release := make(chan struct{})
+	first := make(chan struct{}, 1)
+	first <- struct{}{}
+	w.codes.settle = func(context.Context, []otp.Walked) {
+		select {
+		case <-first:
+			<-release
+		default:
+		}
+	}
+	addr := w.serve(t)
+	slow := radiustest.Dial(t, addr, testSecret)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := retransmit(slow, slow.Login("alice", testCode).Octets())
+		answered <- err
+	}()
+	eventually(t, "the first is being claimed", func() bool { return len(first) == 0 })
+	for range 3 {
+		c := radiustest.Dial(t, addr, testSecret)
+		if _, err := retransmit(c, c.Login("müller", testCode).Octets()); err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case <-answered:
+		t.Error("the first was answered before its claim")
+	default:
+	}
+	close(release)
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+}
