@@ -10,15 +10,17 @@ import (
 
 // Config is a whole configuration, complete with defaults. Paths in it are usable as they are.
 type Config struct {
-	DataDir     string
-	Radius      Radius
-	Directories []Directory
-	Store       Store
-	OTP         OTP
-	Enroll      *Enroll // nil: nobody enrolls by mail
-	Metrics     Metrics
-	Audit       Audit
-	Log         Log
+	DataDir string
+	// KnownAccounts is how many accounts a node remembers, of each directory and with their devices.
+	KnownAccounts int
+	Radius        Radius
+	Directories   []Directory
+	Store         Store
+	OTP           OTP
+	Enroll        *Enroll // nil: nobody enrolls by mail
+	Metrics       Metrics
+	Audit         Audit
+	Log           Log
 
 	file  string
 	where map[string]position
@@ -51,6 +53,7 @@ func Read(path string, lookupEnv func(string) (string, bool)) (*Config, *Problem
 
 func (c *Config) read(top *object) {
 	c.DataDir = top.dataDir()
+	c.KnownAccounts = top.number("known_accounts", 250_000, 1000, 10_000_000)
 	c.Radius = readRadius(top.section("radius"))
 	top.each("directories", func(o *object) { c.Directories = append(c.Directories, readDirectory(o)) })
 	c.Store = readStore(top.section("store"))
@@ -130,6 +133,7 @@ func RestartNeeded(running, next *Config) []string {
 		}
 	}
 	differs("data_dir", running.DataDir, next.DataDir)
+	differs("known_accounts", running.KnownAccounts, next.KnownAccounts)
 	differs("radius.listen", running.Radius.Listen, next.Radius.Listen)
 	differs("radius.accounting", running.Radius.Accounting, next.Radius.Accounting)
 	differs("radius.radsec", running.Radius.RadSec, next.Radius.RadSec)

@@ -348,8 +348,8 @@ func TestWhatAReloadDoesNotTakeOverIsNamed(t *testing.T) {
 		}
 	}
 	b.DataDir = a.DataDir
-	b.OTP.Digits, b.Metrics.Listen = 8, ":1"
-	if names := strings.Join(configs.RestartNeeded(a, b), " "); names != "otp metrics" {
+	b.OTP.Digits, b.Metrics.Listen, b.KnownAccounts = 8, ":1", 1000
+	if names := strings.Join(configs.RestartNeeded(a, b), " "); names != "known_accounts otp metrics" {
 		t.Errorf("%s", names)
 	}
 }

@@ -18,6 +18,8 @@ type Redis struct {
 	Password   Secret
 	TLS        *RedisTLS // nil: in clear text
 	KeyPrefix  string
+	// MinReplicas is how many replicas must have confirmed what was written before anybody is told; 0: none.
+	MinReplicas int
 	// InsecurePlaintext allows a server elsewhere without TLS: whoever can change what travels
 	// there decides which codes pass.
 	InsecurePlaintext bool
@@ -36,11 +38,12 @@ func readStore(o *object) Store {
 	}
 	addresses := section.some("addresses", `one: ["redis-1:6379"]; several: a cluster; with master_name: its sentinels`)
 	r := &Redis{
-		Addresses:  values(addresses),
-		MasterName: section.text("master_name", ""),
-		Username:   section.text("username", ""),
-		Password:   section.secret("password"),
-		KeyPrefix:  section.filled("key_prefix", "otpgate:", "what the names of all keys begin with, or leave the key out"),
+		Addresses:   values(addresses),
+		MasterName:  section.text("master_name", ""),
+		Username:    section.text("username", ""),
+		Password:    section.secret("password"),
+		KeyPrefix:   section.filled("key_prefix", "otpgate:", "what the names of all keys begin with, or leave the key out"),
+		MinReplicas: section.number("min_replicas", 0, 0, 10),
 
 		InsecurePlaintext: section.yes("insecure_plaintext", false),
 	}

@@ -19,6 +19,7 @@ import (
 type accounts struct {
 	now     func() time.Time
 	log     *slog.Logger
+	size    int // how many accounts are remembered: that of the start, as otp has it
 	current atomic.Pointer[generation]
 	swap    sync.Mutex
 }
@@ -31,7 +32,7 @@ type generation struct {
 }
 
 func newAccounts(cfg *configs.Config, gw *gateways, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) (*accounts, error) {
-	a := &accounts{now: now, log: log}
+	a := &accounts{now: now, log: log, size: cfg.KnownAccounts}
 	g, err := a.build(cfg, gw)
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (a *accounts) build(cfg *configs.Config, gw *gateways) (*generation, error)
 		return nil, err
 	}
 	g := &generation{metrics: prometheus.NewRegistry()}
-	o := directory.Options{Directories: directories, Logger: a.log, Registerer: g.metrics, Now: a.now}
+	o := directory.Options{Directories: directories, CacheSize: a.size, Logger: a.log, Registerer: g.metrics, Now: a.now}
 	if present := a.current.Load(); present != nil {
 		o.Before = present.Set
 	}
@@ -85,6 +86,12 @@ func (a *accounts) Find(ctx context.Context, name string, allowed []string) (*di
 	set, release := a.use()
 	defer release()
 	return set.Find(ctx, name, allowed)
+}
+
+func (a *accounts) IDs(ctx context.Context, names []string) ([]string, []error) {
+	set, release := a.use()
+	defer release()
+	return set.IDs(ctx, names)
 }
 
 func (a *accounts) FindMail(ctx context.Context, mail string) (*directory.Account, error) {

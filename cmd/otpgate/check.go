@@ -294,7 +294,13 @@ func (rt *runtime) checkLiveRedis(ctx context.Context, cfg *configs.Config) []co
 	if err != nil {
 		return []console.Finding{found("store", console.NotReady, err, "")}
 	}
-	findings := []console.Finding{found("store", console.Ready, nil, "answers"), rt.checkClock(cfg, before.Add(after.Sub(before)/2).Sub(at))}
+	answers := found("store", console.Ready, nil, "answers")
+	if s, ok := store.(worrier); ok {
+		if words := s.Concerns(); len(words) > 0 {
+			answers = console.Finding{Name: "store", State: console.Degraded, Detail: "answers, but " + strings.Join(words, "; ")}
+		}
+	}
+	findings := []console.Finding{answers, rt.checkClock(cfg, before.Add(after.Sub(before)/2).Sub(at))}
 	if s, ok := store.(interface {
 		Bound(context.Context) (string, error)
 	}); ok {

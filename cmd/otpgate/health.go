@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"otpgate/cmd/internal/clock"
 	"otpgate/directory"
 	"otpgate/enroll"
 	"otpgate/enroll/operator"
@@ -24,8 +25,7 @@ func (n *node) checks(now func() time.Time) []metrics.Check {
 	}
 }
 
-// checkStore also compares clocks: codes of a node whose clock is off by more than half a period
-// are those of other steps than people's phones show.
+// checkStore also compares clocks.
 func (n *node) checkStore(now func() time.Time) func(context.Context) (metrics.State, string) {
 	return func(ctx context.Context) (metrics.State, string) {
 		before := now()
@@ -39,12 +39,31 @@ func (n *node) checkStore(now func() time.Time) func(context.Context) (metrics.S
 		case at.IsZero():
 			return n.concerns()
 		}
-		off := before.Add(after.Sub(before) / 2).Sub(at)
-		if off.Abs() > n.cfg.OTP.Period/2 {
-			return metrics.Degraded, fmt.Sprintf("this clock and the store's differ by %s", off.Abs().Round(time.Second))
+		if words := n.clock.Compared(before, at, after); words != "" {
+			return metrics.Degraded, words
 		}
 		return n.concerns()
 	}
+}
+
+// watchClock looks at the clock now and then, whether or not somebody asks for readiness.
+func (n *node) watchClock(now func() time.Time) {
+	o := clock.Options{Period: n.cfg.OTP.Period, Logger: n.log, Registerer: n.registry, Now: now}
+	if n.cfg.Store.Redis != nil {
+		o.Store = n.store.Ping
+	}
+	n.clock = clock.New(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	n.life.onStop("watching the clock", func(context.Context) error {
+		cancel()
+		<-ended
+		return nil
+	})
+	go func() {
+		defer close(ended)
+		n.clock.Run(ctx)
+	}()
 }
 
 // concerns is what the store works in spite of.
@@ -57,6 +76,17 @@ func (n *node) concerns() (metrics.State, string) {
 		return metrics.OK, ""
 	}
 	return metrics.Degraded, strings.Join(words, "; ")
+}
+
+// mayEnroll is nil while the store can be written, and with it the trail that a device has to be on: a code
+// by mail is of no use to somebody whose device is refused for want of a record.
+func (n *node) mayEnroll(ctx context.Context) (time.Time, error) {
+	if n.audit.Required() {
+		if err := n.audit.Healthy(); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return n.store.Ping(ctx)
 }
 
 // directoryPatience is shorter than what a check may take: a directory that hangs is degraded, as
@@ -132,7 +162,9 @@ func (n *node) stop() error {
 		n.metrics.SetDraining()
 		n.log.Info("draining", "each_part_at_most", partTime.String())
 	}
-	return n.life.stop()
+	err := n.life.stop()
+	n.lines.End()
+	return err
 }
 
 // addresses lists addresses in one word for the log.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"otpgate/cmd/internal/console"
+	"otpgate/cmd/internal/loglines"
 	"otpgate/configs"
 )
 
@@ -81,13 +81,12 @@ func (rt *runtime) serve(ctx context.Context, cfg *configs.Config, hup <-chan os
 }
 
 // newLogger makes the log as the configuration wants it; level can be changed while it is in use.
-func newLogger(w io.Writer, cfg configs.Log, level *slog.LevelVar) *slog.Logger {
+func newLogger(l *loglines.Lines, cfg configs.Log, level *slog.LevelVar) *slog.Logger {
 	setLevel(level, cfg.Level)
-	o := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(l.JSON(level))
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(l.Text(level))
 }
 
 func setLevel(v *slog.LevelVar, name string) {

@@ -12,7 +12,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"otpgate/cmd/internal/clock"
 	"otpgate/cmd/internal/console"
+	"otpgate/cmd/internal/loglines"
 	"otpgate/configs"
 	"otpgate/directory"
 	"otpgate/enroll"
@@ -32,6 +34,7 @@ import (
 type node struct {
 	cfg      *configs.Config
 	log      *slog.Logger
+	lines    *loglines.Lines // of log
 	level    *slog.LevelVar
 	life     *lifecycle
 	started  time.Time
@@ -42,6 +45,7 @@ type node struct {
 	audit    *audit.Log
 	accounts *accounts
 	store    otp.Store
+	clock    *clock.Watch
 	worries  worrier // nil: the store has none to tell of
 	codes    *otp.Verifier
 	devices  *otp.Devices
@@ -61,7 +65,8 @@ type worrier interface{ Concerns() []string }
 // taken down again.
 func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err error) {
 	n = &node{cfg: cfg, level: new(slog.LevelVar), started: rt.now(), registry: metrics.NewRegistry()}
-	n.log = newLogger(rt.err, cfg.Log, n.level)
+	n.lines = loglines.New(rt.err)
+	n.log = newLogger(n.lines, cfg.Log, n.level)
 	n.life = newLifecycle(n.log)
 	defer func() {
 		if err != nil {
@@ -109,9 +114,10 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	n.worries, _ = store.(worrier)
 	n.store = otp.Observe(store, n.registry, rt.now)
 	n.life.onStop("store", func(context.Context) error { return n.store.Close() })
+	n.watchClock(rt.now)
 	if n.codes, err = otp.New(otp.Options{
 		Store: n.store, Keys: n.keys, Window: cfg.OTP.Window, MaxDrift: cfg.OTP.MaxDrift,
-		Logger: n.log, Registerer: n.registry, Now: rt.now,
+		CacheSize: cfg.KnownAccounts, Logger: n.log, Registerer: n.registry, Now: rt.now,
 	}); err != nil {
 		return n, err
 	}
@@ -185,7 +191,7 @@ func (n *node) wireRadius(rt *runtime, g *gateways) error {
 	o := radius.Options{
 		Listen: cfg.Listen, Accounting: cfg.Accounting, Clients: g.clients, RejectDelay: cfg.RejectDelay,
 		Accounts: n.accounts, Codes: n.codes, Previews: n.codes, Factors: n.codes, States: states, Posture: n.posture,
-		Audit: n.audit, Sessions: n.sessions, Logger: n.log, Registerer: n.registry, Now: rt.now,
+		Audit: n.audit, Sessions: n.sessions, Logger: n.log, Registerer: n.registry, Now: rt.now, Wall: time.Now,
 	}
 	if cfg.RadSec != nil {
 		if o.RadSec, err = n.radsec(cfg.RadSec); err != nil {
@@ -245,7 +251,7 @@ func (n *node) wireEnroll(rt *runtime, cfg *configs.Enroll) error {
 		Listen: cfg.Listen, Certificate: certificate, TrustedProxies: cfg.TrustedProxies, PublicURL: cfg.PublicURL,
 		CodeLifetime: cfg.CodeLifetime, Policy: policies[cfg.Policy], Issuer: n.cfg.OTP.Issuer,
 		Contact: cfg.Contact, AppLock: appLocks[cfg.AppLock],
-		Accounts: n.accounts, Devices: n.devices, Codes: n.codes, Tickets: n.store, Notes: n.store, Ping: n.store.Ping, Keys: n.keys,
+		Accounts: n.accounts, Devices: n.devices, Codes: n.codes, Tickets: n.store, Notes: n.store, Ping: n.mayEnroll, Keys: n.keys,
 		Mailer: sender, Audit: n.audit, Logger: n.log, Registerer: n.registry, Now: rt.now,
 	})
 	if err != nil {

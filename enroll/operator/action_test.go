@@ -285,6 +285,16 @@ func (b brokenAccounts) Find(context.Context, string, []string) (*directory.Acco
 	}
 	return nil, directory.ErrUnavailable
 }
+func (b brokenAccounts) IDs(_ context.Context, names []string) ([]string, []error) {
+	if b.panics {
+		panic("out of order")
+	}
+	errs := make([]error, len(names))
+	for i := range errs {
+		errs[i] = directory.ErrUnavailable
+	}
+	return make([]string, len(names)), errs
+}
 func (b brokenAccounts) FindMail(context.Context, string) (*directory.Account, error) {
 	return nil, directory.ErrUnavailable
 }

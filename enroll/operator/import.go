@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,10 +19,11 @@ import (
 	"otpgate/otp/audit"
 )
 
-// How an import is spread out. A directory answers some thousand searches a second, a store takes
-// more devices than that in a batch; nothing here may starve the logins that go on meanwhile.
+// How an import is spread out. What a directory or a store does for one account costs several times as
+// much alone as it does among many; but nothing here may starve the logins that go on meanwhile.
 const (
-	importLookups   = 32  // accounts looked up at the same time
+	importNames     = 100 // accounts looked up at once
+	importLookups   = 4   // so many times at the same time
 	importBatch     = 500 // devices stored at once
 	importStores    = 2   // batches stored at the same time
 	importTries     = 4   // of a lookup or a batch, when directory or store are unavailable
@@ -155,7 +157,7 @@ func (im *importing) run(ctx context.Context, body io.Reader) error {
 		return err
 	}
 	work, ctx := errgroup.WithContext(ctx)
-	read, ready := make(chan row, importLookups), make(chan found, importBatch)
+	read, ready := make(chan []row, importLookups), make(chan []found, importLookups)
 	start := func(do func() error) {
 		work.Go(func() (err error) {
 			// errgroup would let a panic end the process, and all logins with it.
@@ -182,7 +184,21 @@ func (im *importing) run(ctx context.Context, body io.Reader) error {
 	return work.Wait()
 }
 
-func (im *importing) read(ctx context.Context, rows *rowReader, out chan<- row) error {
+// read reads rows, some at a time.
+func (im *importing) read(ctx context.Context, rows *rowReader, out chan<- []row) error {
+	batch := make([]row, 0, importNames)
+	send := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		select {
+		case out <- batch:
+			batch = make([]row, 0, importNames)
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	for {
 		r, err := rows.read()
 		var bad *lineError
@@ -191,61 +207,89 @@ func (im *importing) read(ctx context.Context, rows *rowReader, out chan<- row) 
 			im.problem(bad.line, bad.cause)
 			continue
 		case errors.Is(err, io.EOF):
-			return nil
+			return send()
 		case err != nil:
 			return &Error{"the file broke off after line " + fmt.Sprint(rows.line), "import it again: what is there already is not added twice"}
 		}
-		select {
-		case out <- r:
-		case <-ctx.Done():
-			return ctx.Err()
+		if batch = append(batch, r); len(batch) == importNames {
+			if err := send(); err != nil {
+				return err
+			}
 		}
 	}
 }
 
 // find looks up the accounts of rows. A name that nobody has is that line's problem; a directory
 // that is gone is everybody's.
-func (im *importing) find(ctx context.Context, in <-chan row, out chan<- found) error {
-	for r := range in {
-		var a *directory.Account
-		err := insist(ctx, directory.ErrUnavailable, func(ctx context.Context) (err error) {
-			a, err = im.server.find(ctx, r.name)
+func (im *importing) find(ctx context.Context, in <-chan []row, out chan<- []found) error {
+	for rows := range in {
+		batch, err := im.lookUp(ctx, rows)
+		if err != nil {
 			return err
-		})
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, directory.ErrUnavailable):
-			return err
-		case err != nil:
-			_, e := asError(err, r.name)
-			im.problem(r.line, e.Fact)
-			continue
 		}
 		select {
-		case out <- found{r, a.ID}:
+		case out <- batch:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
+	return ctx.Err()
+}
+
+// lookUp returns those of the rows that have an account. What a directory does not answer it is asked
+// again, a few times.
+func (im *importing) lookUp(ctx context.Context, rows []row) ([]found, error) {
+	batch := make([]found, 0, len(rows))
+	err := insist(ctx, directory.ErrUnavailable, func(ctx context.Context) error {
+		names := make([]string, len(rows))
+		for i, r := range rows {
+			names[i] = r.name
+		}
+		ids, errs := im.server.o.Accounts.IDs(ctx, names)
+		var again []row
+		var unavailable error
+		for i, r := range rows {
+			id, err := ids[i], errs[i]
+			if err != nil && !errors.Is(err, directory.ErrUnavailable) && strings.Contains(r.name, "@") {
+				switch a, mailErr := im.server.o.Accounts.FindMail(ctx, r.name); {
+				case mailErr == nil:
+					id, err = a.ID, nil
+				case errors.Is(mailErr, directory.ErrUnavailable): // nobody can tell that it is no address
+					err = mailErr
+				}
+			}
+			switch {
+			case err == nil:
+				batch = append(batch, found{r, id})
+			case errors.Is(err, directory.ErrUnavailable):
+				again, unavailable = append(again, r), err
+			default:
+				_, e := asError(err, r.name)
+				im.problem(r.line, e.Fact)
+			}
+		}
+		rows = again
+		return unavailable
+	})
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return batch, err
 }
 
 // store stores devices in batches.
-func (im *importing) store(ctx context.Context, in <-chan found) error {
-	batch := make([]found, 0, importBatch)
+func (im *importing) store(ctx context.Context, in <-chan []found) error {
+	batch := make([]found, 0, importBatch+importNames)
 	for {
-		f, more := <-in
-		if more {
-			batch = append(batch, f)
-		}
-		if len(batch) == importBatch || (!more && len(batch) > 0) {
+		more, open := <-in
+		batch = append(batch, more...)
+		if len(batch) >= importBatch || !open && len(batch) > 0 {
 			if err := im.storeBatch(ctx, batch); err != nil {
 				return err
 			}
 			batch = batch[:0]
 		}
-		if !more {
+		if !open {
 			return ctx.Err()
 		}
 	}

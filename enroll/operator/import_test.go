@@ -296,14 +296,37 @@ func TestImportsAtTheSameTime(t *testing.T) {
 // flaky is a directory that is gone now and then.
 type flaky struct {
 	operator.Accounts
-	asked atomic.Int64
+	asked, mails atomic.Int64
 }
 
-func (f *flaky) Find(ctx context.Context, name string, allowed []string) (*directory.Account, error) {
-	if f.asked.Add(1)%50 == 0 {
+func (f *flaky) IDs(ctx context.Context, names []string) ([]string, []error) {
+	ids, errs := f.Accounts.IDs(ctx, names)
+	for i := range names {
+		if f.asked.Add(1)%50 == 0 {
+			ids[i], errs[i] = "", directory.ErrUnavailable
+		}
+	}
+	return ids, errs
+}
+
+func (f *flaky) FindMail(ctx context.Context, mail string) (*directory.Account, error) {
+	if f.mails.Add(1)%2 == 0 {
 		return nil, directory.ErrUnavailable
 	}
-	return f.Accounts.Find(ctx, name, allowed)
+	return f.Accounts.FindMail(ctx, mail)
+}
+
+// TestImportByMailOutlastsABriefOutage: while it lasts, nobody knows that an address is nobody's.
+func TestImportByMailOutlastsABriefOutage(t *testing.T) {
+	w := start(t, 10, func(o *operator.Options) { o.Accounts = &flaky{Accounts: o.Accounts} })
+	list := header
+	for i := range 3 {
+		list += fmt.Sprintf("p%d@corp.example,%s,,,,\n", i+1, seedOf(i))
+	}
+	im, err := w.importText(list)
+	if err != nil || im.Added != 3 || len(im.problems) > 0 {
+		t.Errorf("%+v, %v", im, err)
+	}
 }
 
 func TestImportOutlastsABriefOutage(t *testing.T) {

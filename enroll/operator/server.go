@@ -23,6 +23,7 @@ import (
 type Accounts interface {
 	Find(ctx context.Context, name string, allowed []string) (*directory.Account, error)
 	FindMail(ctx context.Context, mail string) (*directory.Account, error)
+	IDs(ctx context.Context, names []string) (ids []string, errs []error)
 }
 
 // Trail is the audit trail; [*audit.Log] is.

@@ -70,8 +70,10 @@ func layers() []layer {
 		{"cmd/otpgate", []string{
 			"configs", "metrics", "directory", "radius", "radius/challenge", "radius/dictionary", "radius/hours",
 			"radius/posture", "radius/probe", "radius/reply", "radius/session", "otp", "otp/audit", "otp/boltstore",
-			"otp/keyset", "otp/redisstore", "enroll", "enroll/agreement", "enroll/mail", "enroll/operator", "enroll/outbox", "cmd/internal/console", "cmd/internal/operate",
+			"otp/keyset", "otp/redisstore", "enroll", "enroll/agreement", "enroll/mail", "enroll/operator", "enroll/outbox",
+			"cmd/internal/clock", "cmd/internal/console", "cmd/internal/loglines", "cmd/internal/operate",
 		}, "the only place that wires"},
+		{"cmd/internal/loglines", nil, "lines, whatever they say"},
 		{"cmd/radload", []string{
 			"cmd/internal/console", "cmd/radload/bench", "cmd/radload/flood", "cmd/radload/gateway", "cmd/radload/latency", "cmd/radload/packet",
 			"cmd/radload/roster",
@@ -88,6 +90,8 @@ func layers() []layer {
 		{"cmd/radload/port", nil, "carries octets"},
 		{"cmd/radload/roster", nil, "codes are computed once more, so that a mistake in ours is seen"},
 		{"cmd/internal/operate", []string{"configs", "otp/audit", "enroll/operator", "cmd/internal/console", "cmd/internal/terminal"}, "asks the running node, and never its files"},
+		{"cmd/internal/clock", nil, "compares times, whoever tells them"},
+		{"cmd/internal/clock/clocktest", nil, "makes times, and knows nothing of who reads them"},
 		{"cmd/internal/console", nil, "prints, whatever it is"},
 		{"cmd/internal/terminal", nil, "draws for whoever looks"},
 		{"cmd/internal/archtest", nil, "reads the tree as text"},
