@@ -31,7 +31,7 @@ type sentPacket struct {
 // cmdPacket builds packets that no well-meaning client sends, and sends any of them again.
 //
 //	packet new NAME user=U password=P [secret=S] [state=0x...] [message-authenticator=none]
-//	                [flip=message-authenticator|BIT]
+//	                [flip=message-authenticator|BIT] [identifier=N] [port-of=NAME]
 //	packet send NAME accept|challenge|reject|silence|same [VARIABLE]
 //	packet post NAME             without waiting
 //	packet got NAME accept|challenge|reject
@@ -81,6 +81,7 @@ func (p *sentPacket) got(ts *testscript.TestScript, want string) {
 	if !says(r, want) {
 		ts.Fatalf("packet: got code %d, want %s", r.Code, want)
 	}
+	p.reply = r.Octets
 }
 
 // says reports whether a reply is what a script calls it.
@@ -104,6 +105,11 @@ func (b *bench) newPacket(ts *testscript.TestScript, args []string) *sentPacket 
 	if o["message-authenticator"] == "none" {
 		request.Without(probe.MessageAuthenticator)
 	}
+	if o["identifier"] != "" {
+		id, err := strconv.ParseUint(o["identifier"], 10, 8)
+		ts.Check(err)
+		request.Identifier = byte(id)
+	}
 	octets := request.Octets()
 	switch flip := o["flip"]; flip {
 	case "":
@@ -114,7 +120,14 @@ func (b *bench) newPacket(ts *testscript.TestScript, args []string) *sentPacket 
 		ts.Check(err)
 		octets = probe.Flip(octets, bit)
 	}
-	return &sentPacket{secret: o["secret"], octets: octets}
+	p := &sentPacket{secret: o["secret"], octets: octets}
+	if other := b.packets[o["port-of"]]; other != nil {
+		if other.client == nil {
+			other.client = radiustest.Dial(b.tb(ts), "127.0.0.1:"+ts.Getenv("RADIUS"), other.secret)
+		}
+		p.client = other.client
+	}
+	return p
 }
 
 func (p *sentPacket) send(ts *testscript.TestScript, want string) {

@@ -18,6 +18,8 @@ type peers struct {
 	slapd *slapdtest.Server
 	redis *redistest.Server
 	smtp  *smtptest.Server
+
+	replicated *replicated
 }
 
 // cmdSlapd starts, stops, freezes and thaws an OpenLDAP server with a few people in it, and tells

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -98,6 +99,9 @@ func otpgateCommand(ts *testscript.TestScript, args []string) *exec.Cmd {
 	if ts.Getenv("AHEAD") != "" {
 		program = "otpgate-ahead"
 	}
+	if ts.Getenv("JUMPS") != "" {
+		program = "otpgate-jumps"
+	}
 	path, err := exec.LookPath(filepath.Join(strings.SplitN(ts.Getenv("PATH"), string(os.PathListSeparator), 2)[0], program))
 	ts.Check(err)
 	cmd := exec.Command(path, args...)
@@ -167,12 +171,17 @@ func cmdPorts(ts *testscript.TestScript, neg bool, args []string) {
 // taken remembers ports handed out, because scripts run side by side.
 var taken sync.Map
 
+// freePort finds a port below those that the system gives to whoever asks for none (32768 and above):
+// while a node is down, nobody else comes to have its port.
 func freePort(ts *testscript.TestScript) int {
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		ts.Check(err)
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", l.Addr().String())
+	for range 1000 {
+		port := 12_000 + rand.IntN(20_000)
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		u, err := net.ListenPacket("udp", addr)
 		_ = l.Close()
 		if err != nil {
 			continue

@@ -11,14 +11,31 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"otpgate/cmd/internal/clock/clocktest"
 	"otpgate/enroll/browsertest"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
+		"otpgate-set":   func() { os.Exit(run(set)) },
 		"otpgate":       func() { os.Exit(run(time.Now)) },
 		"otpgate-ahead": func() { os.Exit(run(ahead)) },
+		"otpgate-jumps": func() { os.Exit(run(jumping())) },
 	})
+}
+
+// set is the clock of a node on a machine whose clock was set by the duration in the file $CLOCK, which a test
+// changes while the node runs.
+func set() time.Time {
+	text, err := os.ReadFile(os.Getenv("CLOCK"))
+	if err != nil {
+		panic(err)
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil {
+		panic(err)
+	}
+	return clocktest.Set(time.Now(), d)
 }
 
 // ahead is the clock of a node that was started with $AHEAD, a duration, set in the script: for what takes
@@ -87,6 +104,8 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"slapd":         cmdSlapd,
 			"redis":         cmdRedis,
+			"replicated":    cmdReplicated,
+			"failover":      cmdFailover,
 			"smtp":          cmdSMTP,
 			"mail":          cmdMail,
 			"ports":         cmdPorts,
@@ -107,6 +126,11 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 			"stuck":         cmdStuck,
 			"trail":         cmdTrail,
 			"storm":         cmdStorm,
+			"family":        cmdFamily,
+			"deaths":        cmdDeaths,
+			"network":       cmdNetwork,
+			"jump":          cmdJump,
+			"killing":       cmdKilling,
 			"settles":       cmdSettles,
 			"ready-says":    cmdReadySays,
 			"forget-mails":  cmdForgetMails,

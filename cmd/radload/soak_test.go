@@ -1,0 +1,398 @@
+//go:build soak
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"otpgate/otp/redisstore/redistest"
+)
+
+const (
+	soakDevices = 30_000
+	soakChunk   = 5_000
+	soakPeriod  = 15 * time.Second // the shortest, so that fewer devices make as many logins
+	soakLeast   = 3 * time.Minute  // less proves nothing about what grows
+)
+
+// TestNodesSoak has people log in at two nodes on a Redis with a replica, at half the rate that they can do, for as long
+// as $OTPGATE_SOAK says, while one node after the other thing is ended and comes back: the second node by SIGTERM and by
+// SIGKILL, Redis by a failover, the directory. Every accepted code is sent once more to the other node.
+//
+//   - no code is accepted twice, and nobody is refused wrongly;
+//   - of a thousand logins one may be lost, which three tries did not save;
+//   - goroutines, descriptors, memory and heap of the first node, which runs all the time, are what they were;
+//   - no line at Warn or Error is in the logs that expected has no reason for.
+func TestNodesSoak(t *testing.T) {
+	duration, err := time.ParseDuration(os.Getenv("OTPGATE_SOAK"))
+	if err != nil {
+		t.Fatal("OTPGATE_SOAK is no duration: make soak sets it")
+	}
+	duration = max(duration, soakLeast)
+	s := newSoak(t)
+	capacity := s.capacity()
+	rate := min(capacity/4, soakDevices/soakPeriod.Seconds()*0.95) // half of what they can do: each is sent once more
+	t.Logf("%.0f logins/s at most; %.0f and as many replays from here on, for %s", capacity, rate, duration)
+
+	load := s.start("--replay", "at-once", "--new-step", "--rate", fmt.Sprintf("%.0f", rate), "--duration", duration.String(), "--max-lost", "-1")
+	began := time.Now()
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	next := began.Add(20 * time.Second)
+	for running := true; running; {
+		select {
+		case <-load.ended:
+			running = false
+		case <-tick.C:
+			s.sample(time.Since(began))
+			if now := time.Now(); now.After(next) && now.Before(began.Add(duration-30*time.Second)) {
+				s.disturb()
+				next = time.Now().Add(15*time.Second + rand.N(10*time.Second))
+			}
+		}
+	}
+	r := load.report(t)
+	for _, e := range r.Expectations {
+		// few_lost has another measure here; the rest is of the generator, not of the nodes.
+		if !e.Held && slices.Contains([]string{"nobody_in_wrongly", "nobody_out_wrongly", "answers_signed", "second_answers_same", "replays_refused"}, e.Name) {
+			t.Errorf("%s: %s", e.Name, e.Detail)
+		}
+	}
+	if t.Failed() {
+		t.Logf("why people were refused: %s", s.why())
+	}
+	if most := r.Logins.Begun / 1000; r.Logins.Lost > most {
+		t.Errorf("%d of %d logins were lost", r.Logins.Lost, r.Logins.Begun)
+	}
+	if len(s.events) < 4 {
+		t.Errorf("too little happened to prove anything: %v", s.events)
+	}
+	s.flat()
+	s.explained()
+	t.Logf("figures: soak %s at %.0f logins/s and as many replays (capacity %.0f/s): %d logins, %d accepted, %d lost, %d replays refused, 0 accepted; p50 %s, p99 %s, longest silence %s; %s",
+		duration, rate, capacity, r.Logins.Begun, r.Logins.Accepted, r.Logins.Lost, r.Replays.Refused, short(r.Latency["accepted"].P50),
+		short(r.Latency["accepted"].P99), short(r.Load.Silence), strings.Join(s.table(), "; "))
+}
+
+// soak is what runs, and what was seen of it.
+type soak struct {
+	*rig
+	steady, other *target
+	redis         [2]*redistest.Server // the first is the master
+	sentinel      string
+	generator     string
+	events        map[string]int
+	turn          int
+	samples       []sample
+	nodes         []string // metrics of the steady node that have to be flat
+}
+
+// sample is what the steady node said at a time.
+type sample struct {
+	at     time.Duration
+	values map[string]float64
+}
+
+// flatness is what may be between the beginning and the end: a part, and something more.
+type flatness struct {
+	metric string
+	part   float64
+	more   float64
+}
+
+// bounds of what may grow. Caches are full when it is first looked at.
+func bounds() []flatness {
+	return []flatness{
+		{"go_goroutines", 0.2, 30},
+		{"process_open_fds", 0.1, 40}, // connections of a pool, which a fail-over fills,
+		{"process_resident_memory_bytes", 0.15, 32 << 20},
+		{"go_memstats_heap_inuse_bytes", 0.25, 24 << 20},
+	}
+}
+
+// expected are the lines at Warn and Error that this soak provokes, each with the reason.
+func expected() map[string]string {
+	return map[string]string{
+		`component=redisstore`:                            "Redis fails over, and is away until its replica is the master",
+		`store unavailable`:                               "the same, as those say it who ask the store",
+		`run out of time`:                                 "the same, as those say it who have waited for it",
+		`component=directory|directory unavailable`:       "the directory is stopped for a few seconds",
+		`reason=overload`:                                 "a node that has just started knows no account, and asks the directory about all of them",
+		`a new keyset was made`:                           "the first node makes one",
+		`insecure_plaintext`:                              "the directory of the soak has no TLS",
+		`component=(session|posture|clock|health|enroll)`: "both, as those say it who ask in the background",
+	}
+}
+
+func newSoak(t *testing.T) *soak {
+	s := &soak{rig: newRig(t, soakDevices, soakPeriod.String(), false), events: map[string]int{}}
+	master, replica, sentinel := redistest.StartSentinel(t)
+	s.redis, s.sentinel = [2]*redistest.Server{master, replica}, sentinel.Addr
+	// A machine that is busy is no reason to fail over: nobody but this test is to begin it.
+	ask(s.sentinel, "SENTINEL SET "+redistest.MasterName+" down-after-milliseconds 2000")
+	store := fmt.Sprintf("store: {redis: {addresses: [%q], master_name: %s}}\nlog: {level: warn}\naudit: {keep: 1}", sentinel.Addr, redistest.MasterName)
+	s.steady, s.other = s.node("steady", store), s.node("other", store)
+	s.steady.serve().enroll()
+	if err := os.MkdirAll(s.path("data-other"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := os.ReadFile(s.path("data-steady/keyset.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("data-other/keyset.json", string(keys))
+	s.other.serve()
+	s.generator = s.path("radload")
+	build(t, s.generator, "otpgate/cmd/radload")
+	return s
+}
+
+// loading is a generator that runs.
+type loading struct {
+	cmd       *exec.Cmd
+	out, errs bytes.Buffer
+	ended     chan struct{}
+}
+
+// start loads both nodes, in turn.
+func (s *soak) start(args ...string) *loading {
+	return s.load(append([]string{"--server", s.steady.addr, "--server", s.other.addr, "--spread"}, args...)...)
+}
+
+func (s *soak) load(args ...string) *loading {
+	s.t.Helper()
+	l := &loading{ended: make(chan struct{})}
+	l.cmd = exec.Command(s.generator, append([]string{
+		"run", "--secret", secret, "--master", "bench",
+		"--count", fmt.Sprint(soakDevices), "--period", s.period, "--json", "--quiet", "--linger", "5s",
+	}, args...)...)
+	l.cmd.Stdout, l.cmd.Stderr = &l.out, &l.errs
+	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := l.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		_ = l.cmd.Wait()
+		close(l.ended)
+	}()
+	s.t.Cleanup(func() {
+		_ = l.cmd.Process.Kill()
+		<-l.ended
+	})
+	return l
+}
+
+func (l *loading) report(t *testing.T) (r report) {
+	t.Helper()
+	<-l.ended
+	if err := json.Unmarshal(l.out.Bytes(), &r); err != nil {
+		t.Fatalf("%v\n%s", err, l.errs.String())
+	}
+	return r
+}
+
+// capacity is how many logins a second both nodes can do, when nothing happens to them, and all accounts are known.
+func (s *soak) capacity() float64 {
+	s.t.Helper()
+	for _, node := range []*target{s.steady, s.other} {
+		for first := 0; first < soakDevices; first += soakChunk {
+			s.load("--server", node.addr, "--first", fmt.Sprint(first), "--logins", fmt.Sprint(soakChunk), "--outstanding", "64", "--duration", "5m", "--reuse", "refused").report(s.t)
+		}
+	}
+	return s.start("--outstanding", "64", "--duration", "10s", "--new-step").report(s.t).Load.LoginsPerSecond
+}
+
+// disturb does one thing after the other.
+func (s *soak) disturb() {
+	s.t.Helper()
+	disturbances := []struct {
+		name string
+		do   func()
+	}{
+		{"node stopped", func() { s.restart(syscall.SIGTERM) }},
+		{"redis failed over", s.failOver},
+		{"node killed", func() { s.restart(syscall.SIGKILL) }},
+		{"directory restarted", s.restartDirectory},
+		{"node killed", func() { s.restart(syscall.SIGKILL) }},
+		{"redis replica killed", func() {
+			s.redis[1].Kill()
+			s.redis[1].Start()
+		}},
+	}
+	d := disturbances[s.turn%len(disturbances)]
+	s.turn++
+	d.do()
+	s.events[d.name]++
+}
+
+// restart ends the second node, and starts it again.
+func (s *soak) restart(signal syscall.Signal) {
+	s.t.Helper()
+	s.other.end(signal)
+	s.other.serve()
+}
+
+// failOver stops the master, as an operator does: it hands on what its replica lacks, and the sentinel makes that the
+// master. When it has told everybody, the old one comes back as a replica: had it been there before, nodes could have gone on
+// with it, and what it was told would be lost. What a master takes along that dies is not for this test.
+func (s *soak) failOver() {
+	s.t.Helper()
+	host, port, _ := net.SplitHostPort(s.redis[1].Addr)
+	s.redis[0].Stop()
+	await(s.t, "a new master", nil, func() bool {
+		return strings.Contains(ask(s.redis[1].Addr, "ROLE"), "master") &&
+			strings.Contains(ask(s.sentinel, "SENTINEL get-master-addr-by-name "+redistest.MasterName), port)
+	})
+	s.redis[0].Start()
+	s.redis[0], s.redis[1] = s.redis[1], s.redis[0]
+	await(s.t, "the old master as a replica", nil, func() bool {
+		ask(s.redis[1].Addr, "REPLICAOF "+host+" "+port) // which a sentinel does as well, in its own time
+		return strings.Contains(ask(s.redis[1].Addr, "ROLE"), "connected")
+	})
+}
+
+// ask is the beginning of what a Redis answers to a command; "" when it does not.
+func ask(addr, command string) string {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(time.Second))
+	if _, err := c.Write([]byte(command + "\r\n")); err != nil {
+		return ""
+	}
+	room := make([]byte, 512)
+	n, _ := c.Read(room)
+	return string(room[:n])
+}
+
+func (s *soak) restartDirectory() {
+	s.t.Helper()
+	s.own[0].end(syscall.SIGTERM)
+	pause := time.NewTimer(3 * time.Second)
+	<-pause.C
+	s.own[0] = s.launch("slapd", sbin("slapd"), "-d", "0", "-f", s.path("slapd.conf"), "-h", "ldap://127.0.0.1:"+s.ldap)
+	await(s.t, "slapd", s.own[0].ended, func() bool { return listens(s.ldap) })
+}
+
+// sample asks the steady node.
+func (s *soak) sample(at time.Duration) {
+	s.t.Helper()
+	answer, err := http.Get("http://" + s.steady.metrics + "/metrics")
+	if err != nil {
+		s.t.Fatalf("the steady node does not answer: %v", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(answer.Body); err != nil {
+		s.t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for line := range strings.Lines(text.String()) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if slices.ContainsFunc(bounds(), func(b flatness) bool { return b.metric == name }) {
+			values[name], _ = strconv.ParseFloat(value, 64)
+		}
+	}
+	if len(values) != len(bounds()) {
+		s.t.Fatalf("of %d metrics there are %v", len(bounds()), values)
+	}
+	s.samples = append(s.samples, sample{at, values})
+}
+
+// ends are the least values of a metric in the first and in the last quarter, without the first eighth of all: what
+// leaks raises them, and what a failover makes wait does not.
+func (s *soak) ends(metric string) (first, last float64) {
+	all := s.samples[len(s.samples)/8:]
+	least := func(some []sample) float64 {
+		return slices.MinFunc(some, func(a, b sample) int { return cmp.Compare(a.values[metric], b.values[metric]) }).values[metric]
+	}
+	return least(all[:len(all)/4]), least(all[len(all)*3/4:])
+}
+
+// flat fails the test when something has grown by more than its bounds.
+func (s *soak) flat() {
+	s.t.Helper()
+	for _, b := range bounds() {
+		if first, last := s.ends(b.metric); last > first*(1+b.part)+b.more {
+			s.t.Errorf("%s has grown from %.0f to %.0f, by more than %.0f %% and %.0f", b.metric, first, last, b.part*100, b.more)
+		}
+	}
+}
+
+// table is what happened, and what was measured at both ends.
+func (s *soak) table() (lines []string) {
+	for name, count := range s.events {
+		lines = append(lines, fmt.Sprintf("%d times %s", count, name))
+	}
+	slices.Sort(lines)
+	for _, b := range bounds() {
+		first, last := s.ends(b.metric)
+		if strings.HasSuffix(b.metric, "_bytes") {
+			lines = append(lines, fmt.Sprintf("%s %.1f to %.1f MiB", b.metric, first/(1<<20), last/(1<<20)))
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s %.0f to %.0f", b.metric, first, last))
+	}
+	return lines
+}
+
+// why counts the refusals in the trails by their reasons.
+func (s *soak) why() string {
+	reasons := map[string]int{}
+	found := regexp.MustCompile(`"decision":"reject".*?"reason":"([a-z_]+)"`)
+	for _, n := range []*target{s.steady, s.other} {
+		files, _ := filepath.Glob(s.path("data-" + n.name + "/audit*"))
+		for _, file := range files {
+			text, _ := os.ReadFile(file)
+			for _, m := range found.FindAllSubmatch(text, -1) {
+				reasons[string(m[1])]++
+			}
+		}
+	}
+	return fmt.Sprint(reasons)
+}
+
+// explained fails the test for every line at Warn or Error that nobody expects, and for every panic.
+func (s *soak) explained() {
+	s.t.Helper()
+	var reasons []*regexp.Regexp
+	for pattern := range expected() {
+		reasons = append(reasons, regexp.MustCompile(pattern))
+	}
+	unexplained := 0
+	for _, n := range []*target{s.steady, s.other} {
+		text, err := os.ReadFile(n.log)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			told := !strings.Contains(line, "level=WARN") && !strings.Contains(line, "level=ERROR")
+			if strings.Contains(line, "panic") || !told && !slices.ContainsFunc(reasons, func(r *regexp.Regexp) bool { return r.MatchString(line) }) {
+				if unexplained++; unexplained <= 10 {
+					s.t.Errorf("%s: nobody expects this line: %s", n.name, line)
+				}
+			}
+		}
+	}
+	if unexplained > 10 {
+		s.t.Errorf("%d such lines in all", unexplained)
+	}
+}
