@@ -3,7 +3,10 @@
 GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10m
-SOAKTIME    ?= 10m
+# Fuzz targets at a time; empty: one for each processor.
+FUZZJOBS    ?=
+SOAKTIME    ?= 1h
+PROFILES    ?= dist/profiles
 SCREENSHOTS ?= dist/screenshots
 # More for radload bench, such as BENCH="--only freeradius,redis --runs 1"; see radload bench --help.
 BENCH       ?=
@@ -14,10 +17,12 @@ PEERS = slapd ldap-utils redis-server freeradius-utils oathtool libpam-radius-au
 # What Go needs beside itself for the race detector.
 TOOLS = gcc libc6-dev
 
-.PHONY: test check unit quick peers screenshots demo fuzz soak bench build clean help
+# What is measured is measured alone, whatever -j says.
+.NOTPARALLEL:
+.PHONY: test check unit quick gate gate-record allocations profile peers screenshots demo fuzz soak bench build clean help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 test: peers check unit ## install what the tests need, then run everything
 
@@ -25,13 +30,26 @@ check: ## formatting, go vet, staticcheck, tidy module file
 	@test -z "$$(gofmt -l cmd radius directory otp enroll metrics configs)" || { gofmt -l cmd radius directory otp enroll metrics configs; echo "error: run gofmt -w on these files" >&2; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
+	$(GO) vet -tags 'quick gate soak' ./cmd/...
 	$(GO) run $(STATICCHECK) ./...
 
-unit: quick ## every test, with the race detector, against real servers
+unit: gate quick allocations ## every test, with the race detector, against real servers
 	$(GO) test -race -timeout 20m ./...
 
 quick: ## how soon the app shows a code, on a phone four times slower: measured alone
 	$(GO) test -count=1 -tags quick -run TestQuick ./cmd/otpgate
+
+gate: ## what a login costs, in units of an echoed datagram, against what was written down: measured alone
+	$(GO) test -count=1 -tags gate -run '^TestGate' -v ./cmd/radload
+
+gate-record: ## write down what a login costs now: on a machine with nothing else to do
+	$(GO) test -count=1 -tags gate -run '^TestGate$$' -v ./cmd/radload -record
+
+allocations: ## what the steps of a login allocate, without the race detector
+	$(GO) test -count=1 -run '^TestAllocations$$' $$(git grep -l 'func TestAllocations' -- '*_test.go' | xargs -n1 dirname | sed 's,^,./,')
+
+profile: ## profiles of a node under load: processor and memory, with the functions that take most, in $(PROFILES)
+	$(GO) test -count=1 -tags gate -run '^TestProfile$$' -v ./cmd/radload -into $(abspath $(PROFILES))
 
 screenshots: ## pictures of every screen and page, in three languages, light and dark, 412 and 320 px
 	@mkdir -p $(SCREENSHOTS)
@@ -45,11 +63,11 @@ peers: ## install the servers and clients that the tests start (Debian, as root 
 demo: ## watch a login pass and its replay fail
 	$(GO) run ./cmd/otpgate demo
 
-fuzz: ## every fuzz target for FUZZTIME (default 10m each), one after the other
-	@GO="$(GO)" sh .ci/fuzz $(FUZZTIME)
+fuzz: ## every fuzz target for FUZZTIME (default 10m each), FUZZJOBS at a time
+	@GO="$(GO)" FUZZJOBS="$(FUZZJOBS)" sh .ci/fuzz $(FUZZTIME)
 
-soak: ## logins while nodes are killed, for SOAKTIME (default 10m) with each store
-	OTPGATE_SOAK=$(SOAKTIME) $(GO) test -race -count=1 -timeout 0 -v -run 'TestScripts.*/storm' ./cmd/otpgate
+soak: ## everything that lasts: logins while nodes and peers are killed, for SOAKTIME (default 1h) each
+	@GO="$(GO)" sh .ci/soak $(SOAKTIME)
 
 bench: peers build ## measure otpgate and FreeRADIUS doing the same job: about an hour, on a machine with nothing else to do
 	CGO_ENABLED=0 $(GO) build -trimpath -o radload ./cmd/radload

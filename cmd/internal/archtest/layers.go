@@ -50,6 +50,7 @@ func layers() []layer {
 		{"radius/radsec/radsectest", nil, "issues certificates"},
 		{"radius/reply", []string{"directory", "radius/dictionary"}, "what an account is told of is named by the dictionary"},
 		{"radius/session", []string{"otp"}, "reads octets, and keeps notes of sessions"},
+		{"radius/linktest", nil, "carries datagrams badly, whatever is in them"},
 		{"radius/radiustest", []string{"radius/probe"}, "as the probe, with faults"},
 		{"enroll", []string{
 			"directory", "otp", "otp/audit",
@@ -92,6 +93,7 @@ func layers() []layer {
 		{"cmd/internal/operate", []string{"configs", "otp/audit", "enroll/operator", "cmd/internal/console", "cmd/internal/terminal"}, "asks the running node, and never its files"},
 		{"cmd/internal/clock", nil, "compares times, whoever tells them"},
 		{"cmd/internal/clock/clocktest", nil, "makes times, and knows nothing of who reads them"},
+		{"cmd/internal/tcplinktest", nil, "passes octets on, or not, whoever says them"},
 		{"cmd/internal/console", nil, "prints, whatever it is"},
 		{"cmd/internal/terminal", nil, "draws for whoever looks"},
 		{"cmd/internal/archtest", nil, "reads the tree as text"},
