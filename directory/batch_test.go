@@ -137,6 +137,20 @@ func TestAnEntryThatFitsNoNameIsNotGuessedAt(t *testing.T) {
 	}
 }
 
+// findAtOnce looks for everybody of a crowd of 20, three times, all at the same time.
+func findAtOnce(t *testing.T, s *directory.Set) {
+	t.Helper()
+	var all sync.WaitGroup
+	for i := range 60 {
+		all.Go(func() {
+			if _, err := s.Find(soon(t, patience), fmt.Sprint("person", i%20), nil); err != nil {
+				t.Errorf("at the same time: %v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestMoreThanALimitAllowsIsAskedOneAtATime: a server that tells no more than one entry.
 func TestMoreThanALimitAllowsIsAskedOneAtATime(t *testing.T) {
 	c := over(slapdtest.Start(t, slapdtest.Options{LDIF: crowd(20), Database: "sizelimit 1"}))
@@ -148,15 +162,7 @@ func TestMoreThanALimitAllowsIsAskedOneAtATime(t *testing.T) {
 			t.Errorf("%d: %q, %v", i, ids[i], errs[i])
 		}
 	}
-	var all sync.WaitGroup
-	for i := range 60 {
-		all.Go(func() {
-			if _, err := s.Find(soon(t, patience), fmt.Sprint("person", i%20), nil); err != nil {
-				t.Errorf("at the same time: %v", err)
-			}
-		})
-	}
-	all.Wait()
+	findAtOnce(t, s)
 }
 
 // TestWhatAServerRefusesTogetherIsAskedOneAtATime: one that does no search for which it has to look at more than so
@@ -171,15 +177,7 @@ func TestWhatAServerRefusesTogetherIsAskedOneAtATime(t *testing.T) {
 			t.Errorf("%d: %q, %v", i, ids[i], errs[i])
 		}
 	}
-	var all sync.WaitGroup
-	for i := range 60 {
-		all.Go(func() {
-			if _, err := s.Find(soon(t, patience), fmt.Sprint("person", i%20), nil); err != nil {
-				t.Errorf("at the same time: %v", err)
-			}
-		})
-	}
-	all.Wait()
+	findAtOnce(t, s)
 }
 
 // TestIDsOfADirectoryThatIsGone say so, and of a file are those of the file.

@@ -171,9 +171,16 @@ func cmdPorts(ts *testscript.TestScript, neg bool, args []string) {
 // taken remembers ports handed out, because scripts run side by side.
 var taken sync.Map
 
-// freePort finds a port below those that the system gives to whoever asks for none (32768 and above):
-// while a node is down, nobody else comes to have its port.
+// freePort is findPort for a script.
 func freePort(ts *testscript.TestScript) int {
+	port, err := findPort()
+	ts.Check(err)
+	return port
+}
+
+// findPort finds a port that is free for both TCP and UDP on 127.0.0.1, below those that the system gives to
+// whoever asks for none (32768 and above): while a node is down, nobody else comes to have its port.
+func findPort() (int, error) {
 	for range 1000 {
 		port := 12_000 + rand.IntN(20_000)
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
@@ -188,11 +195,10 @@ func freePort(ts *testscript.TestScript) int {
 		}
 		_ = u.Close()
 		if _, seen := taken.LoadOrStore(port, true); !seen {
-			return port
+			return port, nil
 		}
 	}
-	ts.Fatalf("no free port")
-	return 0
+	return 0, errors.New("no free port")
 }
 
 // cmdCapture sets a variable to what a pattern's group finds in a file, stdout or stderr.

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -92,29 +91,14 @@ func (r *rig) member(name string) *member {
 	return m
 }
 
-// address finds one on 127.0.0.1 that is free for both TCP and UDP, below those that the system hands out: nobody
-// gets it while the node is down.
+// address is one on 127.0.0.1 that nobody has: see findPort.
 func (r *rig) address() string {
 	r.t.Helper()
-	for range 1000 {
-		port := 12_000 + rand.IntN(20_000)
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		u, err := net.ListenPacket("udp", addr)
-		_ = l.Close()
-		if err != nil {
-			continue
-		}
-		_ = u.Close()
-		if _, seen := taken.LoadOrStore(port, true); !seen {
-			return addr
-		}
+	port, err := findPort()
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	r.t.Fatal("no free port")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 func (m *member) config() string { return m.r.path(m.name + ".yaml") }

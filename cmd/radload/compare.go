@@ -82,7 +82,7 @@ about an hour and 6 GiB in --dir, on a machine that has nothing else to do;
 What was measured is in --record at once: a bench that was broken off goes on with
 --resume. With --dir the databases stay, and the next bench uses them again.`,
 		Example: `  radload bench --record bench.json --results cmd/radload/RESULTS.md --plot cmd/radload/latency.svg
-  radload bench --only redis,freeradius --runs 3 --duration 5s --keep-servers --dir /var/tmp/bench
+  radload bench --only redis,freeradius --runs 3 --duration 5s --keep-servers --dir bench
   radload bench report bench.json --results cmd/radload/RESULTS.md`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -186,8 +186,15 @@ radius:
 directories: [{name: lab, ldif_file: people.ldif, base_dn: "dc=lab"}]
 metrics: {listen: "127.0.0.1:METRICS"}
 `))
+	w.serve(binary, metrics)
+	return w
+}
+
+// serve starts the node that otpgate.yaml describes, and imports devices.csv.
+func (w *world) serve(binary, metrics string) {
+	w.t.Helper()
 	ended := w.start(binary, "serve", "--config", "otpgate.yaml")
-	await(t, "otpgate", ended, func() bool {
+	await(w.t, "otpgate", ended, func() bool {
 		answer, err := http.Get("http://127.0.0.1:" + metrics + "/readyz")
 		if err != nil {
 			return false
@@ -195,12 +202,11 @@ metrics: {listen: "127.0.0.1:METRICS"}
 		_ = answer.Body.Close()
 		return answer.StatusCode == http.StatusOK
 	})
-	enroll := exec.CommandContext(t.Context(), binary, "device", "import", "--csv", "devices.csv", "--config", "otpgate.yaml")
+	enroll := exec.CommandContext(w.t.Context(), binary, "device", "import", "--csv", "devices.csv", "--config", "otpgate.yaml")
 	enroll.Dir = w.dir
 	if out, err := enroll.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		w.t.Fatalf("%v\n%s", err, out)
 	}
-	return w
 }
 
 func unheld(r report) (names []string) {

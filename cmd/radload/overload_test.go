@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -69,20 +68,7 @@ STORE
 log: {level: warn}
 metrics: {listen: "127.0.0.1:METRICS"}
 `))
-	ended := w.start(binary, "serve", "--config", "otpgate.yaml")
-	await(t, "otpgate", ended, func() bool {
-		answer, err := http.Get("http://127.0.0.1:" + metrics + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	})
-	enroll := exec.CommandContext(t.Context(), binary, "device", "import", "--csv", "devices.csv", "--config", "otpgate.yaml")
-	enroll.Dir = w.dir
-	if out, err := enroll.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	w.serve(binary, metrics)
 	return w, metrics
 }
 
