@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ask has the kernel note beside each datagram of a socket what Read reads.
+// Ask has the kernel note beside each datagram of a socket what Read reads. Where no socket of the machine has
+// asked before, a datagram that comes within the next milliseconds is noted as new when it is read.
 func Ask(conn syscall.Conn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -35,6 +35,26 @@ func wire(t *testing.T, network, address string) (*net.UDPConn, net.Conn) {
 	return in, out
 }
 
+// begun waits until the kernel notes when a datagram came rather than when it is read: it begins a moment after
+// the first socket of the machine has asked.
+func begun(t *testing.T, in *net.UDPConn, out net.Conn) {
+	t.Helper()
+	const lying = 2 * time.Millisecond
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if _, err := out.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(lying)
+		read := time.Now()
+		if m, _ := receive(t, in); !m.Came.IsZero() && m.Came.Before(read) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the kernel does not note when a datagram came")
+		}
+	}
+}
+
 // receive reads one datagram with its mark.
 func receive(t *testing.T, in *net.UDPConn) (Mark, string) {
 	t.Helper()
@@ -54,6 +74,7 @@ func TestAge(t *testing.T) {
 	for _, c := range []struct{ network, address string }{{"udp4", "127.0.0.1:0"}, {"udp6", "[::1]:0"}} {
 		t.Run(c.network, func(t *testing.T) {
 			in, out := wire(t, c.network, c.address)
+			begun(t, in, out)
 			before := time.Now()
 			if _, err := out.Write([]byte("x")); err != nil {
 				t.Fatal(err)
