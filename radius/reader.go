@@ -12,6 +12,7 @@ import (
 
 	"otpgate/directory"
 	"otpgate/radius/duplicates"
+	"otpgate/radius/pace"
 	"otpgate/radius/postmark"
 )
 
@@ -48,7 +49,8 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 	r := &reader{Server: s, takes: k.takes}
 	in := k.messages()
 	s.discardBacklog(k, in)
-	patience := time.NewTimer(time.Hour)
+	pause, patience := pace.New(), time.NewTimer(time.Hour)
+	defer pause.Close()
 	defer patience.Stop()
 	for {
 		n, err := k.ReadBatch(in, 0)
@@ -66,25 +68,31 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 			}
 			continue
 		}
+		begun := s.now()
 		r.receive(k, in[:n])
-		if claimed := r.start(ctx); n < len(in) {
+		if claimed := r.start(ctx); claimed != nil && n < len(in) {
+			pause.For(min(gatherTime-s.now().Sub(begun), gatherTime))
 			gather(claimed, patience)
 		}
 	}
 }
 
-// gatherTime is how long a reader leaves what comes to the kernel while what it has read before is being
-// claimed. (Where the processor has nothing else to do, the runtime makes a millisecond of it.)
-const gatherTime = 300 * time.Microsecond
+// How long a reader leaves what comes to the kernel, once it has read logins: it is the next batch. What a batch
+// costs beside its logins is several times what one login costs, so that a busy node does more with fewer of
+// them; to whoever logs in it makes no difference. One that comes alone waits for nothing.
+const (
+	gatherTime = 700 * time.Microsecond // since the last batch was read
+	claimTime  = time.Millisecond       // and until its claims are answered, but a store that takes longer holds nobody up
+)
 
-// gather waits until a batch is claimed, or for so long that nobody notices. What has come meanwhile is
-// the next batch: the busier the node, the larger its batches, and the less each login costs. A store that
-// takes longer holds nobody up.
+// gather waits until a batch is claimed, or for claimTime.
 func gather(claimed <-chan struct{}, patience *time.Timer) {
-	if claimed == nil {
+	select {
+	case <-claimed:
 		return
+	default:
 	}
-	patience.Reset(gatherTime)
+	patience.Reset(claimTime)
 	select {
 	case <-claimed:
 	case <-patience.C:

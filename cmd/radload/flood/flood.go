@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"otpgate/cmd/radload/pace"
 	"otpgate/cmd/radload/packet"
 	"otpgate/cmd/radload/port"
+	"otpgate/radius/pace"
 )
 
 // Bounds of a flood.
@@ -120,7 +120,7 @@ func (s *stream) send(ctx context.Context, r *Result) {
 		}
 		due := min(int(r.Elapsed.Seconds()*s.options.Rate-made), len(ms))
 		if due < 1 {
-			nap.Sleep(min(time.Duration((made+1)/s.options.Rate*float64(time.Second))-r.Elapsed, longestNap))
+			nap.For(min(time.Duration((made+1)/s.options.Rate*float64(time.Second))-r.Elapsed, longestNap))
 			continue
 		}
 		for i := range due {

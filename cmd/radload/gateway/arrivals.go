@@ -5,8 +5,8 @@ import (
 	"math"
 	"time"
 
-	"otpgate/cmd/radload/pace"
 	"otpgate/cmd/radload/port"
+	"otpgate/radius/pace"
 )
 
 // starved is how long an open loop waits for a free Identifier before it looks again.
@@ -26,7 +26,7 @@ func (r *run) arrive(ctx context.Context) {
 	at, lane, idle := 0.0, 0, 0
 	for ctx.Err() == nil && int64(at) < r.end.Load() && r.since() < r.end.Load()+int64(grace) {
 		if wait := time.Duration(int64(at) - r.since()); wait > 0 {
-			nap.Sleep(min(wait, longestNap))
+			nap.For(min(wait, longestNap))
 			continue
 		}
 		begun := r.due(r.lanes[lane], &at)
@@ -35,7 +35,7 @@ func (r *run) arrive(ctx context.Context) {
 			idle = 0
 		} else if idle++; idle >= len(r.lanes) {
 			idle = 0
-			nap.Sleep(starved)
+			nap.For(starved)
 		}
 	}
 	if ctx.Err() != nil {
