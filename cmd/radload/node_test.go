@@ -249,6 +249,10 @@ func TestNode(t *testing.T) {
 			right: func(r report) bool { return r.Logins.Accepted == 100 && len(r.Floods) == 4 },
 		},
 		{
+			name: "guesses", args: []string{"--first", "1000", "--count", "1100", "--flood", "guess:200", "--duration", "1s"},
+			right: func(r report) bool { return r.Floods[0].Answered > 0 && r.Floods[0].Accepted == 0 },
+		},
+		{
 			name: "wrong codes", args: []string{"--first", "700", "--outstanding", "8", "--logins", "50", "--wrong", "1"},
 			right: func(r report) bool { return r.Logins.Refused == 50 },
 		},

@@ -1,5 +1,3 @@
-//go:build soak
-
 package main
 
 import (
@@ -9,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,9 +75,10 @@ metrics: {listen: "127.0.0.1:METRICS"}
 // the directory is spared, memory stays as it is, and all that was thrown away is counted by its reason.
 // With $OTPGATE_SOAK it is 100,000 packets a second beside 1,000 logins, each kind by itself.
 func TestFloodsSoak(t *testing.T) {
-	count, rate, packets, long := 1000, 100, 2000, 4*time.Second
+	const guessed = 500
+	count, rate, packets, long := 1500, 100, 2000, 4*time.Second
 	if soaking() {
-		count, rate, packets, long = 60000, 1000, 100_000, 8*time.Second
+		count, rate, packets, long = 60000+guessed, 1000, 100_000, 8*time.Second
 	}
 	w, metrics := overloaded(t, count, "")
 	discarded := func(reason string) float64 {
@@ -90,20 +90,23 @@ func TestFloodsSoak(t *testing.T) {
 		of := strings.Join(floods, ", ")
 		var flooded sync.WaitGroup
 		began := time.Now()
-		if nobody := floods[0]; strings.HasPrefix(nobody, "unknown") { // from a client of its own, whose secret the logins do not have
+		beside := []string{}
+		for _, f := range floods {
+			if !strings.HasPrefix(f, "unknown") && !strings.HasPrefix(f, "guess") {
+				beside = append(beside, "--flood", f)
+				continue
+			}
+			// From a client of its own, whose secret the logins do not have, and about people who do not log in.
 			flooded.Go(func() {
 				status, _, errs := radload(t, "run", "--server", w.addr, "--secret", "another-"+secret, "--source", "127.0.0.9",
-					"--flood", nobody+"@127.0.0.9", "--duration", long.String(), "--quiet")
+					"--master", "bench", "--count", fmt.Sprint(count), "--first", fmt.Sprint(count-guessed),
+					"--flood", f+"@127.0.0.9", "--duration", long.String(), "--quiet")
 				if status != 0 {
 					t.Errorf("flood: status %d\n%s", status, errs)
 				}
 			})
-			floods = floods[1:]
 		}
-		args := append([]string{"--first", fmt.Sprint(first * rate * int(long/time.Second)), "--timeout", "3s"}, limits...)
-		for _, f := range floods {
-			args = append(args, "--flood", f)
-		}
+		args := slices.Concat([]string{"--first", fmt.Sprint(first * rate * int(long/time.Second)), "--timeout", "3s", "--tries", "5"}, limits, beside)
 		known := series(t, metrics, `otpgate_radius_attempts_total\{.*account_unknown"\}`)
 		r, status := w.load(args...)
 		flooded.Wait()
@@ -118,6 +121,9 @@ func TestFloodsSoak(t *testing.T) {
 		if soaking() && p99 > 50*time.Millisecond {
 			t.Errorf("p99 is %s", p99)
 		}
+	}
+	if wrong := series(t, metrics, `otpgate_radius_attempts_total\{.*reason="(code_wrong|throttled)"\}`); wrong == 0 {
+		t.Error("nobody guessed")
 	}
 	for _, reason := range []string{"wrong_code", "unknown_client", "bad_message_authenticator", "client_share"} {
 		if discarded(reason) == 0 {
@@ -134,21 +140,22 @@ func TestFloodsSoak(t *testing.T) {
 // floodsOf are the floods of each run: all at once, or one after the other.
 func floodsOf(packets int) [][]string {
 	garbage, forged := fmt.Sprintf("garbage:%d", packets), fmt.Sprintf("forged:%d", packets)
-	stranger, unknown := fmt.Sprintf("stranger:%d@127.0.0.99", packets), fmt.Sprintf("unknown:%d", packets)
+	stranger, unknown, guess := fmt.Sprintf("stranger:%d@127.0.0.99", packets), fmt.Sprintf("unknown:%d", packets), fmt.Sprintf("guess:%d", packets)
 	if !soaking() {
-		return [][]string{{unknown, garbage, forged, stranger}}
+		return [][]string{{unknown, guess, garbage, forged, stranger}}
 	}
-	return [][]string{{garbage}, {forged}, {stranger}, {unknown}}
+	return [][]string{{garbage}, {forged}, {stranger}, {unknown}, {guess}}
 }
 
 // TestThreeTimesTheCapacitySoak offers three times what the store answers, which is as much as its line carries, as
 // gateways that send again. What gets through is not less than before, and in time: nobody is let in whose
-// gateway has given up.
+// gateway has given up. Without $OTPGATE_SOAK the machine may have other work, and less will do.
 func TestThreeTimesTheCapacitySoak(t *testing.T) {
-	const octets = 100_000 // a second
-	count, long := 12_000, 6*time.Second
+	octets, count, long, tries := 50_000.0, 6_000, 4*time.Second, "2" // octets a second
+	least, sterile, tardy := 0.3, 1.0, 0.02                           // parts: of the capacity, and of what is accepted
 	if soaking() {
-		count, long = 60_000, 40*time.Second
+		octets, count, long, tries = 100_000, 60_000, 40*time.Second, "3"
+		least, sterile, tardy = 0.8, 0.25, 0
 	}
 	line := newLine(t, redistest.Start(t).Addr)
 	w, metrics := overloaded(t, count, `store: {redis: {addresses: ["`+line.addr+`"]}}`)
@@ -161,7 +168,7 @@ func TestThreeTimesTheCapacitySoak(t *testing.T) {
 	capacity := most.Load.LoginsPerSecond
 	before := series(t, metrics, "process_resident_memory_bytes")
 	r, status := w.load(append(devices, "--first", fmt.Sprint(int(most.Logins.Begun)+64), "--rate", fmt.Sprintf("%.0f", 3*capacity),
-		"--duration", long.String(), "--timeout", "3s", "--tries", "3")...)
+		"--duration", long.String(), "--timeout", "3s", "--tries", tries)...)
 	in := r.Load.LoginsPerSecond
 	accepted := series(t, metrics, `otpgate_radius_request_duration_seconds_count\{decision="accept"\}`)
 	inTime := series(t, metrics, `otpgate_radius_request_duration_seconds_bucket\{decision="accept",le="2.5"\}`)
@@ -169,10 +176,10 @@ func TestThreeTimesTheCapacitySoak(t *testing.T) {
 	turned := series(t, metrics, `otpgate_radius_packets_discarded_total\{reason="(too_slow|overload|client_share|stale)"\}`)
 	t.Logf("figures: %.0f logins/s at most; of %.0f offered %.0f got in, p50 %.2f s, p99 %.2f s; %.0f too late for a claim or their store, %.0f turned away, %d lost",
 		capacity, 3*capacity, in, r.Latency["accepted"].P50, r.Latency["accepted"].P99, late, turned, r.Logins.Lost)
-	if status != 0 || in < 0.8*capacity {
+	if status != 0 || in < least*capacity {
 		t.Errorf("status %d, not held %q: %.0f logins/s got in, of %.0f that could", status, unheld(r), in, capacity)
 	}
-	if accepted != inTime || turned == 0 || late > accepted/4 {
+	if accepted-inTime > tardy*accepted || turned == 0 || late > sterile*accepted {
 		t.Errorf("%.0f accepted, %.0f of them in time; %.0f turned away, %.0f came to nothing", accepted, inTime, turned, late)
 	}
 	if after := series(t, metrics, "process_resident_memory_bytes"); after-before > 256<<20 {

@@ -78,7 +78,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	flags.Float64Var(&o.Wrong, "wrong", 0, "`share` of logins with a wrong code, 0 to 1")
 	flags.StringVar(&f.replay, "replay", "never", "send accepted codes again, to be refused: never, at-once or afterwards")
 	flags.StringVar(&f.reuse, "reuse", "", "devices log in more than once per step, and the second time is `refused or accepted`")
-	flags.StringArrayVar(&f.floods, "flood", nil, "beside the logins: `kind:rate[@source]`; kinds: garbage, stranger, forged, unknown")
+	flags.StringArrayVar(&f.floods, "flood", nil, "beside the logins: `kind:rate[@source]`; kinds: garbage, stranger, forged, unknown, guess")
 	flags.BoolVar(&f.newStep, "new-step", false, "begin with the next step, so that no code was used before")
 	flags.BoolVar(&f.owned, "i-own-this-network", false, "send to addresses beyond this machine")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
@@ -98,7 +98,7 @@ func (p *program) load(ctx context.Context, f *runFlags) error {
 	}
 	logins := o.Rate > 0 || o.Outstanding > 0
 	if logins {
-		if err := f.people(); err != nil {
+		if err := f.enough(); err != nil {
 			return err
 		}
 	} else if len(floods) == 0 {
@@ -164,15 +164,24 @@ func (p *program) complete(f *runFlags) (err error) {
 	return f.choose()
 }
 
-// people makes the devices, and says so when there are too few.
-func (f *runFlags) people() error {
-	o := &f.options
+// people makes the devices.
+func (f *runFlags) people() (*roster.Roster, error) {
 	r, err := f.family.roster(f.reuse != "")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.Skip(f.first); err != nil {
-		return console.Usage(err)
+		return nil, console.Usage(err)
+	}
+	return r, nil
+}
+
+// enough makes the devices that log in, and says so when there are too few.
+func (f *runFlags) enough() error {
+	o := &f.options
+	r, err := f.people()
+	if err != nil {
+		return err
 	}
 	o.Roster = r
 	need := o.Rate * min(r.Period(), o.Warmup+o.Duration).Seconds()
@@ -197,6 +206,11 @@ func (f *runFlags) floodOptions(p *program) ([]flood.Options, error) {
 		}
 		o.Server, o.Secret, o.Now = f.options.Servers[0], f.options.Secret, p.now
 		o.Duration = f.options.Warmup + f.options.Duration
+		if o.Kind == flood.Guess {
+			if o.Roster, err = f.people(); err != nil {
+				return nil, err
+			}
+		}
 		all = append(all, o)
 	}
 	return all, nil

@@ -82,7 +82,7 @@ func layers() []layer {
 		}, "loads servers from outside, and knows nothing of ours but the words of the command line"},
 		{"cmd/radload/bench", []string{"cmd/radload/bench/machine"}, "starts servers and the generator as anybody would, and reads what they print"},
 		{"cmd/radload/bench/machine", nil, "processes and what they use, whatever they are"},
-		{"cmd/radload/flood", []string{"cmd/radload/packet", "cmd/radload/port", "radius/pace"}, "sends, and judges nothing but that nobody got in"},
+		{"cmd/radload/flood", []string{"cmd/radload/packet", "cmd/radload/port", "cmd/radload/roster", "radius/pace"}, "sends, and judges nothing but that nobody got in"},
 		{"cmd/radload/gateway", []string{
 			"cmd/radload/latency", "cmd/radload/packet", "cmd/radload/port", "cmd/radload/roster", "radius/pace",
 		}, "logs in as a gateway does"},

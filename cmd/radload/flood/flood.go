@@ -13,6 +13,7 @@ import (
 
 	"otpgate/cmd/radload/packet"
 	"otpgate/cmd/radload/port"
+	"otpgate/cmd/radload/roster"
 	"otpgate/radius/pace"
 )
 
@@ -32,9 +33,10 @@ const longestNap = 20 * time.Millisecond
 type Options struct {
 	Kind     Kind
 	Server   netip.AddrPort
-	Source   netip.Addr // the zero one: what the system takes
-	Secret   []byte     // of the client; strangers have none and take another
-	Rate     float64    // packets per second
+	Source   netip.Addr     // the zero one: what the system takes
+	Secret   []byte         // of the client; strangers have none and take another
+	Roster   *roster.Roster // of whom codes are guessed; nil with other kinds
+	Rate     float64        // packets per second
 	Duration time.Duration
 	Now      func() time.Time
 }
@@ -51,7 +53,9 @@ type Result struct {
 }
 
 // Right reports whether the server has treated it as it should.
-func (r *Result) Right() bool { return r.Accepted == 0 && (r.Kind == Unknown || r.Answered == 0) }
+func (r *Result) Right() bool {
+	return r.Accepted == 0 && (r.Kind.refusable() || r.Answered == 0)
+}
 
 // stream is a flood that runs.
 type stream struct {
@@ -71,13 +75,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, fmt.Errorf("the rate of a flood is not up to %.0f packets per second", float64(MaxRate))
 	case o.Duration <= 0 || o.Duration > MaxDuration:
 		return nil, fmt.Errorf("the duration of a flood is not up to %s", MaxDuration)
+	case (o.Kind == Guess) != (o.Roster != nil):
+		return nil, errors.New("codes are guessed of people, and nothing else is")
 	}
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails
 	if o.Kind == Stranger {
 		o.Secret = seed[:16]
 	}
-	s := &stream{options: o, maker: newMaker(o.Kind, o.Secret, seed), together: true}
+	s := &stream{options: o, maker: newMaker(o.Kind, o.Roster, o.Secret, seed), together: true}
 	defer func() {
 		for _, p := range s.ports {
 			_ = p.Close()
@@ -123,6 +129,7 @@ func (s *stream) send(ctx context.Context, r *Result) {
 			nap.For(min(time.Duration((made+1)/s.options.Rate*float64(time.Second))-r.Elapsed, longestNap))
 			continue
 		}
+		s.maker.people.unix = began.Add(r.Elapsed).Unix()
 		for i := range due {
 			ms[i].Buffers[0] = s.maker.packet(room[i])
 		}

@@ -94,6 +94,12 @@ func (r *Roster) Next(unix int64) (Turn, bool) {
 	return t, true
 }
 
+// Any is the turn at this time of a device that is chosen by a number. It takes no turn, and no step.
+func (r *Roster) Any(number uint64, unix int64) Turn {
+	i := r.first + int(number%uint64(r.Len()))
+	return Turn{Device: i, Step: unix / int64(r.devices[i].period)}
+}
+
 // Name is the name of a device's account. It must not be changed.
 func (r *Roster) Name(i int) []byte {
 	d := &r.devices[i]
@@ -161,15 +167,30 @@ const wrongSteps = 20
 func (r *Roster) WrongCode(b []byte, g *Generator, t Turn) []byte {
 	start := len(b)
 	b = r.Code(b, g, t)
-	for {
-		for i := len(b) - 1; i >= start; i-- { // the next number
-			if b[i]++; b[i] <= '9' {
+	r.miss(b[start:], g, t)
+	return b
+}
+
+// Guess appends what somebody takes for the code of a turn who does not know it: as many digits of a number. It is as
+// wrong as a [Roster.WrongCode].
+func (r *Roster) Guess(b []byte, g *Generator, t Turn, number uint64) []byte {
+	start := len(b)
+	for range r.devices[t.Device].digits {
+		b = append(b, '0'+byte(number%10))
+		number /= 10
+	}
+	r.miss(b[start:], g, t)
+	return b
+}
+
+// miss makes the next number that fits no step of a number that fits one.
+func (r *Roster) miss(code []byte, g *Generator, t Turn) {
+	for r.fits(code, g, t) {
+		for i := len(code) - 1; i >= 0; i-- {
+			if code[i]++; code[i] <= '9' {
 				break
 			}
-			b[i] = '0'
-		}
-		if !r.fits(b[start:], g, t) {
-			return b
+			code[i] = '0'
 		}
 	}
 }

@@ -176,6 +176,38 @@ func TestWrongCodesAreWrong(t *testing.T) {
 	}
 }
 
+// TestGuessesAreWrong also when they are right by chance, and are nobody's turn.
+func TestGuessesAreWrong(t *testing.T) {
+	r, g := family(t, 100, Options{}), NewGenerator()
+	if err := r.Skip(40); err != nil {
+		t.Fatal(err)
+	}
+	chosen := map[int]bool{}
+	for i := range uint64(1000) {
+		turn := r.Any(i*7, 60_000)
+		if chosen[turn.Device] = true; turn.Device < 40 || turn.Step != 1000 {
+			t.Fatalf("%+v", turn)
+		}
+		right := r.Code(nil, g, turn)
+		number := uint64(0)
+		for at := len(right) - 1; at >= 0; at-- {
+			number = 10*number + uint64(right[at]-'0')
+		}
+		if guess := r.Guess(nil, g, turn, number); len(guess) != 6 || r.fits(guess, g, turn) {
+			t.Errorf("%s is right", guess)
+		}
+		if guess := r.Guess(nil, g, turn, 10*i); guess[0] != '0' || r.fits(guess, g, turn) {
+			t.Errorf("%s is right, or not as it was chosen", guess)
+		}
+	}
+	if len(chosen) != 60 {
+		t.Errorf("%d devices were chosen", len(chosen))
+	}
+	if turn, ok := r.Next(60_000); !ok || turn.Again || turn.Device != 40 {
+		t.Errorf("%+v %v", turn, ok)
+	}
+}
+
 func TestBadFiles(t *testing.T) {
 	const seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 	for _, c := range []struct{ name, text, want string }{
