@@ -16,7 +16,6 @@ import (
 
 const (
 	movers       = 8
-	moverLogins  = 40 // of each
 	moverPorts   = 6
 	moverTries   = 30
 	moverTimeout = 600 * time.Millisecond
@@ -31,9 +30,9 @@ type mover struct {
 	heard    [][]byte
 }
 
-// moving has movers log people in, then hears what else comes, and returns how many got in.
+// moving has movers log so many people in each, then hears what else comes, and returns how many got in.
 // The script fails when one did not, or when two answers to one packet differ.
-func moving(ts *testscript.TestScript, l *load) (logins int) {
+func moving(ts *testscript.TestScript, l *load, each int) (logins int) {
 	all := make([]*mover, movers)
 	for i := range all {
 		m := &mover{codes: roster.NewGenerator(), requests: map[byte][]byte{}}
@@ -47,7 +46,7 @@ func moving(ts *testscript.TestScript, l *load) (logins int) {
 	var work sync.WaitGroup
 	for i, m := range all {
 		work.Go(func() {
-			for errs[i] == nil && len(m.requests) < moverLogins {
+			for errs[i] == nil && len(m.requests) < each {
 				errs[i] = m.login(l)
 			}
 			errs[i] = errors.Join(errs[i], m.check(l.options.Linger))

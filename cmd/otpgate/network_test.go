@@ -57,7 +57,7 @@ func cmdJump(ts *testscript.TestScript, neg bool, args []string) {
 // lets some overtake others, and brings copies when they have been answered, and again when the nodes have
 // forgotten them.
 //
-//	network LOGINS NODE...    four times as many in the long form
+//	network LOGINS NODE...    ten times as many in the long form
 //
 // Node n listens at $RADIUS_n and $METRICS_n. Each login is decided once and the same everywhere, and
 // nobody is told that a fresh code was used.
@@ -65,14 +65,16 @@ func cmdNetwork(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, 2, "network LOGINS NODE...")
 	logins, err := strconv.ParseInt(args[0], 10, 64)
 	ts.Check(err)
-	if soaking() {
-		logins *= 4
-	}
-	n := &network{nodes: args[1:], load: newLoad(ts, 16)}
+	n := &network{nodes: args[1:], load: newLoad(ts, 16), movers: 10}
 	o := &n.load.options
-	o.Timeout, o.Tries = time.Second, 16
+	o.Timeout, o.Tries = 600*time.Millisecond, 16
 	there := linktest.Faults{
-		Loss: 0.05, Double: 0.05, Hold: 0.1, Wander: 150 * time.Millisecond, Late: 0.05, LateBy: 2 * time.Second,
+		Loss: 0.05, Double: 0.05, Hold: 0.1, Wander: 100 * time.Millisecond, Late: 0.05, LateBy: time.Second,
+	}
+	if soaking() {
+		logins *= 10
+		n.movers *= 4
+		o.Timeout, there.Wander, there.LateBy = time.Second, 150*time.Millisecond, 2*time.Second
 	}
 	back := there
 	back.LateBy /= 2
@@ -85,7 +87,7 @@ func cmdNetwork(ts *testscript.TestScript, neg bool, args []string) {
 		o.Servers = append(o.Servers, link.Addr())
 	}
 	n.faults(ts, logins)
-	n.forget(ts)
+	n.forget(ts, logins/2)
 	if c := n.counts(); c.Lost == 0 || c.Doubled == 0 || c.Held == 0 || c.Late == 0 || c.Overflowed > 0 || n.load.total.Resent == 0 {
 		ts.Fatalf("too little happened to prove anything: %+v", c)
 	}
@@ -96,6 +98,8 @@ type network struct {
 	nodes []string
 	links []*linktest.Link
 	load  *load
+
+	movers int // logins of each gateway that changes its port
 }
 
 func (n *network) counts() (sum linktest.Counts) {
@@ -120,12 +124,12 @@ func (n *network) faults(ts *testscript.TestScript, logins int64) {
 	o.Lanes = int(2 + logins/128)
 	n.load.end(ts, n.load.begin(ts, logins, gateway.ReplayNever))
 	patient := *t
-	o.Lanes = 1
-	n.load.end(ts, n.load.begin(ts, logins, gateway.ReplayNever))
+	o.Lanes = 1 // and 256 Identifiers
+	n.load.end(ts, n.load.begin(ts, 2*logins, gateway.ReplayNever))
 	t.Wrong = patient.Wrong // a late answer may be to a request that this gateway has long forgotten
 	o.Lanes = 0
 	n.load.judge(ts)
-	moved := moving(ts, n.load)
+	moved := moving(ts, n.load, n.movers)
 	ts.Logf("figures: network: %d logins of patient gateways and %d of a hasty one, %d packets sent again, all accepted, %d answers again, 0 others; "+
 		"%d logins whose gateways change ports; %+v",
 		patient.Begun, t.Begun-patient.Begun, t.Resent, t.Same, moved, n.counts())
@@ -133,7 +137,7 @@ func (n *network) faults(ts *testscript.TestScript, logins int64) {
 		ts.Fatalf("%v times a code counted as used that was not", used)
 	}
 	before := *t
-	n.load.end(ts, n.load.begin(ts, 100, gateway.ReplayAfterwards))
+	n.load.end(ts, n.load.begin(ts, logins/2, gateway.ReplayAfterwards))
 	n.load.judge(ts)
 	ts.Logf("figures: network: %d accepted codes sent again in other packets, %d refused", t.Replayed-before.Replayed, t.ReplayRefused-before.ReplayRefused)
 	if t.ReplayRefused == 0 {
@@ -143,9 +147,9 @@ func (n *network) faults(ts *testscript.TestScript, logins int64) {
 
 // forget is about copies that come when nothing is remembered any more: they are used, and nobody is let
 // in by them.
-func (n *network) forget(ts *testscript.TestScript) {
+func (n *network) forget(ts *testscript.TestScript, logins int64) {
 	n.change(linktest.Faults{Late: 0.5}, linktest.Faults{})
-	n.load.end(ts, n.load.begin(ts, 200, gateway.ReplayNever))
+	n.load.end(ts, n.load.begin(ts, logins, gateway.ReplayNever))
 	n.load.judge(ts)
 	const (
 		accept   = `otpgate_radius_attempts_total\{.*decision="accept".*\}`

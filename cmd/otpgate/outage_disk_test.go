@@ -1,5 +1,3 @@
-//go:build soak
-
 package main
 
 import (
@@ -137,7 +135,11 @@ func (o *outage) replay(t *testing.T, all []used) {
 // back, and no login that must be on record passes without a record.
 func TestDiskOutageSoak(t *testing.T) {
 	t.Parallel()
-	for _, required := range []bool{false, true} {
+	trails := []bool{false, true}
+	if !soaking() {
+		trails = trails[:1]
+	}
+	for _, required := range trails {
 		t.Run(fmt.Sprintf("audit required %t", required), func(t *testing.T) {
 			t.Parallel()
 			d := &disk{}
@@ -146,6 +148,9 @@ func TestDiskOutageSoak(t *testing.T) {
 				t.Run("takes nothing", func(t *testing.T) {
 					o.withoutDisk(t, trouble{name: "takes nothing (EFBIG)", begin: d.deny, over: d.allow}, required)
 				})
+				if !soaking() {
+					continue // on a full disk there is room for hundreds of logins yet
+				}
 				t.Run("is full", func(t *testing.T) {
 					o.withoutDisk(t, trouble{name: "is full (ENOSPC)", begin: d.fill, over: d.free}, required)
 				})

@@ -3,30 +3,14 @@
 package main
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestScriptsSoak are scripts that last: see `make soak`.
-func TestScriptsSoak(t *testing.T) { runLasting(t, "testdata/soak", nil) }
-
-// TestScriptsRedisSoak and TestScriptsEmbeddedSoak run the same scripts, once per store.
-func TestScriptsRedisSoak(t *testing.T)    { runLasting(t, "testdata/soakstores", storing("redis")) }
-func TestScriptsEmbeddedSoak(t *testing.T) { runLasting(t, "testdata/soakstores", storing("embedded")) }
-
-// runLasting runs the scripts of a folder, which need not have any.
-func runLasting(t *testing.T, dir string, setup func(*testscript.Env) error) {
-	t.Helper()
-	scripts, err := filepath.Glob(dir + "/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(scripts) > 0 {
-		runScripts(t, dir, setup)
-	}
-}
+// TestScriptsRedisSoak and TestScriptsEmbeddedSoak run scripts that have no short form, once per store: see `make soak`.
+func TestScriptsRedisSoak(t *testing.T)    { runScripts(t, "testdata/soakstores", storing("redis")) }
+func TestScriptsEmbeddedSoak(t *testing.T) { runScripts(t, "testdata/soakstores", storing("embedded")) }
 
 func storing(where string) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
