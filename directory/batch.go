@@ -142,6 +142,43 @@ func (s *servers) idOf(o outcome) (string, error) {
 	return a.ID, nil
 }
 
+// accounts implements [many].
+func (s *servers) accounts(ctx context.Context, lookups []lookup, accounts []*Account, errs []error) error {
+	if !s.shares() {
+		return errApart
+	}
+	var outcomes []outcome
+	if len(lookups) == 1 {
+		outcomes = []outcome{s.entry(ctx, lookups[0], s.gather.attributes)}
+	} else {
+		var err error
+		if outcomes, err = s.entries(ctx, lookups, s.gather.attributes); err != nil {
+			s.gather.part()
+			return err
+		}
+	}
+	for i, o := range outcomes {
+		if errs[i] = o.err; o.err == nil {
+			accounts[i], errs[i] = accountFrom(o.entry, s.config)
+		}
+	}
+	return nil
+}
+
+// shares implements [many]. Groups take a search for each account anyway.
+func (s *servers) shares() bool { return !s.config.Groups && !s.gather.parted() }
+
+// accounts implements [many].
+func (f *file) accounts(ctx context.Context, lookups []lookup, accounts []*Account, errs []error) error {
+	for i, l := range lookups {
+		accounts[i], errs[i] = f.find(ctx, l)
+	}
+	return nil
+}
+
+// shares implements [many].
+func (f *file) shares() bool { return true }
+
 // ids implements [many].
 func (f *file) ids(ctx context.Context, lookups []lookup) ([]string, []error) {
 	ids, errs := make([]string, len(lookups)), make([]error, len(lookups))

@@ -82,18 +82,12 @@ func (c *cache) known(key string) (*Account, bool) {
 // same name at the same time. ask has a context of its own: a caller who gives up takes nothing
 // from the others, and what they learn is remembered.
 func (c *cache) find(ctx context.Context, key string, ask func(context.Context) (*Account, error)) (*Account, error) {
-	if a, ok := c.known(key); ok {
-		return a, nil
+	a, old, err := c.remembered(key)
+	if a != nil || err != nil {
+		return a, err
 	}
-	if r, ok := c.missing.GetIfPresent(key); ok && within(c.now().Sub(r.at), min(c.fresh, missingLife)) {
-		return nil, r.err
-	}
-	old, ok := c.memory.accounts.GetIfPresent(key)
-	if !ok || !within(c.memory.age(old.at), c.stale) {
+	if old == nil {
 		return c.fly(ctx, key, ask)
-	}
-	if !c.mayProbe() {
-		return &old.account, nil
 	}
 	patience := ctx
 	if deadline, ok := ctx.Deadline(); ok { // whoever gets the old account still has something to do with it
@@ -101,14 +95,33 @@ func (c *cache) find(ctx context.Context, key string, ask func(context.Context) 
 		patience, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		defer cancel()
 	}
-	a, err := c.fly(patience, key, ask)
+	a, err = c.fly(patience, key, ask)
 	if !errors.Is(err, ErrUnavailable) {
 		return a, err
 	}
 	if ctx.Err() == nil && patience.Err() != nil { // not an answer: the directory is slow, and not the caller gone
 		c.down()
 	}
-	return &old.account, nil
+	return old, nil
+}
+
+// remembered returns the account, or the error that says that there is none, if the directory need not be asked.
+// Else old is what to go on with when it cannot tell.
+func (c *cache) remembered(key string) (a, old *Account, err error) {
+	if a, ok := c.known(key); ok {
+		return a, nil, nil
+	}
+	if r, ok := c.missing.GetIfPresent(key); ok && within(c.now().Sub(r.at), min(c.fresh, missingLife)) {
+		return nil, nil, r.err
+	}
+	e, ok := c.memory.accounts.GetIfPresent(key)
+	switch {
+	case !ok || !within(c.memory.age(e.at), c.stale):
+		return nil, nil, nil
+	case !c.mayProbe():
+		return &e.account, nil, nil
+	}
+	return nil, &e.account, nil
 }
 
 // fly waits for ask, or for the caller's context.
@@ -139,6 +152,12 @@ func (c *cache) learn(ctx context.Context, key string, ask func(context.Context)
 	}()
 	at := c.now() // the answer is not younger than the question
 	a, err = ask(ctx)
+	return c.learned(key, a, err, at), err
+}
+
+// learned remembers what the directory said of a name that it was asked for at a time, and returns the account
+// as it is remembered.
+func (c *cache) learned(key string, a *Account, err error, at time.Time) *Account {
 	switch {
 	case err == nil:
 		c.missing.Invalidate(key)
@@ -151,7 +170,7 @@ func (c *cache) learn(ctx context.Context, key string, ask func(context.Context)
 	case !errors.Is(err, errEntryUnusable): // that is one entry's fault
 		c.down()
 	}
-	return a, err
+	return a
 }
 
 // within reports whether an answer of an age is younger than life. One from the future is of a wrong

@@ -120,11 +120,23 @@ func (g *gatherer) answer(batch []*question) {
 	}
 	outcomes, err := g.servers.entries(ctx, lookups, g.attributes)
 	if err != nil {
-		g.mu.Lock()
-		g.apart = g.servers.now().Add(apartFor)
-		g.mu.Unlock()
+		g.part()
 	}
 	g.tell(batch, outcomes, err)
+}
+
+// part has nothing shared for a while.
+func (g *gatherer) part() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.apart = g.servers.now().Add(apartFor)
+}
+
+// parted reports whether nothing is shared now.
+func (g *gatherer) parted() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.servers.now().Before(g.apart)
 }
 
 // tell answers those who were not answered yet.

@@ -47,6 +47,12 @@ type many interface {
 	// ids returns the ids of the accounts that the lookups describe, in their order, with the errors
 	// of [source].find.
 	ids(ctx context.Context, lookups []lookup) ([]string, []error)
+	// accounts is [source.find] for several: what each finds is put into accounts and errs, in their order.
+	// All may be together. It returns an error when the source does not tell: errApart when it tells of each
+	// alone.
+	accounts(ctx context.Context, lookups []lookup, accounts []*Account, errs []error) error
+	// shares is false while accounts would return errApart.
+	shares() bool
 }
 
 // A home is one directory with its settings and what is remembered of it.
@@ -55,6 +61,7 @@ type home struct {
 	source source
 	many   many
 	cache  *cache
+	crowd  *crowd
 	close  func()
 
 	metrics *metrics
@@ -130,6 +137,7 @@ func newHome(c Config, o Options, m *metrics, logger *slog.Logger) (*home, error
 	if h.cache, err = newCache(c, o.CacheSize, before, logger, o.Now); err != nil {
 		return nil, err
 	}
+	h.crowd = &crowd{home: h, logger: logger, flights: map[string]*flight{}}
 	return h, nil
 }
 

@@ -136,6 +136,11 @@ func (m *memory) ask(ctx context.Context, account string) (k *known, err error) 
 		}
 	}()
 	snapshot, err := m.store.Devices(ctx, account)
+	return m.keep(account, snapshot, err)
+}
+
+// keep remembers what the store has answered.
+func (m *memory) keep(account string, snapshot Snapshot, err error) (k *known, _ error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -219,4 +224,77 @@ func (d *knownDevice) walk(g *generator, proof Proof, now time.Time, window, max
 		}
 	}
 	return matches
+}
+
+// Snapshots is a store that tells of several accounts in one round trip.
+type Snapshots interface {
+	// AllDevices is Devices of each of the accounts, in their order.
+	AllDevices(ctx context.Context, accounts []string) ([]Snapshot, []error)
+}
+
+func oneAtATime(ctx context.Context, s Store, accounts []string) ([]Snapshot, []error) {
+	snapshots, errs := make([]Snapshot, len(accounts)), make([]error, len(accounts))
+	for i, account := range accounts {
+		snapshots[i], errs[i] = s.Devices(ctx, account)
+	}
+	return snapshots, errs
+}
+
+// WalkAll is [Verifier.Walk] for many, whose devices are asked for in one round trip. An error is no outcome: it
+// is counted by whoever walks again.
+func (v *Verifier) WalkAll(ctx context.Context, as []Attempt) ([]Walked, []error) {
+	walked, errs := make([]Walked, len(as)), make([]error, len(as))
+	var accounts []string
+	of := make(map[string][]int, len(as))
+	for i, a := range as {
+		if k, ok := v.memory.cache.GetIfPresent(a.Account); ok {
+			walked[i] = v.walk(a, k)
+			continue
+		}
+		if of[a.Account] == nil {
+			accounts = append(accounts, a.Account)
+		}
+		of[a.Account] = append(of[a.Account], i)
+	}
+	if len(accounts) == 0 {
+		return walked, errs
+	}
+	snapshots, failed := v.memory.snapshots(ctx, accounts)
+	for n, account := range accounts {
+		k, err := v.memory.contained(account, snapshots[n], failed[n])
+		for _, i := range of[account] {
+			if errs[i] = err; err == nil {
+				walked[i] = v.walk(as[i], k)
+			}
+		}
+	}
+	return walked, errs
+}
+
+// snapshots asks the store about accounts, as many as it can tell of at once.
+func (m *memory) snapshots(ctx context.Context, accounts []string) ([]Snapshot, []error) {
+	many, ok := m.store.(Snapshots)
+	if !ok {
+		return oneAtATime(ctx, m.store, accounts)
+	}
+	snapshots, errs := many.AllDevices(ctx, accounts)
+	if len(snapshots) == len(accounts) && len(errs) == len(accounts) {
+		return snapshots, errs
+	}
+	snapshots, errs = make([]Snapshot, len(accounts)), make([]error, len(accounts))
+	for i := range errs {
+		errs[i] = errNoAnswer
+	}
+	return snapshots, errs
+}
+
+// contained is keep, and a panic about one account is that one's error.
+func (m *memory) contained(account string, s Snapshot, failed error) (k *known, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			m.log.Error("panic while an account's devices were loaded", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			k, err = nil, unavailable(errors.New("panic"))
+		}
+	}()
+	return m.keep(account, s, failed)
 }

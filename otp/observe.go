@@ -47,6 +47,20 @@ func (o *observed) Devices(ctx context.Context, account string) (s Snapshot, err
 	return o.Store.Devices(ctx, account)
 }
 
+// AllDevices implements [Snapshots], also for a store that tells of one account at a time.
+func (o *observed) AllDevices(ctx context.Context, accounts []string) (snapshots []Snapshot, errs []error) {
+	many, ok := o.Store.(Snapshots)
+	if !ok {
+		return oneAtATime(ctx, o, accounts)
+	}
+	start := o.now()
+	snapshots, errs = many.AllDevices(ctx, accounts)
+	for _, err := range errs {
+		o.done("devices", start, err)
+	}
+	return snapshots, errs
+}
+
 func (o *observed) AddDevices(ctx context.Context, devices []Device, limit int) (errs []error, err error) {
 	defer func(start time.Time) { o.done("add_devices", start, err) }(o.now())
 	return o.Store.AddDevices(ctx, devices, limit)

@@ -37,6 +37,7 @@ type attempt struct {
 	granted []dictionary.Wire  // the attributes of an accept; once the account is known
 	walked  otp.Walked         // its Attempt once the account is known; the rest once every code was compared
 
+	sought                      time.Time // when the directory was asked for the account
 	inDirectory, inStore, total time.Duration
 
 	reason  otp.Reason

@@ -72,6 +72,34 @@ func (f *fakeAccounts) Find(ctx context.Context, name string, allowed []string) 
 	return nil, fmt.Errorf("fake: %w", directory.ErrNotFound)
 }
 
+// FindAll asks about each beside the others. What one panics with, only its own asker is told of.
+func (f *fakeAccounts) FindAll(base context.Context, questions []directory.Question, asker directory.Asker) {
+	for _, q := range questions {
+		go func() {
+			ctx, cancel := context.WithTimeout(base, q.Patience)
+			defer cancel()
+			found := make(chan directory.Answer, 1)
+			go func() {
+				answer := directory.Answer{Of: q.Of}
+				defer func() {
+					if p := recover(); p != nil {
+						answer.Err = fmt.Errorf("%w: %v", directory.ErrUnavailable, p)
+					}
+					found <- answer
+				}()
+				answer.Account, answer.Err = f.Find(ctx, q.Name, q.Allowed)
+			}()
+			var answer directory.Answer
+			select {
+			case answer = <-found:
+			case <-ctx.Done():
+				answer = directory.Answer{Of: q.Of, Err: fmt.Errorf("%w: %w", directory.ErrUnavailable, ctx.Err())}
+			}
+			asker.Found([]directory.Answer{answer})
+		}()
+	}
+}
+
 func (f *fakeAccounts) Authenticate(_ context.Context, a *directory.Account, password string) error {
 	f.mu.Lock()
 	slow := f.slow
@@ -150,6 +178,14 @@ func (f *fakeCodes) Walk(_ context.Context, a otp.Attempt) (otp.Walked, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.walk(a), f.err
+}
+
+func (f *fakeCodes) WalkAll(ctx context.Context, as []otp.Attempt) ([]otp.Walked, []error) {
+	walked, errs := make([]otp.Walked, len(as)), make([]error, len(as))
+	for i, a := range as {
+		walked[i], errs[i] = f.Walk(ctx, a)
+	}
+	return walked, errs
 }
 
 func (f *fakeCodes) walk(a otp.Attempt) otp.Walked {

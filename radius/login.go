@@ -20,7 +20,7 @@ func (s *Server) login(ctx context.Context, batch []*attempt) {
 
 // loginAnd is login, and calls claimed when the claims are answered, whatever they are.
 func (s *Server) loginAnd(ctx context.Context, batch []*attempt, claimed func()) {
-	var decided []*attempt
+	var decided, unknown, unloaded []*attempt
 	walked := batch[:0] // in place: of what comes behind nothing is written over
 	for _, a := range batch {
 		switch s.prepare(ctx, a) {
@@ -28,11 +28,23 @@ func (s *Server) loginAnd(ctx context.Context, batch []*attempt, claimed func())
 			decided = append(decided, a)
 		case nextClaim:
 			walked = append(walked, a)
+		case nextSeek:
+			if s.wait(a) {
+				unknown = append(unknown, a)
+			}
+		case nextLoad:
+			if s.wait(a) {
+				unloaded = append(unloaded, a)
+			}
 		case nextWait:
 			if s.wait(a) {
 				s.run(func() { s.loginAlone(ctx, a) })
 			}
 		}
+	}
+	s.seek(ctx, unknown)
+	if len(unloaded) > 0 {
+		s.run(func() { s.load(ctx, unloaded) })
 	}
 	s.finish(ctx, decided)
 	if len(walked) > 0 {
@@ -44,12 +56,137 @@ func (s *Server) loginAnd(ctx context.Context, batch []*attempt, claimed func())
 	claimed()
 }
 
+// seek has the directories asked for the accounts of attempts that wait for that. What a search has answered goes
+// on as a batch; see found.
+func (s *Server) seek(ctx context.Context, unknown []*attempt) {
+	if len(unknown) == 0 {
+		return
+	}
+	now := s.now()
+	questions := make([]directory.Question, len(unknown))
+	for i, a := range unknown {
+		a.sought = now
+		left := s.patience(a.client) - now.Sub(a.arrived)
+		questions[i] = directory.Question{Name: a.name, Allowed: a.client.Directories, Patience: left, Of: a}
+	}
+	s.work.Add(len(unknown))
+	s.accounts.FindAll(ctx, questions, seeker{s, ctx})
+}
+
+// seeker is who the directories answer.
+type seeker struct {
+	*Server
+	base context.Context //nolint:containedctx // of all attempts
+}
+
+// Found implements [directory.Asker].
+func (s seeker) Found(answers []directory.Answer) {
+	s.crew.Go(func() {
+		defer s.work.Add(-len(answers))
+		s.found(s.base, answers)
+	})
+}
+
+// found takes attempts that the directories have answered together through the other stages.
+func (s *Server) found(ctx context.Context, answers []directory.Answer) {
+	var decided, unloaded []*attempt
+	walked := make([]*attempt, 0, len(answers))
+	for i := range answers {
+		a, _ := answers[i].Of.(*attempt)
+		switch s.answered(ctx, a, &answers[i]) {
+		case nextFinish:
+			decided = append(decided, a)
+		case nextClaim:
+			walked = append(walked, a)
+		case nextWait:
+			s.run(func() { s.loginAlone(ctx, a) })
+		case nextLoad:
+			unloaded = append(unloaded, a)
+		}
+	}
+	if len(unloaded) > 0 && len(walked) > 0 { // else there is nobody to hold up
+		s.run(func() { s.load(ctx, unloaded) })
+		unloaded = nil
+	}
+	s.finish(ctx, decided)
+	s.finish(ctx, s.claim(ctx, walked))
+	s.load(ctx, unloaded)
+}
+
+// load has the devices of accounts loaded together, and claims what was walked with them. Who was not told of
+// them in the time that the first to give up has goes on alone.
+func (s *Server) load(ctx context.Context, unloaded []*attempt) {
+	unloaded, decided := s.inTime(unloaded)
+	if len(unloaded) > 0 {
+		walked, errs := s.walkAll(ctx, unloaded)
+		ready := unloaded[:0] // in place
+		for i, a := range unloaded {
+			switch {
+			case walked == nil: // it has panicked
+				decided = append(decided, a)
+			case errs[i] == nil && a.compared(walked[i]) == nextClaim:
+				ready = append(ready, a)
+			default:
+				s.run(func() { s.loginAlone(ctx, a) })
+			}
+		}
+		unloaded = ready
+	}
+	s.finish(ctx, decided)
+	s.finish(ctx, s.claim(ctx, unloaded))
+}
+
+// walkAll asks the verifier about all of them, and is nil when it panics.
+func (s *Server) walkAll(ctx context.Context, as []*attempt) (walked []otp.Walked, errs []error) {
+	defer s.recovering(as...)
+	budget, cancel := s.budget(ctx, as...)
+	defer cancel()
+	proofs := make([]otp.Attempt, len(as))
+	for i, a := range as {
+		proofs[i] = a.walked.Attempt
+	}
+	start := s.now()
+	found, failed := s.codes.WalkAll(budget, proofs)
+	spent := s.now().Sub(start)
+	for _, a := range as {
+		a.inStore += spent
+	}
+	if len(found) != len(as) || len(failed) != len(as) {
+		panic("radius: WalkAll answered another number of attempts than it was asked about")
+	}
+	return found, failed
+}
+
+// answered is the first stage of an attempt whose account the directory was asked for.
+func (s *Server) answered(ctx context.Context, a *attempt, answer *directory.Answer) (n next) {
+	defer s.recovering(a)
+	n = nextFinish
+	now := s.now()
+	a.inDirectory += now.Sub(a.sought)
+	err := answer.Err
+	if err == nil && answer.Account == nil {
+		err = directory.ErrUnavailable
+	}
+	switch {
+	case ctx.Err() != nil || now.Sub(a.arrived) >= s.patience(a.client):
+		a.err = err
+		a.refuse(otp.ReasonTimeout)
+	case err != nil:
+		a.fail(ctx, reasonOf(err), err)
+	default:
+		n = s.admitted(a, answer.Account)
+	}
+	return n
+}
+
 // next is where an attempt goes from the first stage.
 type next uint8
 
 const (
 	nextFinish next = iota // it is decided
 	nextClaim              // complete: only the claim is missing
+	nextSeek               // the account is not known here
+	nextLoad               // complete but for the account's devices
 	nextWait               // a peer has to be asked
 )
 
@@ -62,18 +199,28 @@ func (s *Server) prepare(ctx context.Context, a *attempt) (n next) {
 	}
 	account, ok := s.accounts.FindKnown(a.name, a.client.Directories)
 	if !ok {
-		return nextWait
+		return nextSeek
 	}
+	return s.admitted(a, account)
+}
+
+// admitted is the first stage from when the account is known.
+func (s *Server) admitted(a *attempt, account *directory.Account) next {
 	if !s.admitAccount(a, account) {
-		return n
+		return nextFinish
 	}
 	if a.method == byPasswordFirst || a.method == byPassword {
 		return nextWait
 	}
 	walked, ok := s.codes.WalkKnown(a.walked.Attempt)
 	if !ok {
-		return nextWait
+		return nextLoad
 	}
+	return a.compared(walked)
+}
+
+// compared is where an attempt goes whose proof was compared with every code.
+func (a *attempt) compared(walked otp.Walked) next {
 	a.walked = walked
 	switch matches := len(a.walked.Matches); {
 	case matches > 1, matches == 1 && a.method == byPasswordAndCode:
@@ -252,16 +399,6 @@ func (s *Server) ask(ctx context.Context, a *attempt) {
 		a.refuse(otp.ReasonTimeout)
 		return
 	}
-	if a.account == nil {
-		account, err := s.find(ctx, a)
-		if err != nil {
-			a.fail(ctx, reasonOf(err), err)
-			return
-		}
-		if !s.admitAccount(a, account) {
-			return
-		}
-	}
 	switch a.method {
 	case byPasswordAndCode:
 		s.askPassword(ctx, a)
@@ -278,16 +415,6 @@ func (s *Server) ask(ctx context.Context, a *attempt) {
 	a.inStore += s.now().Sub(start)
 	a.conclude(ctx, result)
 	s.askAgain(a, result)
-}
-
-func (s *Server) find(ctx context.Context, a *attempt) (*directory.Account, error) {
-	start := s.now()
-	account, err := s.accounts.Find(ctx, a.name, a.client.Directories)
-	a.inDirectory += s.now().Sub(start)
-	if err == nil && account == nil {
-		err = directory.ErrUnavailable
-	}
-	return account, err
 }
 
 // budget bounds everything that is done for attempts, counted from their arrival: by the gateway that
@@ -366,6 +493,9 @@ func turnedAway(v overload.Verdict) discard {
 // wait reports whether one more attempt may wait for a peer. Fewer may than there are slots: a
 // directory that hangs must not keep those out who need no directory. One that may not is given up.
 func (s *Server) wait(a *attempt) bool {
+	if a.room == s.waiting {
+		return true
+	}
 	now := s.now()
 	v := s.waiting.Enter(&a.client.waits, a.request.state, s.patience(a.client), now)
 	if v != overload.Entered {

@@ -27,13 +27,21 @@ const (
 // maxRejectDelay is what a gateway can be made to wait before it takes us for dead.
 const maxRejectDelay = 10 * time.Second
 
-// Accounts is what a login wants to know of the directories; *directory.Set is one.
-type Accounts interface {
+// Lookups finds accounts; *directory.Set does.
+type Lookups interface {
 	// FindKnown returns an account that need not be asked for. It MUST NOT block.
 	FindKnown(name string, allowed []string) (*directory.Account, bool)
 	// Find MUST return an error that wraps directory.ErrNotFound, ErrAmbiguous or ErrNameInvalid
 	// when there is no such account; any other error means that nobody can tell.
 	Find(ctx context.Context, name string, allowed []string) (*directory.Account, error)
+	// FindAll is Find for many. It MUST NOT block, and MUST answer each question once, when its patience or
+	// ctx is over at the latest.
+	FindAll(ctx context.Context, questions []directory.Question, asker directory.Asker)
+}
+
+// Accounts is what a login wants to know of the directories; *directory.Set is one.
+type Accounts interface {
+	Lookups
 	// Authenticate MUST return nil only when the directory took the password, and an error that
 	// wraps directory.ErrPasswordWrong or ErrPasswordEmpty when it refused it.
 	Authenticate(ctx context.Context, a *directory.Account, password string) error
@@ -50,6 +58,8 @@ type Walks interface {
 	// WalkKnown MUST NOT block; it is false when the account's devices are not known here.
 	WalkKnown(a otp.Attempt) (otp.Walked, bool)
 	Walk(ctx context.Context, a otp.Attempt) (otp.Walked, error)
+	// WalkAll is Walk for many, whose devices are loaded together.
+	WalkAll(ctx context.Context, as []otp.Attempt) ([]otp.Walked, []error)
 }
 
 // Claims decides what was walked; *otp.Verifier does.

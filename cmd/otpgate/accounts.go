@@ -88,6 +88,27 @@ func (a *accounts) Find(ctx context.Context, name string, allowed []string) (*di
 	return set.Find(ctx, name, allowed)
 }
 
+// FindAll keeps the directories open until every question is answered.
+func (a *accounts) FindAll(ctx context.Context, questions []directory.Question, asker directory.Asker) {
+	a.swap.Lock()
+	g := a.current.Load()
+	g.users.Add(len(questions))
+	a.swap.Unlock()
+	g.Set.FindAll(ctx, questions, user{asker, g})
+}
+
+// user is an asker who uses a generation.
+type user struct {
+	directory.Asker
+	of *generation
+}
+
+// Found implements [directory.Asker].
+func (u user) Found(answers []directory.Answer) {
+	defer u.of.users.Add(-len(answers))
+	u.Asker.Found(answers)
+}
+
 func (a *accounts) IDs(ctx context.Context, names []string) ([]string, []error) {
 	set, release := a.use()
 	defer release()

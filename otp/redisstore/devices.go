@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"otpgate/otp"
 )
 
@@ -30,12 +32,41 @@ func (s *Store) Devices(ctx context.Context, account string) (otp.Snapshot, erro
 		if err != nil {
 			return otp.Snapshot{}, err
 		}
-		fields := make(map[string]string, len(reply)/2)
-		for i := 0; i+1 < len(reply); i += 2 { // the second protocol has no maps
-			fields[reply[i]] = reply[i+1]
-		}
-		return snapshot(account, fields)
+		return snapshot(account, fieldsOf(reply))
 	})
+}
+
+// AllDevices implements [otp.Snapshots]: one pipeline, in a cluster one to each master that is concerned.
+func (s *Store) AllDevices(ctx context.Context, accounts []string) ([]otp.Snapshot, []error) {
+	snapshots, errs := make([]otp.Snapshot, len(accounts)), make([]error, len(accounts))
+	calls := make([]call, len(accounts))
+	for i, account := range accounts {
+		key := s.accountKey(account)
+		calls[i] = call{key: key, args: []any{"hgetall", key}}
+	}
+	cmds, failed := do(ctx, s, "devices", func(ctx context.Context) ([]*redis.Cmd, error) { return s.shared(ctx, calls), nil })
+	for i, account := range accounts {
+		if errs[i] = failed; failed != nil {
+			continue
+		}
+		reply, err := cmds[i].StringSlice()
+		if err == nil {
+			snapshots[i], err = snapshot(account, fieldsOf(reply))
+		}
+		if err != nil {
+			snapshots[i], errs[i] = otp.Snapshot{}, unavailable("devices", err)
+		}
+	}
+	return snapshots, errs
+}
+
+// fieldsOf reads the reply to HGETALL: the second protocol has no maps.
+func fieldsOf(reply []string) map[string]string {
+	fields := make(map[string]string, len(reply)/2)
+	for i := 0; i+1 < len(reply); i += 2 {
+		fields[reply[i]] = reply[i+1]
+	}
+	return fields
 }
 
 // snapshot reads the hash of an account.
