@@ -51,9 +51,13 @@ func (f *fakeAccounts) FindKnown(name string, allowed []string) (*directory.Acco
 	return a, ok
 }
 
-func (f *fakeAccounts) Find(ctx context.Context, name string, allowed []string) (*directory.Account, error) {
-	if f.find != nil {
-		f.find(ctx, name)
+func (f *fakeAccounts) Find(ctx context.Context, name string, _ []string) (*directory.Account, error) {
+	return f.findAfter(ctx, f.find, name)
+}
+
+func (f *fakeAccounts) findAfter(ctx context.Context, before func(context.Context, string), name string) (*directory.Account, error) {
+	if before != nil {
+		before(ctx, name)
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", directory.ErrUnavailable, ctx.Err())
@@ -74,6 +78,7 @@ func (f *fakeAccounts) Find(ctx context.Context, name string, allowed []string) 
 
 // FindAll asks about each beside the others. What one panics with, only its own asker is told of.
 func (f *fakeAccounts) FindAll(base context.Context, questions []directory.Question, asker directory.Asker) {
+	before := f.find // the test may change it when it has the answers
 	for _, q := range questions {
 		go func() {
 			ctx, cancel := context.WithTimeout(base, q.Patience)
@@ -87,7 +92,7 @@ func (f *fakeAccounts) FindAll(base context.Context, questions []directory.Quest
 					}
 					found <- answer
 				}()
-				answer.Account, answer.Err = f.Find(ctx, q.Name, q.Allowed)
+				answer.Account, answer.Err = f.findAfter(ctx, before, q.Name)
 			}()
 			var answer directory.Answer
 			select {

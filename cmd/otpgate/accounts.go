@@ -94,19 +94,19 @@ func (a *accounts) FindAll(ctx context.Context, questions []directory.Question, 
 	g := a.current.Load()
 	g.users.Add(len(questions))
 	a.swap.Unlock()
-	g.Set.FindAll(ctx, questions, user{asker, g})
+	g.Set.FindAll(ctx, questions, borrower{asker, g})
 }
 
-// user is an asker who uses a generation.
-type user struct {
+// borrower is an asker for whom a generation stays open.
+type borrower struct {
 	directory.Asker
 	of *generation
 }
 
 // Found implements [directory.Asker].
-func (u user) Found(answers []directory.Answer) {
-	defer u.of.users.Add(-len(answers))
-	u.Asker.Found(answers)
+func (b borrower) Found(answers []directory.Answer) {
+	defer b.of.users.Add(-len(answers))
+	b.Asker.Found(answers)
 }
 
 func (a *accounts) IDs(ctx context.Context, names []string) ([]string, []error) {
