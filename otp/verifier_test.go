@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -327,6 +328,48 @@ func TestBatchesAreAnsweredInOrder(t *testing.T) {
 	for i, r := range w.verifier.Settle(context.Background(), walked) {
 		if r.Reason != want[i] {
 			t.Errorf("%d: %v, want %v", i, r.Reason, want[i])
+		}
+	}
+}
+
+// TestManyAreWalkedAsEachIsAlone: those that the node knows and those that it does not, one of them twice.
+func TestManyAreWalkedAsEachIsAlone(t *testing.T) {
+	w := newWorld(t)
+	codes := map[string]string{"nobody": "000000"}
+	for _, name := range []string{"alice", "bob", "carol"} {
+		_, seed := w.add(name)
+		codes[name] = otp.CodeAt(otp.SHA1, seed, 6, time.Minute, w.clock.now())
+	}
+	w.want(w.verifier, w.attempt("alice", "000000"), otp.ReasonCodeWrong) // so that she is known
+	var as []otp.Attempt
+	for _, name := range []string{"alice", "bob", "nobody", "carol", "bob"} {
+		as = append(as, w.attempt(name, codes[name]))
+	}
+	for range 2 {
+		walked, errs := w.verifier.WalkAll(context.Background(), as)
+		for i := range as {
+			alone, err := w.newNode(w.keys, nil).Walk(context.Background(), as[i])
+			if errs[i] != nil || err != nil || walked[i].Devices != alone.Devices || !slices.Equal(walked[i].Matches, alone.Matches) {
+				t.Errorf("%d: %+v, %v; alone %+v, %v", i, walked[i], errs[i], alone, err)
+			}
+			if _, known := w.verifier.WalkKnown(as[i]); known != (as[i].Account != "nobody") {
+				t.Errorf("%d: known %v", i, known)
+			}
+		}
+	}
+	walked, _ := w.verifier.WalkAll(context.Background(), as)
+	want := []otp.Reason{otp.ReasonOK, otp.ReasonOK, otp.ReasonNoDevice, otp.ReasonOK, otp.ReasonCodeUsed}
+	for i, r := range w.verifier.Settle(context.Background(), walked) {
+		if r.Reason != want[i] {
+			t.Errorf("%d: %v, want %v", i, r.Reason, want[i])
+		}
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, errs := w.newNode(w.keys, nil).WalkAll(ended, as)
+	for i, err := range errs {
+		if !errors.Is(err, otp.ErrUnavailable) {
+			t.Errorf("%d, when nobody waits: %v", i, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -51,4 +52,31 @@ func TestCallersShareAPipeline(t *testing.T) {
 	}
 	time.AfterFunc(300*time.Millisecond, server.Thaw)
 	all.Wait()
+}
+
+// TestManyAccountsAreReadAtOnce: each as it is read alone, also one that is not there.
+func TestManyAccountsAreReadAtOnce(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
+	var accounts []string
+	for n := range 20 {
+		account := fmt.Sprint("account-", n)
+		if accounts = append(accounts, account); n != 7 {
+			addDevice(t, s, account)
+		}
+	}
+	got, errs := s.AllDevices(background(t), accounts)
+	for i, account := range accounts {
+		want, err := s.Devices(background(t), account)
+		if err != nil || errs[i] != nil || !reflect.DeepEqual(got[i], want) {
+			t.Errorf("%s: %+v, %v; alone %+v, %v", account, got[i], errs[i], want, err)
+		}
+	}
+	server.Stop()
+	_, errs = s.AllDevices(background(t), accounts)
+	for i, err := range errs {
+		if !errors.Is(err, otp.ErrUnavailable) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
 }
