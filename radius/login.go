@@ -43,9 +43,7 @@ func (s *Server) loginAnd(ctx context.Context, batch []*attempt, claimed func())
 		}
 	}
 	s.seek(ctx, unknown)
-	if len(unloaded) > 0 {
-		s.run(func() { s.load(ctx, unloaded) })
-	}
+	s.loadBeside(ctx, unloaded)
 	s.finish(ctx, decided)
 	if len(walked) > 0 {
 		decided = s.claim(ctx, walked)
@@ -104,13 +102,16 @@ func (s *Server) found(ctx context.Context, answers []directory.Answer) {
 			unloaded = append(unloaded, a)
 		}
 	}
-	if len(unloaded) > 0 && len(walked) > 0 { // else there is nobody to hold up
-		s.run(func() { s.load(ctx, unloaded) })
-		unloaded = nil
-	}
+	s.loadBeside(ctx, unloaded)
 	s.finish(ctx, decided)
 	s.finish(ctx, s.claim(ctx, walked))
-	s.load(ctx, unloaded)
+}
+
+// loadBeside is load, and holds nobody up.
+func (s *Server) loadBeside(ctx context.Context, unloaded []*attempt) {
+	if len(unloaded) > 0 {
+		s.run(func() { s.load(ctx, unloaded) })
+	}
 }
 
 // load has the devices of accounts loaded together, and claims what was walked with them. Who was not told of
