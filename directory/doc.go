@@ -39,7 +39,8 @@
 // go together in one, [sharedLookups] at most ([gatherer]): which entry is whose is told from its values,
 // for names for which servers have no looser idea than we of what is equal. An entry that fits none of
 // the names, an error, or more entries than the server tells, has each asked for alone, and all for
-// [apartFor]. [Set.IDs] asks for [idsAtOnce] names in one search.
+// [apartFor]. [Set.FindAll] does the same for many at once, and tells together what came together ([crowd]); of each
+// directory [searchesAtOnce] such searches are under way. [Set.IDs] asks for [idsAtOnce] names in one search.
 //
 // # What is remembered
 //

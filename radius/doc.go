@@ -9,11 +9,13 @@
 //	login ◄─batch── attempts ◄──────────┘                                (one goroutine a batch)
 //	  prepare ─┬─ decided ──────────────────────────────┐
 //	           ├─ walked ──► Codes.Settle, all at once ─┤
+//	           ├─ to be sought ► FindAll ► found: decided, walked, or to be loaded (one a search)
+//	           ├─ to be loaded ► WalkAll, Settle ───────┤                (one goroutine a batch)
 //	           └─ must wait ► loginAlone ───────────────┤                (one goroutine each)
-//	                  code:             find, walk, claim
-//	                  password+code:    find, walk, bind, claim
-//	                  password, code:   find, devices, turn, back-off, bind ► challenge
-//	                  password:         find, turn, back-off, bind, place
+//	                  code:             devices, walk, claim: what could not be done with others
+//	                  password+code:    walk, bind, claim
+//	                  password, code:   devices, turn, back-off, bind ► challenge
+//	                  password:         turn, back-off, bind, place
 //	  finish ◄──────────────────────────────────────────┘
 //	  record ► count ► log ► seal ─┬─ accept, challenge ─► transport
 //	                               └─ refusal, wrong code ─► delay, until due ─► transport
@@ -23,6 +25,7 @@
 // [otpgate/radius/reply] and [otpgate/radius/dictionary] make attributes of groups,
 // [otpgate/radius/session] reads accounting, [otpgate/radius/posture] learns who signs,
 // [otpgate/radius/overload] says who is turned away, [otpgate/radius/postmark] when a datagram came in,
+// [otpgate/radius/pace] holds a reader back for less than a millisecond,
 // [otpgate/radius/duplicates], [otpgate/radius/delay], [otpgate/radius/hours], [otpgate/radius/turns]
 // and [otpgate/radius/quiet] are what they are called.
 //
@@ -35,7 +38,7 @@
 //  3. Nothing in a packet is believed or remembered before its sender is a client and its
 //     Message-Authenticator is right. Until then nothing is allocated, answered or started.
 //  4. Nobody waits for somebody else's directory: what is claimed together needs no peer but the
-//     store, and attempts that wait for a peer take at most half of the slots. The last eighth of the
+//     store, or was found by one search of one directory, or loaded by one call of the store. Attempts that wait for a peer take at most half of the slots. The last eighth of the
 //     slots is for those who answer a challenge (RFC 5080 section 2.2.3). Accounting has slots of its own.
 //     One client's attempts leave a quarter to others, and those of one that are in vain nearly all: see package overload.
 //  5. All refusals by one method look the same: the same attributes, the same time after arrival, or, when

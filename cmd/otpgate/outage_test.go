@@ -310,6 +310,15 @@ func (o *outage) known(t *testing.T, number int) []time.Duration {
 
 func nineOfTen(sorted []time.Duration) time.Duration { return sorted[len(sorted)*9/10] }
 
+// eachFault has a peer go and come back in every way, once or for as long as a soak takes.
+func eachFault(t *testing.T, all []trouble, without func(*testing.T, trouble)) {
+	for round, more := 0, outages(t); more(round); round++ {
+		for _, fault := range all {
+			t.Run(fault.name, func(t *testing.T) { without(t, fault) })
+		}
+	}
+}
+
 // TestDirectoryOutageSoak: people whose accounts were seen lately go on; whoever needs the directory gets no
 // answer, so that the gateway asks another node, and nobody enrolls.
 func TestDirectoryOutageSoak(t *testing.T) {
@@ -319,11 +328,7 @@ func TestDirectoryOutageSoak(t *testing.T) {
 	all := troubles(o.ldap,
 		trouble{name: "stopped (SIGSTOP)", begin: o.slapd.Freeze, over: o.slapd.Thaw},
 		trouble{name: "ended", begin: o.slapd.Stop, over: o.slapd.Start})
-	for round, more := 0, outages(t); more(round); round++ {
-		for _, fault := range all {
-			t.Run(fault.name, func(t *testing.T) { o.withoutDirectory(t, fault) })
-		}
-	}
+	eachFault(t, all, o.withoutDirectory)
 	o.startsWithout(t, "directory", o.ldap, "degraded")
 }
 
@@ -387,11 +392,7 @@ func TestStoreOutageSoak(t *testing.T) {
 	all := troubles(o.store,
 		trouble{name: "stopped (SIGSTOP)", begin: o.redis.Freeze, over: o.redis.Thaw},
 		trouble{name: "ended", begin: o.redis.Stop, over: o.redis.Start})
-	for round, more := 0, outages(t); more(round); round++ {
-		for _, fault := range all {
-			t.Run(fault.name, func(t *testing.T) { o.withoutStore(t, fault) })
-		}
-	}
+	eachFault(t, all, o.withoutStore)
 	o.startsWithout(t, "store", o.store, "not_ready")
 }
 
