@@ -25,6 +25,7 @@ func TestErrorsHaveOneHint(t *testing.T) {
 		"chmod 600":           keyset.ErrExposed,
 		"another node":        keyset.ErrDamaged,
 		"everybody enrolls":   boltstore.ErrDamaged,
+		".journal.lost":       boltstore.ErrNoJournal,
 		"noeviction":          fmt.Errorf("%w: %w", otp.ErrUnavailable, redisstore.ErrEvicts),
 		"one node":            otp.ErrLocked,
 		"free space":          syscall.ENOSPC,

@@ -55,7 +55,7 @@ func deviceOf(ts *testscript.TestScript, name, label string) (account, device st
 }
 
 func seedIn(ts *testscript.TestScript, keys *keyset.Keys, account, device string) ([]byte, error) {
-	octets, err := os.ReadFile(ts.MkAbs(filepath.Join("data", "devices.db")))
+	files, err := filepath.Glob(ts.MkAbs(filepath.Join("data", "devices.db*"))) // its journal belongs to it
 	if err != nil {
 		return nil, err
 	}
@@ -64,11 +64,16 @@ func seedIn(ts *testscript.TestScript, keys *keyset.Keys, account, device string
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "devices.db")
-	if err := os.WriteFile(path, octets, 0o600); err != nil {
-		return nil, err
+	for _, file := range files {
+		octets, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), octets, 0o600); err != nil {
+			return nil, err
+		}
 	}
-	store, err := boltstore.Open(boltstore.Options{Path: path, Logger: slog.New(slog.DiscardHandler)})
+	store, err := boltstore.Open(boltstore.Options{Path: filepath.Join(dir, "devices.db"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}

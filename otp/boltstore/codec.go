@@ -33,7 +33,7 @@ func appendString[S ~string | ~[]byte](b []byte, s S) []byte {
 // appendState appends what logins change.
 func (r *record) appendState(b []byte) []byte {
 	b = append(b, format)
-	b = binary.AppendUvarint(b, r.tx)
+	b = binary.AppendUvarint(b, r.number)
 	b = binary.AppendUvarint(b, r.version)
 	b = binary.AppendUvarint(b, uint64(len(r.devices)))
 	for i := range r.devices {
@@ -205,7 +205,7 @@ func decodeState(b []byte, list []*enrolled) (*record, error) {
 	}
 	d := &decoder{b: b}
 	d.format()
-	r := &record{tx: d.uint(), version: d.uint()}
+	r := &record{number: d.uint(), version: d.uint()}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
 		r.devices = append(r.devices, d.device(list))
 	}

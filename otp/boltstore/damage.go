@@ -13,6 +13,11 @@ import (
 // restored from a backup.
 var ErrDamaged = errors.New("the store is damaged")
 
+// ErrNoJournal: a generation of the journal that the file names is missing or not whole. It is an [ErrDamaged].
+// An empty file of the store's name and ".journal.lost" opens the store without it, once: what was used last is
+// forgotten then, so codes of the last minutes have to be too old by that time.
+var ErrNoJournal = fmt.Errorf("%w: what was used last is not known", ErrDamaged)
+
 // damage adds ErrDamaged to the errors with which bbolt says so.
 func damage(err error) error {
 	for _, sign := range []error{berrors.ErrInvalid, berrors.ErrVersionMismatch, berrors.ErrChecksum} {
@@ -56,7 +61,7 @@ func guarded(f func() error) (err error) {
 func traced(err error) []any {
 	var fields []any
 	if errors.Is(err, ErrDamaged) {
-		fields = append(fields, "hint", "stop the node and restore the file from a backup, on another disk if this one fails")
+		fields = append(fields, "hint", "stop the node and restore the file and its journal from one backup, on another disk if this one fails")
 	}
 	var p *panicked
 	if errors.As(err, &p) {

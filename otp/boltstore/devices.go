@@ -41,7 +41,7 @@ func (s *Store) AddDevices(ctx context.Context, devices []otp.Device, limit int)
 	for i := range devices {
 		byAccount[devices[i].Account] = append(byAccount[devices[i].Account], i)
 	}
-	err := s.do(ctx, &request{run: func(c *commit) {
+	err := s.do(ctx, &request{file: true, run: func(c *commit) {
 		for account, indices := range byAccount {
 			c.addDevices(account, devices, indices, limit, errs)
 		}
@@ -84,7 +84,7 @@ func (c *commit) addDevices(account string, devices []otp.Device, indices []int,
 	if len(added) > 0 {
 		t.record.devices = append(t.record.devices, added...)
 		t.record.version++
-		t.devices = true
+		t.changed, t.devices = true, true
 	}
 }
 
@@ -109,7 +109,7 @@ func (s *Store) RemoveDevice(ctx context.Context, account, id string) error {
 // change carries out a change of a device that is there.
 func (s *Store) change(ctx context.Context, account, id string, change func(*touched)) error {
 	var failed error
-	err := s.do(ctx, &request{run: func(c *commit) {
+	err := s.do(ctx, &request{file: true, run: func(c *commit) {
 		t := c.account(account)
 		switch {
 		case t.err != nil:
@@ -118,7 +118,7 @@ func (s *Store) change(ctx context.Context, account, id string, change func(*tou
 			failed = fmt.Errorf("boltstore: device: %w", otp.ErrNotFound)
 		default:
 			change(t)
-			t.devices = true
+			t.changed, t.devices = true, true
 		}
 	}})
 	if err != nil {

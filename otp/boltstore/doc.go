@@ -1,42 +1,53 @@
-// Package boltstore keeps devices, claims, tickets and notes in one file on the local disk.
+// Package boltstore keeps devices, claims, tickets and notes on the local disk: in one file, and beside it a
+// journal of what logins have changed since.
 //
 //	Claim ─┐                 ┌─ rules on a copy of each account's record
-//	Claim ─┼─► queue ─► writer ─► one transaction ─► one fsync ─► all answered
-//	Claim ─┘   (bounded)     │    appended to the journal, one value for all of them
-//	                         └─ now and then: a slice of the journal folded into the records
+//	Claim ─┼─► queue ─► writer ─► journal: one entry, one fdatasync ─► all answered
+//	Claim ─┘   (bounded)     │
+//	everything else ─────────┼─► the file: one transaction
+//	                         └─ now and then: a slice of the journal's records folded into the file
 //
-// A claim rewrites nothing but the end of the journal, so what arrives together shares a few
-// pages and one fsync. What the journal holds is also in memory; the index forgets a record only
-// once it was folded into the bucket of states.
+// A claim rewrites nothing: what arrives together is one entry at the end of the journal. What the journal
+// holds is also in memory; the index forgets a record only once it was folded into the bucket of states.
 //
 // # Invariants
 //
 //  1. Nothing is answered before it is on disk. Memory changes after the commit, never before:
-//     a failed commit leaves it as it was, and is followed by a fresh look at the file, because
-//     a failed fsync does not tell what the file holds.
+//     a failed commit leaves it as it was, and is followed by a fresh look at the disk, because
+//     a failed fsync does not tell what is there; the journal goes on in another file then.
 //  2. A record in the bucket of states is never replaced by an older image from the journal:
-//     both carry the number of the transaction that made them.
+//     both carry the number of the change that made them.
 //  3. Only one process has the file open, by flock; the second gets [otp.ErrLocked].
 //  4. The store's memory is bounded: so many folded records are remembered, and as many
 //     others as the bounds of the journal let wait.
 //  5. Nothing that the file holds, or holds no more, ends the process. What bbolt answers with a panic
 //     and the kernel with a fault comes back as [ErrDamaged], which is an [otp.ErrUnavailable]; Ping
 //     says so until it can be read again. One bad record is the trouble of its account alone.
-//  6. Opening the file again never makes a new one: that would know nobody.
+//  6. Opening the file again never makes a new one: that would know nobody. A generation of the journal that
+//     the file names is there and whole, or the store does not open: codes that were used would be good again.
+//     Only the operator may say that it is lost, by a file of the name STORE.journal.lost.
+//  7. A fold that fails keeps nobody out, until memory has room for no more.
 //
 // # The file
 //
-//	meta      "keyset" -> fingerprint; "ping" -> a counter
+//	meta      "keyset" -> fingerprint; "ping" -> a counter; "journal" -> whose it is, generations, highest number
 //	devices   account -> labels, sealed seeds and parameters of its devices
 //	states    account -> version, last steps, recent tokens, places, wrong codes, challenges, shares
-//	journal-N number of a transaction -> states of all accounts that it changed
 //	tickets   kind, account -> digest, tries, expiry
 //	notes     kind, key, field -> expiry, value
+//
+// # The journal
+//
+// STORE.journal.N is generation N: entries, each with the states of all accounts that a group of claims has
+// changed (see package wal). When the newest is long, the next one begins and all up to it are folded, and then
+// removed. After Close there is none. Older versions kept it in buckets of the file, which are read and dropped.
 //
 // # Decisions
 //
 //   - The journal keeps whole states (about 120 octets), not changes: replay needs no rules, so a
 //     newer binary cannot come to another conclusion than the one that answered.
+//   - The journal is not in the file, because a commit of bbolt's is two fsyncs and several pages, whatever is
+//     in it. A group with anything but claims goes to the file whole, so that nothing is in two places.
 //   - The list of free pages is written with every commit. Without it bbolt looks for them by walking
 //     through the file, at opening and after a failed commit, in a goroutine whose panic nobody can
 //     catch. It costs one page or a few more per commit.
@@ -46,5 +57,6 @@
 //     account at most. So does an expired note, until its key has as many as it may: the store has no
 //     clock of its own by which it could throw it away.
 //   - Challenges and shares stand at the end of a state, and nothing at all when there are none: a file of
-//     an older otpgate opens as it is, and an older otpgate opens this one and passes over them.
+//     an older otpgate opens as it is, and an older otpgate opens this one, after a Close, and
+//     passes over them.
 package boltstore

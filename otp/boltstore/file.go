@@ -19,8 +19,9 @@ var (
 	notesBucket   = []byte("notes")
 	buckets       = [][]byte{metaBucket, devicesBucket, statesBucket, ticketsBucket, notesBucket}
 
-	keysetKey = []byte("keyset")
-	pingKey   = []byte("ping")
+	keysetKey  = []byte("keyset")
+	pingKey    = []byte("ping")
+	journalKey = []byte("journal")
 )
 
 // smallest is how long the shortest file is that can be a store: its two meta pages.
@@ -121,6 +122,27 @@ func openWith(path string, create bool, o *bbolt.Options) (*file, error) {
 	return f, nil
 }
 
+// with runs what reads the file, or changes it, in one transaction. Nothing is changed unless run says so.
+func (f *file) with(writable bool, run func(*bbolt.Tx) (changed bool, err error)) error {
+	var tx *bbolt.Tx
+	err := guarded(func() (err error) {
+		if tx, err = f.Begin(writable); err != nil {
+			return err
+		}
+		if changed, err := run(tx); err != nil || !changed {
+			return errors.Join(err, tx.Rollback())
+		}
+		return tx.Commit()
+	})
+	// A panic has left the transaction open. One in Begin, or in Rollback, leaves locks that nobody can
+	// take any more.
+	var broken *panicked
+	if errors.As(err, &broken) {
+		f.stuck = tx == nil || errors.As(guarded(tx.Rollback), &broken)
+	}
+	return err
+}
+
 func (s *Store) adopt(db *bbolt.DB) error {
 	if info, err := os.Stat(s.options.Path); err != nil {
 		return err
@@ -133,11 +155,16 @@ func (s *Store) adopt(db *bbolt.DB) error {
 	if err := createBuckets(db); err != nil {
 		return err
 	}
-	dirty, j, err := replay(db)
+	s.closeJournal()
+	dirty, j, err := s.replay(db)
 	if err != nil {
 		return fmt.Errorf("replay the journal: %w", err)
 	}
+	if !s.lost {
+		s.forgetLoss() // it is all there
+	}
 	s.index.reset(dirty)
+	j.broken = s.journal.broken // opening the file has mended nothing
 	s.journal = j
 	return nil
 }

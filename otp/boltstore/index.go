@@ -64,25 +64,33 @@ func (x *index) dirtyKeys() []string {
 	return slices.Collect(maps.Keys(x.dirty))
 }
 
-// publish takes over what a transaction has written: the states that went to the journal are
-// dirty, those that were folded or written with their devices are not.
-func (x *index) publish(touched map[string]*touched, folded []string) {
+// publish takes over what a group has written: states that went to the journal are dirty, those that went to
+// the buckets are not.
+func (x *index) publish(touched map[string]*touched, filed bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for key, t := range touched {
 		switch {
-		case t.devices:
+		case !t.changed:
+			if x.dirty[key] == nil {
+				x.remember(key, t.record)
+			}
+		case filed:
 			delete(x.dirty, key)
 			x.remember(key, t.record)
-		case t.changed:
+		default:
 			x.dirty[key] = t.record
 			delete(x.young, key)
 			delete(x.old, key)
-		case x.dirty[key] == nil:
-			x.remember(key, t.record)
 		}
 	}
-	for _, key := range folded {
+}
+
+// folded takes over that the buckets have the states of these accounts.
+func (x *index) folded(keys []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, key := range keys {
 		if r := x.dirty[key]; r != nil {
 			delete(x.dirty, key)
 			x.remember(key, r)

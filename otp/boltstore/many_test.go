@@ -54,15 +54,7 @@ func TestManyDevicesSoak(t *testing.T) {
 			}
 		}
 	})
-	killed, err := os.ReadFile(path) // what is on disk while the store is open: its journal is not folded
-	if err != nil {
-		t.Fatal(err)
-	}
-	crashed := filepath.Join(t.TempDir(), "crashed.db")
-	if err := os.WriteFile(crashed, killed, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	killed = nil
+	crashed := boltstore.Killed(t, path) // what is on disk while the store is open: its journal is not folded
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

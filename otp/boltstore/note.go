@@ -42,7 +42,7 @@ func (s *Store) PutNotes(ctx context.Context, notes []otp.Note) error {
 			notes[i].Value = append([]byte{}, notes[i].Value...)
 		}
 	}
-	return s.do(ctx, &request{run: func(c *commit) {
+	return s.do(ctx, &request{file: true, run: func(c *commit) {
 		for i := range notes {
 			c.note(&notes[i])
 		}

@@ -122,6 +122,45 @@ func TestNoPageEndsTheProcess(t *testing.T) {
 	}
 }
 
+// spoil damages the heads of all pages in which the name is, those that are free now among them; mend puts all
+// pages back that were there.
+func spoil(t *testing.T, path string, content []byte, name string) {
+	t.Helper()
+	for at := 2 * page; at < len(content); at += page {
+		if bytes.Contains(content[at:at+page], []byte(name)) {
+			writeAt(t, path, bytes.Repeat([]byte{0xff}, 16), at)
+		}
+	}
+}
+
+func mend(t *testing.T, path string, content []byte) {
+	t.Helper()
+	for at := 2 * page; at < len(content); at += page {
+		now := make([]byte, 16)
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.ReadAt(now, int64(at)); err != nil || f.Close() != nil {
+			t.Fatal(err)
+		}
+		if bytes.Equal(now, bytes.Repeat([]byte{0xff}, 16)) {
+			writeAt(t, path, content[at:at+16], at)
+		}
+	}
+}
+
+func writeAt(t *testing.T, path string, b []byte, at int) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(b, int64(at)); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestPageThatGoesBadIsOneAccountsTrouble damages a page under a store that is open, and mends it.
 func TestPageThatGoesBadIsOneAccountsTrouble(t *testing.T) {
 	path, content := filled(t)
@@ -131,21 +170,7 @@ func TestPageThatGoesBadIsOneAccountsTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	at := bytes.Index(content, []byte(accountName(700))) / page * page
-	write := func(b []byte) {
-		t.Helper()
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteAt(b, int64(at)); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(bytes.Repeat([]byte{0xff}, 16))
+	spoil(t, path, content, accountName(700))
 	batch := []otp.Claim{useStep(accountName(700), 101, 1), useStep(accountName(1), 101, 1)}
 	receipts := s.Claim(context.Background(), batch)
 	wantDamaged(t, "claim of the bad account", "", receipts[0].Err)
@@ -160,7 +185,7 @@ func TestPageThatGoesBadIsOneAccountsTrouble(t *testing.T) {
 	if n := strings.Count(logged.String(), "level=ERROR"); n != 1 || !strings.Contains(logged.String(), "hint=") {
 		t.Errorf("%d errors are logged:\n%s", n, logged.String())
 	}
-	write(content[at : at+16])
+	mend(t, path, content)
 	if _, err := s.Ping(context.Background()); err != nil {
 		t.Errorf("Ping after the page was mended: %v", err)
 	}

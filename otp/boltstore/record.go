@@ -10,7 +10,7 @@ import (
 // record is what the store knows of an account. Records that other goroutines can see are never
 // changed: the writer works on a clone, whose nested slices it replaces rather than changes.
 type record struct {
-	tx      uint64 // the transaction that made this state
+	number  uint64 // of the change that made this state
 	version uint64
 	devices []device
 	claims  []claim  // answered Claimed within ClaimLifetime of the last claim, oldest first

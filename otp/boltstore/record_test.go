@@ -169,7 +169,7 @@ func TestANoteThatIsDamagedGoesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	damage := func(c *commit) { c.put(c.tx.Bucket(notesBucket), noteKey("k", "a", notes[9].Field), []byte{99}) }
-	if err := s.do(ctx, &request{run: damage}); err != nil {
+	if err := s.do(ctx, &request{file: true, run: damage}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Notes(ctx, "k", "a", noon.Add(-time.Second)); err == nil {

@@ -41,9 +41,11 @@ type Store struct {
 
 	// Of the writer alone.
 	journal  journal
-	failing  bool  // the last commit failed
-	spoiled  int   // how often opening the file ended in a panic
-	closeErr error // read after stopped is closed
+	images   []byte // states on their way to the journal; reused
+	failing  bool   // the last commit failed
+	lost     bool   // some of the journal was given up
+	spoiled  int    // how often opening the file ended in a panic
+	closeErr error  // read after stopped is closed
 }
 
 var _ otp.Store = (*Store)(nil)
@@ -84,7 +86,7 @@ func open(o Options, b bounds) (*Store, error) {
 // Bind implements [otp.Store].
 func (s *Store) Bind(ctx context.Context, fingerprint string) error {
 	var foreign bool
-	err := s.do(ctx, &request{run: func(c *commit) {
+	err := s.do(ctx, &request{file: true, run: func(c *commit) {
 		meta := c.tx.Bucket(metaBucket)
 		bound := meta.Get(keysetKey)
 		if bound == nil {
@@ -121,12 +123,17 @@ func (s *Store) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 	return failed
 }
 
-// Ping implements [otp.Store]: it writes to the disk, and reads again what could not be read. It has no
-// clock of its own.
+// Ping implements [otp.Store]: it writes to the disk, tells what could not be folded, which is tried again then,
+// and reads again what could not be read. It has no clock of its own.
 func (s *Store) Ping(ctx context.Context) (time.Time, error) {
-	err := s.do(ctx, &request{run: func(c *commit) {
+	var broken error
+	err := s.do(ctx, &request{file: true, run: func(c *commit) {
+		broken = s.journal.broken
 		c.put(c.tx.Bucket(metaBucket), pingKey, []byte{byte(c.tx.ID())})
 	}})
+	if err == nil && broken != nil {
+		err = fmt.Errorf("boltstore: fold the journal of %s: %w", s.options.Path, unavailable(broken))
+	}
 	if err == nil {
 		err = s.readAgain(ctx)
 	}

@@ -42,7 +42,7 @@ func (t *ticket) matches(d otp.Digest) bool {
 
 // PutTicket implements [otp.Store].
 func (s *Store) PutTicket(ctx context.Context, t otp.Ticket) error {
-	return s.do(ctx, &request{run: func(c *commit) {
+	return s.do(ctx, &request{file: true, run: func(c *commit) {
 		b, key := c.tx.Bucket(ticketsBucket), ticketKey(t.Kind, t.Account)
 		if t.Tries <= 0 {
 			c.delete(b, key)
@@ -57,7 +57,7 @@ func (s *Store) PutTicket(ctx context.Context, t otp.Ticket) error {
 // taken, but not be checked again.
 func (s *Store) CheckTicket(ctx context.Context, kind otp.TicketKind, account string, digest otp.Digest, now time.Time) (bool, error) {
 	var ok bool
-	err := s.do(ctx, &request{run: func(c *commit) {
+	err := s.do(ctx, &request{file: true, run: func(c *commit) {
 		b, key, t := c.ticket(kind, account, now)
 		if t == nil || t.tries <= 0 {
 			return
@@ -75,7 +75,7 @@ func (s *Store) CheckTicket(ctx context.Context, kind otp.TicketKind, account st
 // TakeTicket implements [otp.Store].
 func (s *Store) TakeTicket(ctx context.Context, kind otp.TicketKind, account string, digest otp.Digest, now time.Time) (bool, error) {
 	var ok bool
-	err := s.do(ctx, &request{run: func(c *commit) {
+	err := s.do(ctx, &request{file: true, run: func(c *commit) {
 		b, key, t := c.ticket(kind, account, now)
 		if ok = t != nil && t.matches(digest); ok {
 			c.delete(b, key)

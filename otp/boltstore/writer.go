@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -21,6 +22,7 @@ const groupClaims = 4096
 type request struct {
 	ctx    context.Context
 	run    func(*commit)
+	file   bool // run writes to the file, not only to states of accounts
 	claims int
 	err    error
 	done   chan struct{}
@@ -70,7 +72,7 @@ func unavailable(err error) error {
 func (s *Store) write() {
 	defer close(s.stopped)
 	for {
-		if s.journal.folding() && !s.failing { // a full disk must not keep the writer spinning
+		if s.journal.waiting() && !s.failing { // a full disk must not keep the writer spinning
 			select {
 			case r := <-s.queue:
 				s.group(r)
@@ -78,7 +80,7 @@ func (s *Store) write() {
 				s.finish()
 				return
 			default:
-				s.commit(nil)
+				s.foldMore(s.bounds.foldSlice)
 			}
 			continue
 		}
@@ -106,6 +108,9 @@ func (s *Store) group(r *request) {
 		break
 	}
 	s.commit(group)
+	if s.journal.waiting() && !s.failing {
+		s.foldMore(max(s.bounds.foldSlice, 2*claims)) // faster than they come
+	}
 }
 
 // finish answers what is waiting, folds everything, and closes the file.
@@ -119,10 +124,13 @@ func (s *Store) finish() {
 		}
 		break
 	}
-	for s.db.Load() != nil && !s.failing && s.journal.size() > 0 {
-		s.journal.startFold(s.index)
-		s.commit(nil)
+	for s.db.Load() != nil && !s.failing && s.journal.broken == nil && s.journal.unfolded() {
+		if s.journal.fold == nil {
+			s.startFold()
+		}
+		s.foldMore(len(s.journal.fold.keys))
 	}
+	s.closeJournal()
 	if f := s.db.Swap(nil); f != nil {
 		if err := f.close(); err != nil {
 			s.closeErr = fmt.Errorf("boltstore: close %s: %w", s.options.Path, err)
@@ -158,65 +166,72 @@ func (s *Store) commit(group []*request) {
 
 // transact returns how many claims were carried out, and whether anything had to be written.
 func (s *Store) transact(group []*request) (claims int, wrote bool, err error) {
-	f := s.db.Load()
-	if f == nil {
+	if claims, wrote, err = s.carryOut(group); err != nil {
+		return 0, false, fmt.Errorf("write %s: %w", s.options.Path, err)
+	}
+	return claims, wrote, nil
+}
+
+// carryOut carries out the group. What has changed is on disk when it returns: in the file, if anything else
+// than states of accounts has, or else in the journal.
+func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
+	if s.db.Load() == nil {
 		if err := s.openFile(false); err != nil {
 			return 0, false, err
 		}
-		f = s.db.Load()
 	}
-	var tx *bbolt.Tx
+	f := s.db.Load()
 	if err := f.whole(); err != nil {
-		return 0, false, fmt.Errorf("write %s: %w", s.options.Path, err)
+		return 0, false, err
 	}
-	err = guarded(func() (err error) {
-		if tx, err = f.Begin(true); err != nil {
-			return err
-		}
-		claims, wrote, err = s.carryOut(tx, group)
-		return err
+	c, number, filed := &commit{store: s, touched: make(map[string]*touched)}, s.journal.next(), false
+	err = f.with(slices.ContainsFunc(group, func(r *request) bool { return r.file }), func(tx *bbolt.Tx) (bool, error) {
+		c.tx = tx
+		claims = c.run(group)
+		filed = c.err == nil && c.file(number)
+		return filed, c.err
 	})
-	if err == nil {
-		return claims, wrote, nil
+	if err != nil {
+		return 0, false, err
 	}
-	// A panic has left the transaction open. One in Begin, or in Rollback, leaves locks that nobody can
-	// take any more.
-	var broken *panicked
-	if errors.As(err, &broken) {
-		f.stuck = tx == nil || errors.As(guarded(tx.Rollback), &broken)
+	if filed {
+		s.journal.broken = nil // perhaps: the next fold tells
+	} else {
+		s.images = c.images(number, s.images[:0])
+		if len(s.images) > 0 {
+			if err := s.append(number, s.images); err != nil {
+				return 0, false, err
+			}
+		}
 	}
-	return 0, false, fmt.Errorf("write %s: %w", s.options.Path, err)
+	s.index.publish(c.touched, filed)
+	s.foldIfLong()
+	return claims, filed || len(s.images) > 0, nil
 }
 
-// carryOut carries out the group and commits.
-func (s *Store) carryOut(tx *bbolt.Tx, group []*request) (claims int, wrote bool, err error) {
-	c := &commit{store: s, tx: tx, touched: make(map[string]*touched)}
+// run runs the calls, and returns how many claims there were.
+func (c *commit) run(group []*request) (claims int) {
 	for _, r := range group {
 		if r.ctx.Err() == nil { // whoever has left is not there to be told
 			r.run(c)
 			claims += r.claims
 		}
 	}
-	folded := c.finish()
-	if c.err != nil || !c.wrote {
-		_ = tx.Rollback()
-	} else {
-		c.err = tx.Commit()
-	}
-	if c.err != nil {
-		return 0, false, c.err
-	}
-	c.publish(folded)
-	return claims, c.wrote, nil
+	return claims
 }
 
-// recover looks at the file anew after a failed transaction: nobody was told that it took place,
-// but the file may hold it all the same.
+// recover is for a commit that failed.
 func (s *Store) recover(cause error) {
 	if !s.failing {
 		s.failing = true
 		s.logger.Error("store cannot be written", append([]any{"path", s.options.Path, "error", cause}, traced(cause)...)...)
 	}
+	s.lookAgain()
+}
+
+// lookAgain looks at the file and the journal anew after a failure: nobody was told that what failed took
+// place, but they may hold it all the same.
+func (s *Store) lookAgain() {
 	if f := s.db.Swap(nil); f != nil {
 		_ = f.close()
 	}

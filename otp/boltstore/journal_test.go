@@ -1,0 +1,329 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"otpgate/otp"
+	"otpgate/otp/boltstore/wal"
+)
+
+// claimed makes a store in which step 100 of an account was used, and returns what its death leaves.
+func claimed(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	return Killed(t, path)
+}
+
+func TestWhatIsInTheJournalAloneIsUsed(t *testing.T) {
+	path := claimed(t)
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.View(func(tx *bbolt.Tx) error {
+		r, err := load(tx, accountKey("a"))
+		if err == nil && r.devices[0].lastStep != 0 {
+			t.Error("the claim is in the file already: nothing is proven")
+		}
+		return err
+	}); err != nil || db.Close() != nil {
+		t.Fatal(err)
+	}
+	s := openAt(t, path)
+	if r := claimOne(s, useStep("a", 100, 2)); r.Answer != otp.Used {
+		t.Errorf("%+v", r)
+	}
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed || !r.Again {
+		t.Errorf("the same attempt once more: %+v", r)
+	}
+	if _, err := s.Ping(context.Background()); err != nil { // by now the journal was folded
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(path + ".*"); err != nil || len(left) > 0 {
+		t.Errorf("left beside the store: %v, %v", left, err)
+	}
+}
+
+// TestAJournalThatIsMissing, another's or not whole: the store does not open, because codes that were used
+// would be good again, unless the operator says that the journal is lost.
+func TestAJournalThatIsMissing(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"missing": os.Remove,
+		"empty":   func(path string) error { return os.Truncate(path, 0) },
+		"another store's": func(path string) error {
+			f, err := wal.Create(path, wal.ID{1}, 1)
+			if err != nil {
+				return err
+			}
+			return f.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := claimed(t)
+			if err := spoil(path + ".journal.1"); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := Open(Options{Path: path}); !errors.Is(err, ErrNoJournal) || !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path+".journal.1") {
+					t.Fatalf("%v", err)
+				}
+			}
+			mark := path + ".journal.lost"
+			if err := os.WriteFile(mark, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var logged strings.Builder
+			s, err := Open(Options{Path: path, Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := claimOne(s, useStep("a", 100, 2)); r.Answer != otp.Claimed {
+				t.Errorf("%+v", r)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(logged.String(), "journal given up") {
+				t.Errorf("what was given up is not told: %s", logged.String())
+			}
+			if _, err := os.Stat(mark); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the operator's word counts more than once: %v", err)
+			}
+			if r := claimOne(openAt(t, path), useStep("a", 100, 3)); r.Answer != otp.Used {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// TestAWordThatNobodyNeeds goes: it must not be there when a journal is lost later.
+func TestAWordThatNobodyNeeds(t *testing.T) {
+	path := claimed(t)
+	mark := path + ".journal.lost"
+	if err := os.WriteFile(mark, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := claimOne(openAt(t, path), useStep("a", 100, 2)); r.Answer != otp.Used {
+		t.Errorf("%+v", r)
+	}
+	if _, err := os.Stat(mark); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestAnEntryThatIsMissing within the journal is more than what a crash leaves.
+func TestAnEntryThatIsMissing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	for n := range 3 {
+		claimOne(s, useStep("a", int64(100+n), byte(n)))
+	}
+	path = Killed(t, path)
+	f, err := os.OpenFile(path+".journal.1", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(make([]byte, 512), 1024); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Path: path}); !errors.Is(err, ErrNoJournal) {
+		t.Fatalf("%v", err)
+	}
+}
+
+// TestADeathAtEachStep kills a store that folds all the time after each of its calls.
+func TestADeathAtEachStep(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s, err := OpenTiny(Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	names := []string{"a", "b", "c", "d", "e"}
+	for _, name := range names {
+		addDevice(t, s, name)
+	}
+	last := map[string]int64{}
+	for n := range 40 {
+		name := names[n*n%len(names)]
+		step := int64(100 + n)
+		if r := claimOne(s, useStep(name, step, byte(n))); r.Answer != otp.Claimed {
+			t.Fatalf("%+v", r)
+		}
+		last[name] = step
+		if n%7 == 3 {
+			if err := s.RenameDevice(context.Background(), name, "device", "renamed"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		release := hang(s) // so that it stands still while it is copied
+		copied := Killed(t, path)
+		release()
+		after, err := OpenTiny(Options{Path: copied})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, step := range last {
+			if r := claimOne(after, useStep(name, step, 200)); r.Answer != otp.Used {
+				t.Errorf("after call %d: step %d of %s: %+v", n, step, name, r)
+			}
+		}
+		if err := after.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTheJournalOfAnOlderVersion was in buckets of the file.
+func TestTheJournalOfAnOlderVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := append([]byte("journal-"), 0, 0, 0, 0, 0, 0, 0, 9)
+	if err := db.Update(func(tx *bbolt.Tx) error {
+		r, err := load(tx, accountKey("a"))
+		if err != nil {
+			return err
+		}
+		claim := useStep("a", 100, 1)
+		r.apply(&claim)
+		r.number = uint64(tx.ID())
+		b, err := tx.CreateBucket(bucket)
+		if err != nil {
+			return err
+		}
+		images := appendString(appendString(nil, accountKey("a")), r.appendState(nil))
+		return errors.Join(b.Put(binary.BigEndian.AppendUint64(nil, uint64(tx.ID())), images), tx.Bucket(metaBucket).Delete(journalKey))
+	}); err != nil || db.Close() != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, path)
+	for step, want := range map[int64]otp.Answer{100: otp.Used, 101: otp.Claimed} {
+		if r := claimOne(s, useStep("a", step, 2)); r.Answer != want {
+			t.Errorf("step %d: %+v", step, r)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, path)
+	if r := claimOne(s, useStep("a", 101, 3)); r.Answer != otp.Used {
+		t.Errorf("%+v", r)
+	}
+	if err := s.db.Load().View(func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucket) != nil {
+			t.Error("the old journal is left")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAFoldThatFails, here because a page has gone bad, keeps nobody out but those of that page; Ping tells of
+// it, and has it tried again.
+func TestAFoldThatFails(t *testing.T) {
+	path, content := filled(t)
+	var logged bytes.Buffer
+	s, err := open(Options{Path: path, Logger: slog.New(slog.NewTextHandler(&logged, nil))}, bounds{remembered: 100, foldAccounts: 30, foldOctets: 1 << 20, foldSlice: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	pass := func(from, to int) {
+		t.Helper()
+		var batch []otp.Claim
+		for n := from; n < to; n++ {
+			batch = append(batch, useStep(accountName(n), 101, 2))
+		}
+		for n, r := range s.Claim(t.Context(), batch) {
+			if r.Answer != otp.Claimed {
+				t.Errorf("account %d: %+v", from+n, r)
+			}
+		}
+	}
+	pass(690, 710)
+	spoil(t, path, content, accountName(700))
+	pass(0, 40) // more than may wait
+	if _, err := s.Ping(t.Context()); !errors.Is(err, ErrDamaged) || !errors.Is(err, otp.ErrUnavailable) {
+		t.Errorf("Ping: %v", err)
+	}
+	pass(100, 140)
+	mend(t, path, content)
+	_, _ = s.Ping(t.Context()) // which has it tried again
+	if _, err := s.Ping(t.Context()); err != nil {
+		t.Errorf("Ping after the page was mended: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(logged.String(), "journal cannot be folded") {
+		t.Errorf("nothing is told:\n%s", logged.String())
+	}
+	again := openAt(t, path)
+	for _, n := range []int{690, 700, 709, 0, 39, 100, 139} {
+		if r := claimOne(again, useStep(accountName(n), 101, 3)); r.Answer != otp.Used {
+			t.Errorf("account %d: %+v", n, r)
+		}
+	}
+}
+
+// TestAJournalThatIsFull takes nothing more, until it can be folded.
+func TestAJournalThatIsFull(t *testing.T) {
+	s, err := open(Options{Path: filepath.Join(t.TempDir(), "otp.db")}, bounds{remembered: 2, foldAccounts: 3, foldOctets: 1 << 20, foldSlice: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	const people = 30
+	for n := range people {
+		addDevice(t, s, accountName(n))
+	}
+	if err := s.do(t.Context(), &request{run: func(*commit) { s.journal.broken = errors.New("no") }}); err != nil { // as after a fold that failed
+		t.Fatal(err)
+	}
+	answers := map[otp.Answer]int{}
+	for n := range people {
+		answers[claimOne(s, useStep(accountName(n), 100, 1)).Answer]++
+	}
+	if answers[otp.Claimed] != patience*3+1 || answers[otp.NoAnswer] != people-answers[otp.Claimed] {
+		t.Errorf("%v", answers)
+	}
+	if _, err := s.Ping(t.Context()); !errors.Is(err, otp.ErrUnavailable) {
+		t.Errorf("Ping: %v", err)
+	}
+	if _, err := s.Ping(t.Context()); err != nil {
+		t.Errorf("Ping, when it can be folded: %v", err)
+	}
+	for n := range people {
+		if r := claimOne(s, useStep(accountName(n), 101, 2)); r.Answer != otp.Claimed {
+			t.Errorf("%+v", r)
+		}
+	}
+}
