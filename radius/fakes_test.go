@@ -21,6 +21,7 @@ import (
 	"otpgate/otp/audit"
 	"otpgate/otp/keyset"
 	"otpgate/radius/challenge"
+	"otpgate/radius/mmsg"
 	"otpgate/radius/posture"
 )
 
@@ -530,7 +531,9 @@ func (w *wire) WriteBatch(ms []ipv4.Message, _ int) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range ms {
-		w.written = append(w.written, slices.Clone(m.Buffers[0]))
+		for _, octets := range m.Buffers {
+			w.written = append(w.written, slices.Clone(octets))
+		}
 	}
 	return len(ms), nil
 }
@@ -547,7 +550,7 @@ func (w *wire) take() [][]byte {
 func newWire(s *Server) (*testReader, *wire) {
 	out := &wire{}
 	k := &socket{batchConn: out, local: netip.MustParseAddrPort("192.0.2.254:1812"), takes: forLogins}
-	k.pool.New = func() any { return new(outgoing) }
+	k.pool.New = func() any { return new(mmsg.Outgoing) }
 	return &testReader{&reader{Server: s, takes: forLogins}, k}, out
 }
 

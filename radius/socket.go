@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,7 +55,8 @@ type socket struct {
 	takes    service
 	wildcard bool // packet info tells the address that a datagram was sent to
 	six      bool
-	pool     sync.Pool // of *outgoing
+	pool     sync.Pool   // of *mmsg.Outgoing
+	apart    atomic.Bool // the kernel does not take answers together
 
 	dropped     postmark.Dropped
 	lastLocal   netip.Addr
@@ -129,7 +131,7 @@ func bind(ctx context.Context, network, address string) (*socket, error) {
 	k.local = udp.LocalAddr().(*net.UDPAddr).AddrPort()
 	k.local = netip.AddrPortFrom(k.local.Addr().Unmap(), k.local.Port())
 	k.wildcard = k.local.Addr().IsUnspecified()
-	k.pool.New = func() any { return new(outgoing) }
+	k.pool.New = func() any { return new(mmsg.Outgoing) }
 	if k.six {
 		p := ipv6.NewPacketConn(udp)
 		k.batchConn = p
@@ -212,60 +214,41 @@ func (k *socket) String() string { return k.local.String() }
 // ended implements [transport]: the kernel bounds what waits to be read.
 func (k *socket) ended() {}
 
-// write sends answers of this socket in as few system calls as it takes, and returns how many
+// write sends answers of this socket in as few system calls and messages as it takes, and returns how many
 // could not be sent: the kernel says so for the first of a batch only, so that one is left out.
 // When the kernel takes nothing for as long as the pauses last, the rest is given up.
 func (k *socket) write(answers []answer) (unsent int, err error) {
-	out := k.pool.Get().(*outgoing)
-	ms := out.messages(answers)
+	out := k.pool.Get().(*mmsg.Outgoing)
+	for i := range answers {
+		out.Add(answers[i].peer, answers[i].control, answers[i].octets)
+	}
 	pauses := 0
-	for rest := ms; len(rest) > 0; {
+	for together := !k.apart.Load(); out.Left() > 0; {
+		ms := out.Messages(together)
 		// Left to wait for the kernel, WriteBatch would wait for ever.
-		n, failed := k.WriteBatch(rest, syscall.MSG_DONTWAIT)
-		n = max(n, 0)
+		n, failed := k.WriteBatch(ms, syscall.MSG_DONTWAIT)
+		for i := range max(n, 0) {
+			out.Drop(len(ms[i].Buffers))
+		}
 		switch full := errors.Is(failed, syscall.EAGAIN); {
 		case full && pauses < writePauses:
 			<-time.After(writePause << pauses)
 			pauses++
 		case full:
-			unsent, err, n = unsent+len(rest), failed, len(rest)
-		case failed != nil || n == 0:
+			unsent, err = unsent+out.Left(), failed
+			out.Drop(out.Left())
+		case failed == nil && n > 0:
+		case len(ms[0].Buffers) > 1: // perhaps each by itself can be sent
+			together = false
+			if mmsg.Unsegmented(failed) {
+				k.apart.Store(true)
+			}
+		default:
 			unsent, err = unsent+1, failed
-			n++
+			out.Drop(1)
 		}
-		rest = rest[n:]
 	}
-	for i := range ms {
-		ms[i].Buffers[0], ms[i].OOB = nil, nil
-	}
+	out.Reset()
 	k.pool.Put(out)
 	return unsent, err
-}
-
-// outgoing is messages with the memory that they need.
-type outgoing struct {
-	ms    []ipv4.Message
-	peers []*net.UDPAddr // of ms
-}
-
-// messages makes messages of answers, which are good until the next time.
-func (o *outgoing) messages(answers []answer) []ipv4.Message {
-	for len(o.ms) < len(answers) {
-		peer := &net.UDPAddr{IP: make(net.IP, 0, net.IPv6len)}
-		o.ms, o.peers = append(o.ms, ipv4.Message{Buffers: make([][]byte, 1), Addr: peer}), append(o.peers, peer)
-	}
-	for i := range answers {
-		a, m, to := &answers[i], &o.ms[i], o.peers[i]
-		m.Buffers[0], m.OOB = a.octets, a.control
-		address := a.peer.Addr()
-		to.Port, to.Zone = int(a.peer.Port()), address.Zone()
-		if address.Is4() {
-			four := address.As4()
-			to.IP = append(to.IP[:0], four[:]...)
-		} else {
-			six := address.As16()
-			to.IP = append(to.IP[:0], six[:]...)
-		}
-	}
-	return o.ms[:len(answers)]
 }

@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/net/ipv4"
+
+	"otpgate/radius/mmsg"
 )
 
 // fullWire is a socket in memory whose send buffer is full now and then. A write that is left to
@@ -50,10 +53,10 @@ func TestAFullSendBufferIsWaitedForWithinBounds(t *testing.T) {
 			w := newWorld(t)
 			out := &fullWire{t: t, full: c.full, most: c.most}
 			k := &socket{batchConn: out}
-			k.pool.New = func() any { return new(outgoing) }
+			k.pool.New = func() any { return new(mmsg.Outgoing) }
 			answers := make([]answer, 5)
 			for i := range answers {
-				answers[i] = answer{via: k, octets: []byte("x")}
+				answers[i] = answer{via: k, octets: bytes.Repeat([]byte("x"), i+1)} // each a message of its own
 			}
 			w.transmit(k, answers)
 			if got := len(out.take()); got != c.sent {
@@ -66,6 +69,49 @@ func TestAFullSendBufferIsWaitedForWithinBounds(t *testing.T) {
 				t.Errorf("logged: %s", w.logged)
 			}
 		})
+	}
+}
+
+// apartWire does not take what goes together, for this reason.
+type apartWire struct {
+	wire
+	why      error
+	together int // messages of more than one datagram that were tried
+}
+
+func (w *apartWire) WriteBatch(ms []ipv4.Message, flags int) (int, error) {
+	if len(ms[0].Buffers) > 1 {
+		w.together++
+		return -1, os.NewSyscallError("sendmmsg", w.why)
+	}
+	n := 1
+	for n < len(ms) && len(ms[n].Buffers) == 1 {
+		n++
+	}
+	return w.wire.WriteBatch(ms[:n], flags)
+}
+
+// TestAnswersThatCannotGoTogether go each by itself; where the kernel or the way is to blame, from then on.
+func TestAnswersThatCannotGoTogether(t *testing.T) {
+	for _, c := range []struct {
+		why   error
+		tried int
+	}{{syscall.EIO, 1}, {syscall.EMSGSIZE, 1}, {syscall.ENETUNREACH, 3}} {
+		out := &apartWire{why: c.why}
+		k := &socket{batchConn: out}
+		k.pool.New = func() any { return new(mmsg.Outgoing) }
+		for range 3 {
+			answers := []answer{{octets: []byte("other")}, {octets: []byte("one")}, {octets: []byte("two")}, {octets: []byte("three")}}
+			if unsent, err := k.write(answers); unsent != 0 || err != nil {
+				t.Fatalf("%v: %d unsent, %v", c.why, unsent, err)
+			}
+			if got := string(bytes.Join(out.take(), []byte(" "))); len(got) != len("other one two three") || !strings.Contains(got, "one") || !strings.Contains(got, "three") {
+				t.Fatalf("%v: sent %q", c.why, got)
+			}
+		}
+		if out.together != c.tried {
+			t.Errorf("%v: %d messages were tried together", c.why, out.together)
+		}
 	}
 }
 
