@@ -27,6 +27,8 @@
 //     the file names is there and whole, or the store does not open: codes that were used would be good again.
 //     Only the operator may say that it is lost, by a file of the name STORE.journal.lost.
 //  7. A fold that fails keeps nobody out, until memory has room for no more.
+//  8. Nothing is answered by what may be in memory alone: the last entry that a process finds in the journal is
+//     written once more first.
 //
 // # The file
 //
@@ -40,7 +42,10 @@
 //
 // STORE.journal.N is generation N: entries, each with the states of all accounts that a group of claims has
 // changed (see package wal). When the newest is long, the next one begins and all up to it are folded, and then
-// removed. After Close there is none. Older versions kept it in buckets of the file, which are read and dropped.
+// removed. After Close there is none. The file names the generations and an entry that is on disk for certain, so
+// that a missing file or end is noticed; what was appended since the file was last written is noticed by the gap,
+// unless it is the end that is gone. Older versions kept the journal in buckets of the file: those are read and
+// dropped, and one more keeps older versions out, which would not see what is beside the file.
 //
 // # Decisions
 //
@@ -57,6 +62,5 @@
 //     account at most. So does an expired note, until its key has as many as it may: the store has no
 //     clock of its own by which it could throw it away.
 //   - Challenges and shares stand at the end of a state, and nothing at all when there are none: a file of
-//     an older otpgate opens as it is, and an older otpgate opens this one, after a Close, and
-//     passes over them.
+//     an older otpgate opens as it is.
 package boltstore

@@ -1,14 +1,19 @@
 package boltstore
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"otpgate/otp"
 )
 
 var (
@@ -65,27 +70,62 @@ func (f *file) letGo() error {
 // openFile opens the file, and brings the index and the journal in line with it. A file that was there
 // before must be there again: an empty one in its place would know nobody.
 func (s *Store) openFile(create bool) error {
-	path := s.options.Path
-	if s.spoiled >= maxSpoiled {
-		return fmt.Errorf("boltstore: open %s: %w: it is not opened again before a restart", path, ErrDamaged)
+	f, err := s.openAgain(create)
+	if err != nil {
+		return err
 	}
-	f, err := openWith(path, create, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
-	var broken *panicked
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return lockedError(path)
-	case errors.As(err, &broken):
-		s.spoiled++
-	case err == nil:
-		if err = guarded(func() error { return s.adopt(f.DB) }); err != nil {
-			_ = f.close()
-		}
+	err = guarded(func() error { return s.adopt(f.DB) })
+	if err == nil {
+		s.db.Store(f)
+		err = s.settleLoss()
 	}
 	if err != nil {
-		return fmt.Errorf("boltstore: open %s: %w", path, damage(err))
+		s.db.Store(nil)
+		_ = f.close()
+		return fmt.Errorf("boltstore: open %s: %w", s.options.Path, damage(err))
+	}
+	return nil
+}
+
+// openAgain opens the file alone.
+func (s *Store) openAgain(create bool) (*file, error) {
+	path := s.options.Path
+	if s.spoiled >= maxSpoiled {
+		return nil, fmt.Errorf("boltstore: open %s: %w: it is not opened again before a restart", path, ErrDamaged)
+	}
+	f, err := openWith(path, create, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+	if err == nil {
+		return f, nil
+	}
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, lockedError(path)
+	}
+	if broken := (*panicked)(nil); errors.As(err, &broken) {
+		s.spoiled++
+	}
+	return nil, fmt.Errorf("boltstore: open %s: %w", path, damage(err))
+}
+
+// reopen opens the file anew under what is known of it, which stays. Without it the next commit looks at everything.
+func (s *Store) reopen() {
+	_ = s.db.Swap(nil).close()
+	f, err := s.openAgain(false)
+	if err != nil {
+		s.logger.Debug("store cannot be opened again yet", "error", err)
+		return
 	}
 	s.db.Store(f)
-	return nil
+}
+
+// settleLoss makes the file do without the generations that were given up, before any other is begun, and then
+// forgets that they were.
+func (s *Store) settleLoss() error {
+	if s.lost {
+		if err := s.foldSlice(len(s.journal.fold.keys)); err != nil {
+			return err
+		}
+	}
+	return s.forgetLoss()
 }
 
 // openWith opens a file in which somebody may have damaged anything.
@@ -156,12 +196,10 @@ func (s *Store) adopt(db *bbolt.DB) error {
 		return err
 	}
 	s.closeJournal()
+	s.lost = false
 	dirty, j, err := s.replay(db)
 	if err != nil {
 		return fmt.Errorf("replay the journal: %w", err)
-	}
-	if !s.lost {
-		s.forgetLoss() // it is all there
 	}
 	s.index.reset(dirty)
 	j.broken = s.journal.broken // opening the file has mended nothing
@@ -216,4 +254,42 @@ func Bound(path string) (fingerprint string, err error) {
 		return "", fmt.Errorf("boltstore: open %s: %w", path, damage(err))
 	}
 	return fingerprint, nil
+}
+
+// lockedError tells who has the file open, as far as the kernel tells us.
+func lockedError(path string) error {
+	who := ""
+	if pid := lockHolder(path); pid > 0 {
+		who = fmt.Sprintf(" (pid %d)", pid)
+	}
+	return fmt.Errorf("boltstore: %s: %w%s", path, otp.ErrLocked, who)
+}
+
+// lockHolder finds the process that holds the lock of the file in /proc/locks; 0 when it is not
+// told, for instance because that process is in another container.
+func lockHolder(path string) int {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	locks, err := os.Open("/proc/locks")
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = locks.Close() }()
+	inode := ":" + strconv.FormatUint(stat.Ino, 10)
+	for lines := bufio.NewScanner(locks); lines.Scan(); {
+		// 1: FLOCK  ADVISORY  WRITE 4711 fe:01:1234 0 EOF
+		fields := strings.Fields(lines.Text())
+		if len(fields) >= 6 && fields[1] == "FLOCK" && strings.HasSuffix(fields[5], inode) {
+			if pid, err := strconv.Atoi(fields[4]); err == nil && pid > 0 {
+				return pid
+			}
+		}
+	}
+	return 0
 }

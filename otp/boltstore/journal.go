@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -28,15 +30,17 @@ var usual = bounds{remembered: 65_536, foldAccounts: 50_000, foldOctets: 16 << 2
 const patience = 4
 
 // errUnfolded: what waits to be folded is too much for memory.
-var errUnfolded = errors.New("the journal cannot be folded, and is full")
+var errUnfolded = errors.New("the journal cannot be folded")
 
 // journal is what the writer knows of the journal: the generations that are being folded, each in a file
 // beside the store, and the one that is appended to.
 type journal struct {
 	ledger
 	current *wal.File // the generation last; nil: the next append makes one
+	retired int64     // octets in the generations before
+	doubt   []byte    // the last entry, if it was read: nobody knows whether it is on disk
 	fold    *fold     // nil: none is under way
-	broken  error     // why the last fold failed; nil: it did not
+	broken  error     // why the last fold failed; nil: it did not, or Ping wants it tried again
 }
 
 // ledger is what the store's file says of the journal.
@@ -45,36 +49,51 @@ type ledger struct {
 	first    uint64 // generation that is not folded; beyond last: there is none
 	last     uint64
 	sequence uint64 // the highest number of what is in the buckets
+	// An entry that is on disk, perhaps not the last, and its generation: what ends before it has lost its end.
+	entry, entryIn uint64
 }
 
-// fold is states being copied from memory to their bucket, and what is over when all are.
-type fold struct {
-	keys []string // accounts still to be folded, in the order of the file
-	upTo uint64   // generations that are not needed afterwards
-}
+// maxGenerations bounds how many are waiting to be folded. Their octets are bounded too, so that more of them are
+// no ledger.
+const maxGenerations = 1 << 16
 
 func (l *ledger) encode() []byte {
 	b := append([]byte{format}, l.id[:]...)
-	b = binary.AppendUvarint(b, l.first)
-	b = binary.AppendUvarint(b, l.last)
-	return binary.AppendUvarint(b, l.sequence)
+	for _, n := range []uint64{l.first, l.last, l.sequence, l.entry, l.entryIn} {
+		b = binary.AppendUvarint(b, n)
+	}
+	return b
 }
 
 func decodeLedger(b []byte) (ledger, error) {
 	d := &decoder{b: b}
 	d.format()
-	l := ledger{id: wal.ID(d.fixed(16)), first: d.uint(), last: d.uint(), sequence: d.uint()}
+	l := ledger{id: wal.ID(d.fixed(16)), first: d.uint(), last: d.uint(), sequence: d.uint(), entry: d.uint(), entryIn: d.uint()}
+	if d.err == nil && l.last >= l.first && l.last-l.first > maxGenerations {
+		d.err = errDamaged
+	}
 	return l, d.err
 }
 
+func (l *ledger) write(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(journalKey, l.encode()) }
+
 // generation is where a generation of the journal is.
-func (s *Store) generation(n uint64) string { return fmt.Sprintf("%s.journal.%d", s.options.Path, n) }
+func (s *Store) generation(n uint64) string {
+	return fmt.Sprintf("%s%s%d", s.options.Path, generationSuffix, n)
+}
+
+const generationSuffix = ".journal."
 
 // unfolded is whether there is more than what the buckets have.
 func (j *journal) unfolded() bool { return j.first <= j.last || j.fold != nil }
 
-// waiting is whether there is a slice to fold that may succeed.
-func (j *journal) waiting() bool { return j.fold != nil && j.broken == nil }
+// octets is how long the journal is.
+func (j *journal) octets() int64 {
+	if j.current == nil {
+		return j.retired
+	}
+	return j.retired + j.current.Size()
+}
 
 // next is the number of the next change.
 func (j *journal) next() uint64 {
@@ -82,41 +101,49 @@ func (j *journal) next() uint64 {
 	return j.sequence
 }
 
-// append writes the states that the change with this number has made to the journal. They are on disk when it
-// returns.
-func (s *Store) append(number uint64, images []byte) error {
-	j := &s.journal
-	if err := s.roomInJournal(); err != nil {
-		return err
-	}
-	if j.current == nil {
-		if err := s.begin(); err != nil {
-			return err
-		}
-	}
-	return j.current.Append(number, images)
-}
-
-// foldIfLong begins a fold when enough is waiting for it. What was appended is in the index by then.
-func (s *Store) foldIfLong() {
+// full refuses more of what cannot be folded than memory has room for.
+func (s *Store) full() error {
 	j, b := &s.journal, &s.bounds
-	if j.fold == nil && j.current != nil && (j.current.Size() > b.foldOctets || s.index.dirtyCount() > b.foldAccounts) {
-		s.startFold()
-	}
-}
-
-// roomInJournal refuses when folding has failed for so long that memory would not hold more.
-func (s *Store) roomInJournal() error {
-	j, b := &s.journal, &s.bounds
-	if j.broken != nil && (s.index.dirtyCount() > patience*b.foldAccounts || j.current != nil && j.current.Size() > patience*b.foldOctets) {
+	if j.broken != nil && (s.index.dirtyCount() > patience*b.foldAccounts || j.octets() > patience*b.foldOctets) {
 		return fmt.Errorf("%w: %w", errUnfolded, j.broken)
 	}
 	return nil
 }
 
-// begin begins the next generation. The file of the journal is there before the store's own names it: one
-// that is named and missing is a loss.
+// append writes the states that the change with this number has made to the journal. They are on disk when it
+// returns.
+func (s *Store) append(number uint64, images []byte) error {
+	j := &s.journal
+	if err := s.begin(); err != nil {
+		return err
+	}
+	if err := j.current.Append(number, images); err != nil {
+		return err
+	}
+	j.entry, j.entryIn = number, j.last
+	return nil
+}
+
+// settle writes the last entry that was read once more, before anything is answered by what it says: the process
+// that wrote it may have ended, or its fsync failed, before it was on disk, and what is read may be in memory only.
+func (s *Store) settle() error {
+	j := &s.journal
+	if j.doubt == nil {
+		return nil
+	}
+	if err := s.append(j.next(), j.doubt); err != nil {
+		return err
+	}
+	j.doubt = nil
+	return nil
+}
+
+// begin begins a generation, unless there is one to append to. Its file is there before the store's own names it:
+// one that is named and missing is a loss.
 func (s *Store) begin() error {
+	if s.journal.current != nil {
+		return nil
+	}
 	l := s.journal.ledger
 	if l.id == (wal.ID{}) {
 		_, _ = rand.Read(l.id[:]) // never fails
@@ -126,94 +153,39 @@ func (s *Store) begin() error {
 	if err != nil {
 		return fmt.Errorf("begin a journal: %w", err)
 	}
-	if err := s.db.Load().with(true, func(tx *bbolt.Tx) (bool, error) { return true, l.write(tx) }); err != nil {
+	err = s.db.Load().with(true, func(tx *bbolt.Tx) (bool, error) { return true, errors.Join(keepOlderOut(tx), l.write(tx)) })
+	if err != nil { // the file stays, because it may be named
 		return errors.Join(err, current.Close())
 	}
 	s.journal.ledger, s.journal.current = l, current
 	return nil
 }
 
-func (l *ledger) write(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(journalKey, l.encode()) }
-
-// startFold retires the current generation. Neighbours in the file are folded together, so that they share
-// pages.
-func (s *Store) startFold() {
-	j := &s.journal
-	s.closeJournal()
-	j.fold = &fold{keys: s.index.dirtyKeys(), upTo: j.last}
-	slices.Sort(j.fold.keys)
-}
-
 // closeJournal has the next append begin a generation.
 func (s *Store) closeJournal() {
-	if s.journal.current == nil {
+	j := &s.journal
+	if j.current == nil {
 		return
 	}
-	if err := s.journal.current.Close(); err != nil { // every entry is on disk
+	j.retired += j.current.Size()
+	if err := j.current.Close(); err != nil { // every entry is on disk
 		s.logger.Debug("journal not closed", "error", err)
 	}
-	s.journal.current = nil
+	j.current = nil
 }
 
-// foldMore folds n states more. What cannot be folded stays in the journal and in memory: logins go on.
-func (s *Store) foldMore(n int) {
-	err := s.foldSlice(n)
-	if err == nil {
-		return
-	}
-	s.logger.Error("journal cannot be folded", append([]any{"path", s.options.Path, "error", err}, traced(err)...)...)
-	// After a panic of bbolt's over a page, the file is what it was before.
-	if bad := (*panicked)(nil); !errors.As(err, &bad) || s.db.Load().stuck {
-		s.lookAgain()
-	}
-	s.journal.broken = err
-}
-
-// foldSlice writes the next n states to their bucket, and after the last one says that their generations are
-// not needed any more, and removes them.
-func (s *Store) foldSlice(n int) error {
-	j := &s.journal
-	n = min(n, len(j.fold.keys))
-	slice, l := j.fold.keys[:n], j.ledger
-	over := n == len(j.fold.keys)
-	if over {
-		l.first = j.fold.upTo + 1
-	}
-	err := s.db.Load().with(true, func(tx *bbolt.Tx) (bool, error) {
-		states := tx.Bucket(statesBucket)
-		for _, key := range slice {
-			if r := s.index.dirtyRecord(key); r != nil { // else it was written with its devices since
-				if err := states.Put([]byte(key), r.appendState(nil)); err != nil {
-					return false, err
-				}
-			}
+// sweep removes the generations that are folded. One that stays does no harm, and goes the next time.
+func (s *Store) sweep() {
+	directory, name := filepath.Split(s.options.Path)
+	entries, err := os.ReadDir(filepath.Clean(directory))
+	for _, e := range entries {
+		number, ours := strings.CutPrefix(e.Name(), name+generationSuffix)
+		if n, bad := strconv.ParseUint(number, 10, 64); !ours || bad != nil || n >= s.journal.first {
+			continue
 		}
-		if over {
-			if err := dropBuckets(tx); err != nil {
-				return false, err
-			}
-		}
-		return true, l.write(tx)
-	})
+		err = errors.Join(err, os.Remove(filepath.Join(directory, e.Name())))
+	}
 	if err != nil {
-		return err
-	}
-	s.index.folded(slice)
-	gone := j.ledger
-	j.ledger, j.fold.keys = l, j.fold.keys[n:]
-	if over {
-		j.fold = nil
-		s.removeGenerations(gone.first, l.first)
-		s.forgetLoss()
-	}
-	return nil
-}
-
-// removeGenerations removes files that are not needed any more. One that stays does no harm.
-func (s *Store) removeGenerations(from, to uint64) {
-	for n := from; n < to; n++ {
-		if err := os.Remove(s.generation(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			s.logger.Debug("folded journal not removed", "error", err)
-		}
+		s.logger.Debug("folded journal not removed", "error", err)
 	}
 }

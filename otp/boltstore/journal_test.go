@@ -68,6 +68,7 @@ func TestAJournalThatIsMissing(t *testing.T) {
 	for name, spoil := range map[string]func(path string) error{
 		"missing": os.Remove,
 		"empty":   func(path string) error { return os.Truncate(path, 0) },
+		"cut off": func(path string) error { return os.Truncate(path, 4096) },
 		"another store's": func(path string) error {
 			f, err := wal.Create(path, wal.ID{1}, 1)
 			if err != nil {
@@ -224,16 +225,16 @@ func TestTheJournalOfAnOlderVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openAt(t, path)
-	for step, want := range map[int64]otp.Answer{100: otp.Used, 101: otp.Claimed} {
-		if r := claimOne(s, useStep("a", step, 2)); r.Answer != want {
-			t.Errorf("step %d: %+v", step, r)
+	for n, want := range []otp.Answer{otp.Used, otp.Claimed} {
+		if r := claimOne(s, useStep("a", int64(100+n), byte(2+n))); r.Answer != want {
+			t.Errorf("step %d: %+v", 100+n, r)
 		}
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = openAt(t, path)
-	if r := claimOne(s, useStep("a", 101, 3)); r.Answer != otp.Used {
+	if r := claimOne(s, useStep("a", 101, 4)); r.Answer != otp.Used {
 		t.Errorf("%+v", r)
 	}
 	if err := s.db.Load().View(func(tx *bbolt.Tx) error {
@@ -275,6 +276,11 @@ func TestAFoldThatFails(t *testing.T) {
 		t.Errorf("Ping: %v", err)
 	}
 	pass(100, 140)
+	for n := range 20 { // which has nothing tried again
+		if err := s.PutTicket(t.Context(), otp.Ticket{Account: accountName(n), Tries: 3, Expires: noon}); err != nil {
+			t.Error(err)
+		}
+	}
 	mend(t, path, content)
 	_, _ = s.Ping(t.Context()) // which has it tried again
 	if _, err := s.Ping(t.Context()); err != nil {
@@ -283,8 +289,8 @@ func TestAFoldThatFails(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(logged.String(), "journal cannot be folded") {
-		t.Errorf("nothing is told:\n%s", logged.String())
+	if n := strings.Count(logged.String(), "journal cannot be folded"); n != 1 || !strings.Contains(logged.String(), "journal can be folded again") {
+		t.Errorf("told %d times:\n%s", n, logged.String())
 	}
 	again := openAt(t, path)
 	for _, n := range []int{690, 700, 709, 0, 39, 100, 139} {
@@ -294,36 +300,229 @@ func TestAFoldThatFails(t *testing.T) {
 	}
 }
 
-// TestAJournalThatIsFull takes nothing more, until it can be folded.
+// TestAJournalThatIsFull takes nothing more, until it can be folded: of many accounts, or of a few that log in often.
 func TestAJournalThatIsFull(t *testing.T) {
-	s, err := open(Options{Path: filepath.Join(t.TempDir(), "otp.db")}, bounds{remembered: 2, foldAccounts: 3, foldOctets: 1 << 20, foldSlice: 1})
+	for name, c := range map[string]struct {
+		bounds
+		people, most int
+	}{
+		"accounts": {bounds{remembered: 2, foldAccounts: 3, foldOctets: 1 << 20, foldSlice: 1}, 100, patience*3 + 1},
+		"octets":   {bounds{remembered: 2, foldAccounts: 100, foldOctets: 2000, foldSlice: 1}, 2, patience*2000/512 + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "otp.db")
+			s, err := open(Options{Path: path}, c.bounds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			for n := range c.people {
+				addDevice(t, s, accountName(n))
+			}
+			step := int64(100)
+			pass := func(times int) (claimed int) {
+				for n := range times {
+					step++
+					r := claimOne(s, useStep(accountName(n%c.people), step, byte(step)))
+					switch {
+					case r.Answer == otp.Claimed:
+						claimed++
+					case !errors.Is(r.Err, otp.ErrUnavailable):
+						t.Errorf("%+v", r)
+					}
+				}
+				return claimed
+			}
+			fails := func() {
+				t.Helper()
+				if err := s.do(t.Context(), &request{run: func(*commit) { s.journal.broken = errors.New("no") }}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			fails() // as a fold does
+			if got := pass(100); got != c.most {
+				t.Errorf("%d were taken, want %d", got, c.most)
+			}
+			if _, err := s.Ping(t.Context()); !errors.Is(err, otp.ErrUnavailable) {
+				t.Errorf("Ping: %v", err)
+			}
+			if _, err := s.Ping(t.Context()); err != nil {
+				t.Errorf("Ping, when it can be folded: %v", err)
+			}
+			if got := pass(100); got != 100 {
+				t.Errorf("%d were taken afterwards", got)
+			}
+			fails()
+			if pass(1) != 1 {
+				t.Error("not taken")
+			}
+			if err := s.Close(); err == nil {
+				t.Error("Close does not say that something is left in the journal")
+			}
+			n := c.people - 1
+			again := openAt(t, path)
+			for ; n >= 0; n-- {
+				if r := claimOne(again, useStep(accountName(n), 101, 99)); r.Answer != otp.Used {
+					t.Errorf("account %d: %+v", n, r)
+				}
+			}
+			if err := again.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestWhatWasReadIsWrittenOnceMore: the last entry that a process finds may never get to the disk, because the one
+// before it ended, or its fsync failed. Before anything is answered by it, it is in another generation.
+func TestWhatWasReadIsWrittenOnceMore(t *testing.T) {
+	path := claimed(t)
+	s := openAt(t, path)
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed || !r.Again {
+		t.Fatalf("%+v", r)
+	}
+	entries, id := 0, wal.ID{}
+	if err := s.do(t.Context(), &request{run: func(*commit) { id = s.journal.id }}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wal.Read(path+".journal.2", id, 2, func(uint64, []byte) error {
+		entries++
+		return nil
+	}); err != nil || entries != 1 {
+		t.Errorf("%d entries, %v", entries, err)
+	}
+}
+
+// ledgerOf reads what a store that nobody has open says of its journal.
+func ledgerOf(t *testing.T, path string) (l ledger) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
-	const people = 30
-	for n := range people {
-		addDevice(t, s, accountName(n))
-	}
-	if err := s.do(t.Context(), &request{run: func(*commit) { s.journal.broken = errors.New("no") }}); err != nil { // as after a fold that failed
+	if err := db.View(func(tx *bbolt.Tx) (err error) {
+		l, err = decodeLedger(tx.Bucket(metaBucket).Get(journalKey))
+		return err
+	}); err != nil || db.Close() != nil {
 		t.Fatal(err)
 	}
-	answers := map[otp.Answer]int{}
-	for n := range people {
-		answers[claimOne(s, useStep(accountName(n), 100, 1)).Answer]++
+	return l
+}
+
+// TestAnEndThatIsMissing: what the file knows to be on disk is missed.
+func TestAnEndThatIsMissing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	for n := range 3 {
+		claimOne(s, useStep("a", int64(100+n), byte(n)))
 	}
-	if answers[otp.Claimed] != patience*3+1 || answers[otp.NoAnswer] != people-answers[otp.Claimed] {
-		t.Errorf("%v", answers)
+	if _, err := s.Ping(t.Context()); err != nil { // which writes to the file how far the journal goes
+		t.Fatal(err)
 	}
-	if _, err := s.Ping(t.Context()); !errors.Is(err, otp.ErrUnavailable) {
-		t.Errorf("Ping: %v", err)
+	path = Killed(t, path)
+	writeAt(t, path+".journal.1", make([]byte, 512), 512+2*512)
+	if _, err := Open(Options{Path: path}); !errors.Is(err, ErrNoJournal) {
+		t.Fatalf("%v", err)
 	}
-	if _, err := s.Ping(t.Context()); err != nil {
-		t.Errorf("Ping, when it can be folded: %v", err)
+}
+
+// TestTheOperatorsWordIsAboutTheJournal, not about what a newer version has written.
+func TestTheOperatorsWordIsAboutTheJournal(t *testing.T) {
+	path := claimed(t)
+	f, err := wal.Create(path+".journal.1", ledgerOf(t, path).id, 1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for n := range people {
-		if r := claimOne(s, useStep(accountName(n), 101, 2)); r.Answer != otp.Claimed {
-			t.Errorf("%+v", r)
+	if err := f.Append(100, appendString(appendString(nil, accountKey("a")), []byte{format + 1, 0})); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".journal.lost", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Path: path}); err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestOlderVersionsStayOut: they would not see the journal. What they find in their own place is of a newer version.
+func TestOlderVersionsStayOut(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, s, "a")
+	claimOne(s, useStep("a", 100, 1))
+	if err := s.db.Load().View(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(newer)
+		if b == nil || !bytes.HasPrefix(newer, []byte("journal-")) {
+			t.Fatal("nothing keeps them out")
 		}
+		return b.ForEach(func(_, images []byte) error { return replayImages(tx, images, map[string]*record{}) })
+	}); err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestNumbersOfAnOlderVersion are those of the file's transactions, which may be ahead of ours.
+func TestNumbersOfAnOlderVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	claimOne(s, useStep("a", 100, 1))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if err := db.Update(func(tx *bbolt.Tx) error {
+			r, err := load(tx, accountKey("a"))
+			if err != nil {
+				return err
+			}
+			r.number = uint64(tx.ID())
+			return tx.Bucket(statesBucket).Put(accountKey("a"), r.appendState(nil))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, path)
+	claimOne(s, useStep("a", 101, 2))
+	release := hang(s)
+	after := Killed(t, path)
+	release()
+	if r := claimOne(openAt(t, after), useStep("a", 101, 3)); r.Answer != otp.Used {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAGenerationThatWasLeft, by a crash before it was removed, goes with the next fold.
+func TestAGenerationThatWasLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	claimOne(s, useStep("a", 100, 1))
+	if err := os.Link(path+".journal.1", path+".kept"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".kept", path+".journal.1"); err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, path)
+	if r := claimOne(s, useStep("a", 100, 2)); r.Answer != otp.Used {
+		t.Errorf("%+v", r)
+	}
+	claimOne(s, useStep("a", 101, 3))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(path + ".*"); err != nil || len(left) > 0 {
+		t.Errorf("left beside the store: %v, %v", left, err)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 
@@ -15,47 +17,59 @@ import (
 // journalPrefix begins the names of buckets in which older versions kept their journal.
 var journalPrefix = []byte("journal-")
 
+// newer is the bucket that keeps older versions out: they take it for a part of their journal, and the one value in
+// it for a record of a newer version.
+var newer = append(slices.Clone(journalPrefix), "is beside the file"...)
+
+func keepOlderOut(tx *bbolt.Tx) error {
+	b, err := tx.CreateBucketIfNotExists(newer)
+	if err != nil {
+		return err
+	}
+	return b.Put([]byte{0}, appendString(appendString(nil, "nobody"), []byte{format + 1, 0}))
+}
+
 // replay reads what the last process did not fold: of each account the newest state in the journal, if it is
 // newer than the one in the bucket. It changes nothing.
-func (s *Store) replay(db *bbolt.DB) (map[string]*record, journal, error) {
-	dirty, j := make(map[string]*record), journal{}
-	err := db.View(func(tx *bbolt.Tx) error {
-		var err error
+func (s *Store) replay(db *bbolt.DB) (dirty map[string]*record, j journal, err error) {
+	dirty = make(map[string]*record)
+	err = db.View(func(tx *bbolt.Tx) error {
+		j.first = 1
 		if value := tx.Bucket(metaBucket).Get(journalKey); value != nil {
+			var err error
 			if j.ledger, err = decodeLedger(value); err != nil {
 				return err
 			}
-		} else { // numbers were those of transactions
-			j.first, j.sequence = 1, uint64(tx.ID())
 		}
+		j.sequence = max(j.sequence, uint64(tx.ID())) // by which older versions number
 		if err := replayBuckets(tx, dirty); err != nil {
 			return err
 		}
-		return s.replayGenerations(tx, &j.ledger, dirty)
+		return s.replayGenerations(tx, &j, dirty)
 	})
 	if len(dirty) > 0 || j.first <= j.last { // fold at once, beside the first claims
-		j.fold = &fold{upTo: j.last}
-		for key := range dirty {
-			j.fold.keys = append(j.fold.keys, key)
-		}
-		slices.Sort(j.fold.keys)
+		j.fold = &fold{upTo: j.last, keys: slices.Sorted(maps.Keys(dirty))}
 	}
 	return dirty, j, err
 }
 
 // replayGenerations reads the files of the journal.
-func (s *Store) replayGenerations(tx *bbolt.Tx, l *ledger, dirty map[string]*record) error {
-	for n := l.first; n <= l.last; n++ {
-		path := s.generation(n)
-		err := wal.Read(path, l.id, n, func(sequence uint64, images []byte) error {
-			l.sequence = max(l.sequence, sequence)
+func (s *Store) replayGenerations(tx *bbolt.Tx, j *journal, dirty map[string]*record) error {
+	for n := j.first; n <= j.last; n++ {
+		path, last := s.generation(n), uint64(0)
+		octets, err := wal.Read(path, j.id, n, func(sequence uint64, images []byte) error {
+			last, j.sequence = sequence, max(j.sequence, sequence)
+			j.doubt = append(j.doubt[:0], images...)
 			return replayImages(tx, images, dirty)
 		})
+		j.retired += octets
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			err = fmt.Errorf("%w: %s is missing, which belongs to it", ErrNoJournal, path)
 		case errors.Is(err, wal.ErrDamaged):
 			err = fmt.Errorf("%w: %w", ErrNoJournal, err)
+		case err == nil && n == j.entryIn && last < j.entry:
+			err = fmt.Errorf("%w: the end of %s is missing", ErrNoJournal, path)
 		}
 		if err != nil && !s.givenUp(path, err) {
 			return err
@@ -67,7 +81,7 @@ func (s *Store) replayGenerations(tx *bbolt.Tx, l *ledger, dirty map[string]*rec
 // givenUp reports whether the operator has said that the journal is lost, by a file of this name: codes that
 // were used in the last minutes before may then be used again, until they are too old. It counts once.
 func (s *Store) givenUp(path string, err error) bool {
-	if _, missing := os.Lstat(s.options.Path + lostSuffix); missing != nil {
+	if _, missing := os.Lstat(s.options.Path + lostSuffix); missing != nil || !errors.Is(err, ErrNoJournal) && !errors.Is(err, syscall.EIO) {
 		return false
 	}
 	s.lost = true
@@ -78,17 +92,23 @@ func (s *Store) givenUp(path string, err error) bool {
 const lostSuffix = ".journal.lost"
 
 // forgetLoss removes the operator's mark, once the store does without what it gives up.
-func (s *Store) forgetLoss() {
-	s.lost = false
-	if err := os.Remove(s.options.Path + lostSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.logger.Warn("remove this file: it says that the journal may be missing", "path", s.options.Path+lostSuffix, "error", err)
+func (s *Store) forgetLoss() error {
+	if err := wal.Remove(s.options.Path + lostSuffix); err != nil {
+		return fmt.Errorf("remove what says that the journal is lost: %w", err)
 	}
+	s.lost = false
+	return nil
+}
+
+// ofOlder is whether a bucket is the journal of an older version.
+func ofOlder(name []byte) bool {
+	return bytes.HasPrefix(name, journalPrefix) && !bytes.Equal(name, newer)
 }
 
 // replayBuckets reads the journal of an older version.
 func replayBuckets(tx *bbolt.Tx, dirty map[string]*record) error {
 	return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-		if !bytes.HasPrefix(name, journalPrefix) {
+		if !ofOlder(name) {
 			return nil
 		}
 		return b.ForEach(func(_, images []byte) error { return replayImages(tx, images, dirty) })
@@ -99,7 +119,7 @@ func replayBuckets(tx *bbolt.Tx, dirty map[string]*record) error {
 func dropBuckets(tx *bbolt.Tx) error {
 	var names [][]byte
 	err := tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
-		if bytes.HasPrefix(name, journalPrefix) {
+		if ofOlder(name) {
 			names = append(names, slices.Clone(name))
 		}
 		return nil

@@ -40,12 +40,14 @@ type Store struct {
 	trouble atomic.Pointer[trouble] // what could not be read
 
 	// Of the writer alone.
-	journal  journal
-	images   []byte // states on their way to the journal; reused
-	failing  bool   // the last commit failed
-	lost     bool   // some of the journal was given up
-	spoiled  int    // how often opening the file ended in a panic
-	closeErr error  // read after stopped is closed
+	journal journal
+	images  []byte // states on their way to the journal; reused
+	failing bool   // the last commit failed
+	lost    bool   // some of the journal was given up
+	// unfoldable: the last fold failed, and that was told.
+	unfoldable bool
+	spoiled    int   // how often opening the file ended in a panic
+	closeErr   error // read after stopped is closed
 }
 
 var _ otp.Store = (*Store)(nil)
@@ -123,11 +125,11 @@ func (s *Store) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 	return failed
 }
 
-// Ping implements [otp.Store]: it writes to the disk, tells what could not be folded, which is tried again then,
-// and reads again what could not be read. It has no clock of its own.
+// Ping implements [otp.Store]: it writes to the file, sees that there is a journal to write to, tells what could not
+// be folded, which is tried again then, and reads again what could not be read. It has no clock of its own.
 func (s *Store) Ping(ctx context.Context) (time.Time, error) {
 	var broken error
-	err := s.do(ctx, &request{file: true, run: func(c *commit) {
+	err := s.do(ctx, &request{file: true, probe: true, run: func(c *commit) {
 		broken = s.journal.broken
 		c.put(c.tx.Bucket(metaBucket), pingKey, []byte{byte(c.tx.ID())})
 	}})

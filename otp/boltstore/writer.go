@@ -23,6 +23,7 @@ type request struct {
 	ctx    context.Context
 	run    func(*commit)
 	file   bool // run writes to the file, not only to states of accounts
+	probe  bool // it is to be found out what works
 	claims int
 	err    error
 	done   chan struct{}
@@ -72,7 +73,7 @@ func unavailable(err error) error {
 func (s *Store) write() {
 	defer close(s.stopped)
 	for {
-		if s.journal.waiting() && !s.failing { // a full disk must not keep the writer spinning
+		if s.folding() { // a full disk must not keep the writer spinning
 			select {
 			case r := <-s.queue:
 				s.group(r)
@@ -108,7 +109,7 @@ func (s *Store) group(r *request) {
 		break
 	}
 	s.commit(group)
-	if s.journal.waiting() && !s.failing {
+	if s.folding() {
 		s.foldMore(max(s.bounds.foldSlice, 2*claims)) // faster than they come
 	}
 }
@@ -131,8 +132,12 @@ func (s *Store) finish() {
 		s.foldMore(len(s.journal.fold.keys))
 	}
 	s.closeJournal()
+	var unfolded error
+	if s.journal.unfolded() {
+		unfolded = fmt.Errorf("%w: keep what is beside it, which is read when it is opened again", errUnfolded)
+	}
 	if f := s.db.Swap(nil); f != nil {
-		if err := f.close(); err != nil {
+		if err := errors.Join(f.close(), unfolded); err != nil {
 			s.closeErr = fmt.Errorf("boltstore: close %s: %w", s.options.Path, err)
 		}
 	}
@@ -146,7 +151,9 @@ func (s *Store) commit(group []*request) {
 	}
 	claims, wrote, err := s.transact(group)
 	if err != nil {
-		s.recover(err)
+		if !errors.Is(err, errUnfolded) { // which changes nothing, and was told
+			s.recover(err)
+		}
 		err = unavailable(err)
 	} else if wrote && s.failing {
 		s.failing = false
@@ -184,6 +191,10 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	if err := f.whole(); err != nil {
 		return 0, false, err
 	}
+	probe := slices.ContainsFunc(group, func(r *request) bool { return r.probe })
+	if err := s.ready(probe); err != nil {
+		return 0, false, err
+	}
 	c, number, filed := &commit{store: s, touched: make(map[string]*touched)}, s.journal.next(), false
 	err = f.with(slices.ContainsFunc(group, func(r *request) bool { return r.file }), func(tx *bbolt.Tx) (bool, error) {
 		c.tx = tx
@@ -194,9 +205,10 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	if filed {
+	if probe {
 		s.journal.broken = nil // perhaps: the next fold tells
-	} else {
+	}
+	if !filed {
 		s.images = c.images(number, s.images[:0])
 		if len(s.images) > 0 {
 			if err := s.append(number, s.images); err != nil {
@@ -207,6 +219,17 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	s.index.publish(c.touched, filed)
 	s.foldIfLong()
 	return claims, filed || len(s.images) > 0, nil
+}
+
+// ready is for a group that is about to be carried out.
+func (s *Store) ready(probe bool) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	if probe {
+		return s.begin()
+	}
+	return s.full()
 }
 
 // run runs the calls, and returns how many claims there were.

@@ -84,9 +84,21 @@ func Create(path string, id ID, generation uint64) (*File, error) {
 		err = syncDirectory(filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, errors.Join(err, handle.Close())
+		return nil, errors.Join(err, handle.Close(), os.Remove(path))
 	}
 	return f, nil
+}
+
+// Remove removes a file, if it is there, and is sure that it does not come back.
+func Remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
 }
 
 func syncDirectory(path string) error {
@@ -206,32 +218,33 @@ func (s seal) entry(b []byte) (entry, bool) {
 	}, true
 }
 
-// Read gives every entry of a file to take, in the order in which they were appended; the payload may not be
-// kept. It returns an error that wraps [ErrDamaged] for a file that is not a whole one of this store and
-// generation, one that wraps [os.ErrNotExist] when there is none, and the first one of take.
-func Read(path string, id ID, generation uint64, take func(sequence uint64, payload []byte) error) error {
+// Read gives every entry of a file to take, in the order in which they were appended, and returns how many octets
+// they are; the payload may not be kept. It returns an error that wraps [ErrDamaged] for a file that is not a
+// whole one of this store and generation, one that wraps [os.ErrNotExist] when there is none, and the first one
+// of take.
+func Read(path string, id ID, generation uint64, take func(sequence uint64, payload []byte) error) (int64, error) {
 	handle, err := os.Open(path)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = handle.Close() }()
 	info, err := handle.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r := reader{handle: handle, seal: sealOf(id, generation), size: info.Size()}
-	first, err := r.at(0, sector)
+	first, err := r.at(0, stride) // that much is there before anybody knows the file
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if !bytes.Equal(first, head(id, generation)) {
-		return fmt.Errorf("%w: %s is of another store, or not whole", ErrDamaged, path)
+	if !bytes.Equal(first[:sector], head(id, generation)) {
+		return 0, fmt.Errorf("%w: %s is of another store, or not whole", ErrDamaged, path)
 	}
 	at, err := r.entries(take)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return r.nothingBehind(at)
+	return at - sector, r.nothingBehind(at)
 }
 
 // reader reads a file from its beginning to its end.

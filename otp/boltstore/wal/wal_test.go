@@ -35,7 +35,7 @@ func written(t *testing.T, entries ...[]byte) string {
 
 // read is what a log holds.
 func read(path string, id wal.ID, generation uint64) (entries [][]byte, err error) {
-	err = wal.Read(path, id, generation, func(sequence uint64, payload []byte) error {
+	_, err = wal.Read(path, id, generation, func(sequence uint64, payload []byte) error {
 		if sequence != uint64(len(entries)+1) {
 			return fmt.Errorf("entry %d has number %d", len(entries)+1, sequence)
 		}
@@ -53,6 +53,18 @@ func beginning(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return content[:8192]
+}
+
+// overwrite puts the beginning of a log back, or something else in its place.
+func overwrite(t *testing.T, path string, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(b, 0); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
 }
 
 // sample are entries of many sizes, more than a file has room for at first.
@@ -107,9 +119,7 @@ func TestACrashAtAnyOctet(t *testing.T) {
 			for i := last + n; i < len(torn); i++ {
 				torn[i] = rest
 			}
-			if err := os.WriteFile(path, torn, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			overwrite(t, path, torn)
 			if got, err := read(path, ours, 7); err != nil || !same(got, want[:2]) {
 				t.Fatalf("%d octets of the last entry and %s: %d entries, %v", n, name, len(got), err)
 			}
@@ -126,9 +136,7 @@ func TestAnyOctetThatIsWrong(t *testing.T) {
 	for n := 0; n < third; n++ {
 		wrong := bytes.Clone(content)
 		wrong[n] ^= 0x10
-		if err := os.WriteFile(path, wrong, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		overwrite(t, path, wrong)
 		got, err := read(path, ours, 7)
 		if inPadding(n) {
 			if err != nil || !same(got, want) {
@@ -153,7 +161,7 @@ func inPadding(n int) bool {
 
 func TestAFileThatIsCutOff(t *testing.T) {
 	path := written(t, []byte("first"), bytes.Repeat([]byte("second"), 300))
-	for _, size := range []int64{0, 100, 511} {
+	for _, size := range []int64{4096, 512, 511, 100, 0} {
 		if err := os.Truncate(path, size); err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +212,7 @@ func TestNothingIsAppendedBehindAFailure(t *testing.T) {
 
 func TestWhatTakesNothingIsAnError(t *testing.T) {
 	failed := errors.New("failed")
-	if err := wal.Read(written(t, []byte("entry")), ours, 7, func(uint64, []byte) error { return failed }); !errors.Is(err, failed) {
+	if _, err := wal.Read(written(t, []byte("entry")), ours, 7, func(uint64, []byte) error { return failed }); !errors.Is(err, failed) {
 		t.Errorf("%v", err)
 	}
 	if _, err := wal.Create(filepath.Join(t.TempDir(), "absent", "log"), ours, 7); !errors.Is(err, os.ErrNotExist) {
@@ -238,12 +246,12 @@ func FuzzRead(f *testing.F) {
 		if at >= 0 && at < len(b) {
 			b[at] ^= with
 		}
-		if err := os.WriteFile(path, b, 0o600); err != nil {
+		if err := errors.Join(os.WriteFile(path, b, 0o600), os.Truncate(path, max(int64(len(b)), 256<<10))); err != nil {
 			t.Fatal(err)
 		}
 		var last uint64
 		octets := 0
-		err := wal.Read(path, ours, 7, func(sequence uint64, payload []byte) error {
+		_, err := wal.Read(path, ours, 7, func(sequence uint64, payload []byte) error {
 			if sequence <= last {
 				t.Fatalf("entry %d behind %d", sequence, last)
 			}
