@@ -133,6 +133,7 @@ func expected() map[string]string {
 		`store unavailable`:                               "the same, as those say it who ask the store",
 		`run out of time`:                                 "the same, as those say it who have waited for it",
 		`component=directory|directory unavailable`:       "the directory is stopped for a few seconds",
+		`reason=too_slow`:                                 "while Redis fails over, what is under way takes longer than gateways wait",
 		`reason=overload`:                                 "a node that has just started knows no account, and asks the directory about all of them",
 		`a new keyset was made`:                           "the first node makes one",
 		`insecure_plaintext`:                              "the directory of the soak has no TLS",
