@@ -26,7 +26,7 @@ func claimed(t *testing.T) (path string) {
 	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
 		t.Fatalf("%+v", r)
 	}
-	return Killed(t, path)
+	return Killed(t, s)
 }
 
 func TestWhatIsInTheJournalAloneIsUsed(t *testing.T) {
@@ -138,7 +138,7 @@ func TestAnEntryThatIsMissing(t *testing.T) {
 	for n := range 3 {
 		claimOne(s, useStep("a", int64(100+n), byte(n)))
 	}
-	path = Killed(t, path)
+	path = Killed(t, s)
 	f, err := os.OpenFile(path+".journal.1", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -176,9 +176,7 @@ func TestADeathAtEachStep(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		release := hang(s) // so that it stands still while it is copied
-		copied := Killed(t, path)
-		release()
+		copied := Killed(t, s)
 		after, err := OpenTiny(Options{Path: copied})
 		if err != nil {
 			t.Fatal(err)
@@ -420,7 +418,7 @@ func TestAnEndThatIsMissing(t *testing.T) {
 	if _, err := s.Ping(t.Context()); err != nil { // which writes to the file how far the journal goes
 		t.Fatal(err)
 	}
-	path = Killed(t, path)
+	path = Killed(t, s)
 	writeAt(t, path+".journal.1", make([]byte, 512), 512+2*512)
 	if _, err := Open(Options{Path: path}); !errors.Is(err, ErrNoJournal) {
 		t.Fatalf("%v", err)
@@ -491,9 +489,7 @@ func TestNumbersOfAnOlderVersion(t *testing.T) {
 	}
 	s = openAt(t, path)
 	claimOne(s, useStep("a", 101, 2))
-	release := hang(s)
-	after := Killed(t, path)
-	release()
+	after := Killed(t, s)
 	if r := claimOne(openAt(t, after), useStep("a", 101, 3)); r.Answer != otp.Used {
 		t.Errorf("%+v", r)
 	}

@@ -54,7 +54,7 @@ func TestManyDevicesSoak(t *testing.T) {
 			}
 		}
 	})
-	crashed := boltstore.Killed(t, path) // what is on disk while the store is open: its journal is not folded
+	crashed := boltstore.Killed(t, s) // what is on disk while the store is open: its journal is not folded
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
