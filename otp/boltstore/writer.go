@@ -143,7 +143,7 @@ func (s *Store) finish() {
 	}
 }
 
-// commit carries out the group in one transaction, and answers it.
+// commit carries out the group at once, and answers it.
 func (s *Store) commit(group []*request) {
 	var started time.Time
 	if s.options.Now != nil {
