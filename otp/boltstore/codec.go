@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"otpgate/otp"
@@ -18,12 +19,14 @@ const format = 1
 
 // accountKey is the account's key in all buckets. Ids of any length and content have one, and no
 // two have the same.
-func accountKey(account string) []byte {
+func accountKey(account string) []byte { return appendAccountKey(nil, account) }
+
+func appendAccountKey(b []byte, account string) []byte {
 	if len(account) > 1024 {
 		sum := sha256.Sum256([]byte(account))
-		return append([]byte{'h'}, sum[:]...)
+		return append(append(b, 'h'), sum[:]...)
 	}
-	return append([]byte{'a'}, account...)
+	return append(append(b, 'a'), account...)
 }
 
 func appendString[S ~string | ~[]byte](b []byte, s S) []byte {
@@ -115,7 +118,7 @@ func (r *record) appendDevices(b []byte) []byte {
 	b = append(b, format)
 	b = binary.AppendUvarint(b, uint64(len(r.devices)))
 	for i := range r.devices {
-		e := r.devices[i].enrolled
+		e := &r.devices[i].enrolled
 		b = appendString(b, e.id)
 		b = appendString(b, e.label)
 		b = appendString(b, e.sealed)
@@ -127,26 +130,32 @@ func (r *record) appendDevices(b []byte) []byte {
 	return b
 }
 
-// decoder reads what the functions above have written. After a failure it returns zeros.
+// decoder reads what the functions above have written. After a failure it returns zeros. What it returns is a
+// part of b, not a copy.
 type decoder struct {
-	b   []byte
+	b   string
 	err error
 }
 
-func (d *decoder) take(n uint64) []byte {
+func (d *decoder) take(n uint64) string {
 	if d.err != nil || n > uint64(len(d.b)) {
-		d.b, d.err = nil, errDamaged
-		return nil
+		d.fail()
+		return ""
 	}
-	taken := d.b[:n:n]
+	taken := d.b[:n]
 	d.b = d.b[n:]
 	return taken
 }
 
+func (d *decoder) fail() { d.b, d.err = "", errDamaged }
+
+// number is what an integer begins with, as it is for [binary].
+func (d *decoder) number() []byte { return []byte(d.b[:min(len(d.b), binary.MaxVarintLen64)]) }
+
 func (d *decoder) uint() uint64 {
-	v, n := binary.Uvarint(d.b)
+	v, n := binary.Uvarint(d.number())
 	if n <= 0 {
-		d.b, d.err = nil, errDamaged
+		d.fail()
 		return 0
 	}
 	d.b = d.b[n:]
@@ -154,9 +163,9 @@ func (d *decoder) uint() uint64 {
 }
 
 func (d *decoder) int() int64 {
-	v, n := binary.Varint(d.b)
+	v, n := binary.Varint(d.number())
 	if n <= 0 {
-		d.b, d.err = nil, errDamaged
+		d.fail()
 		return 0
 	}
 	d.b = d.b[n:]
@@ -167,13 +176,13 @@ func (d *decoder) int() int64 {
 func (d *decoder) count() int {
 	n := d.uint()
 	if n > uint64(len(d.b)) {
-		d.b, d.err = nil, errDamaged
+		d.fail()
 		return 0
 	}
 	return int(n)
 }
 
-func (d *decoder) string() string { return string(d.take(d.uint())) }
+func (d *decoder) string() string { return d.take(d.uint()) }
 
 func (d *decoder) format() {
 	if f := d.take(1); d.err == nil && f[0] != format {
@@ -181,83 +190,86 @@ func (d *decoder) format() {
 	}
 }
 
-func decodeDevices(b []byte) ([]*enrolled, error) {
-	if len(b) == 0 {
-		return nil, nil
+// decode reads what the buckets have of an account. A device of the state that is not among the enrolled is an
+// error. The record's strings are parts of both.
+func (r *record) decode(devices, state string) error {
+	r.reset()
+	if err := r.decodeDevices(devices); err != nil || state == "" {
+		return err
 	}
-	d := &decoder{b: b}
+	d := &decoder{b: state}
 	d.format()
-	var list []*enrolled
+	r.number, r.version = d.uint(), d.uint()
 	for n := d.count(); n > 0 && d.err == nil; n-- {
-		list = append(list, &enrolled{
-			id: d.string(), label: d.string(), sealed: []byte(d.string()),
-			algorithm: otp.Algorithm(d.string()), digits: int(d.int()),
-			period: time.Duration(d.int()), created: d.int(),
-		})
-	}
-	return list, d.err
-}
-
-// decodeState reads a state; a device of it that is not among the enrolled is an error.
-func decodeState(b []byte, list []*enrolled) (*record, error) {
-	if len(b) == 0 {
-		return &record{}, nil
-	}
-	d := &decoder{b: b}
-	d.format()
-	r := &record{number: d.uint(), version: d.uint()}
-	for n := d.count(); n > 0 && d.err == nil; n-- {
-		r.devices = append(r.devices, d.device(list))
+		r.devices = append(r.devices, d.device(r.list))
 	}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
-		c := claim{token: otp.Token(d.fixed(16)), device: d.string(), at: d.int()}
-		r.claims = append(r.claims, c)
+		r.claims = append(r.claims, claim{token: d.token(), device: d.string(), at: d.int()})
 	}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
-		r.places = append(r.places, place{id: otp.Place(d.fixed(8)), failures: d.failures()})
+		r.places = append(r.places, place{id: d.place(), failures: d.failures()})
 	}
 	r.others = d.failures()
 	if len(d.b) > 0 {
 		d.more(r)
 	}
-	return r, d.err
+	return d.err
+}
+
+func (r *record) decodeDevices(devices string) error {
+	if devices == "" {
+		return nil
+	}
+	d := &decoder{b: devices}
+	d.format()
+	for n := d.count(); n > 0 && d.err == nil; n-- {
+		r.list = append(r.list, enrolled{
+			id: d.string(), label: d.string(), sealed: d.string(),
+			algorithm: otp.Algorithm(d.string()), digits: int(d.int()),
+			period: time.Duration(d.int()), created: d.int(),
+		})
+	}
+	return d.err
 }
 
 // more reads what appendMore has written.
 func (d *decoder) more(r *record) {
 	for n := d.count(); n > 0 && d.err == nil; n-- {
-		c := challenge{id: [8]byte(d.fixed(8))}
+		c := challenge{id: [8]byte([]byte(d.fixed(8)))}
 		wrong := d.uint()
 		c.wrong, c.spent = int(wrong>>1), wrong&1 == 1
-		c.token, c.at = otp.Token(d.fixed(16)), d.int()
+		c.token, c.at = d.token(), d.int()
 		r.challenges = append(r.challenges, c)
 	}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
-		r.shares = append(r.shares, share{place: otp.Place(d.fixed(8)), device: d.string(), step: d.int(), at: d.int(), uses: int(d.uint())})
+		r.shares = append(r.shares, share{place: d.place(), device: d.string(), step: d.int(), at: d.int(), uses: int(d.uint())})
 	}
 }
 
 // fixed returns exactly n octets, zeros after a failure.
-func (d *decoder) fixed(n int) []byte {
-	if b := d.take(uint64(n)); b != nil {
+func (d *decoder) fixed(n int) string {
+	if b := d.take(uint64(n)); d.err == nil {
 		return b
 	}
-	return make([]byte, n)
+	return strings.Repeat("\x00", n)
 }
 
-func (d *decoder) device(list []*enrolled) device {
+func (d *decoder) token() otp.Token { return otp.Token([]byte(d.fixed(16))) }
+func (d *decoder) place() otp.Place { return otp.Place([]byte(d.fixed(8))) }
+
+func (d *decoder) device(list []enrolled) device {
 	id := d.string()
 	dev := device{lastUsed: d.int(), lastStep: d.int(), drift: int(d.int()), floor: d.int()}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
 		w := wrongStep{step: d.int()}
 		for m := d.count(); m > 0 && d.err == nil; m-- {
-			w.tokens = append(w.tokens, otp.Token(d.fixed(16)))
+			w.tokens = append(w.tokens, d.token())
 		}
 		dev.wrong = append(dev.wrong, w)
 	}
-	for _, e := range list {
-		if e.id == id {
-			dev.enrolled = e
+	for i := range list {
+		if list[i].id == id {
+			dev.enrolled = list[i]
 			return dev
 		}
 	}
@@ -274,7 +286,7 @@ func (d *decoder) failures() failures {
 	}
 	f.last, f.until = d.int(), d.int()
 	for n := d.count(); n > 0 && d.err == nil; n-- {
-		f.misses = append(f.misses, otp.Miss(d.fixed(4)))
+		f.misses = append(f.misses, otp.Miss([]byte(d.fixed(4))))
 	}
 	return f
 }

@@ -19,10 +19,14 @@ func (s *Store) Devices(ctx context.Context, account string) (otp.Snapshot, erro
 	default:
 	}
 	key := accountKey(account)
-	if r := s.index.get(string(key)); r != nil {
-		return r.snapshot(account), nil
+	m, remembered := s.index.get(key)
+	if !remembered {
+		var err error
+		if m, err = s.read(ctx, key); err != nil {
+			return otp.Snapshot{}, unavailable(fmt.Errorf("read devices: %w", err))
+		}
 	}
-	r, err := s.read(ctx, key)
+	r, err := m.record()
 	if err != nil {
 		return otp.Snapshot{}, unavailable(fmt.Errorf("read devices: %w", err))
 	}
@@ -68,8 +72,8 @@ func (c *commit) addDevices(account string, devices []otp.Device, indices []int,
 			errs[i] = otp.ErrExists
 			continue
 		}
-		added = append(added, device{enrolled: &enrolled{
-			id: d.ID, label: d.Label, sealed: slices.Clone(d.Sealed), algorithm: d.Algorithm,
+		added = append(added, device{enrolled: enrolled{
+			id: d.ID, label: d.Label, sealed: string(d.Sealed), algorithm: d.Algorithm,
 			digits: d.Digits, period: d.Period, created: millis(d.Created),
 		}})
 	}
@@ -91,10 +95,7 @@ func (c *commit) addDevices(account string, devices []otp.Device, indices []int,
 // RenameDevice implements [otp.Store].
 func (s *Store) RenameDevice(ctx context.Context, account, id, label string) error {
 	return s.change(ctx, account, id, func(t *touched) {
-		d := t.record.device(id)
-		renamed := *d.enrolled
-		renamed.label = label
-		d.enrolled = &renamed
+		t.record.device(id).label = label
 	})
 }
 

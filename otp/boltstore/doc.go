@@ -1,7 +1,7 @@
 // Package boltstore keeps devices, claims, tickets and notes on the local disk: in one file, and beside it a
 // journal of what logins have changed since.
 //
-//	Claim ─┐                 ┌─ rules on a copy of each account's record
+//	Claim ─┐                 ┌─ rules on each account's record, decoded from its image
 //	Claim ─┼─► queue ─► writer ─► journal: one entry, one fdatasync ─► all answered
 //	Claim ─┘   (bounded)     │
 //	everything else ─────────┼─► the file: one transaction
@@ -51,6 +51,8 @@
 //
 //   - The journal keeps whole states (about 120 octets), not changes: replay needs no rules, so a
 //     newer binary cannot come to another conclusion than the one that answered.
+//   - Memory keeps what the buckets have, two texts an account, and decodes it for each claim: a record is a
+//     dozen objects, through which the garbage collector would go for all accounts, again and again.
 //   - The journal is not in the file, because a commit of bbolt's is two fsyncs and several pages, whatever is
 //     in it. A group with anything but claims goes to the file whole, so that nothing is in two places.
 //   - The list of free pages is written with every commit. Without it bbolt looks for them by walking

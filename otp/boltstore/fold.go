@@ -68,8 +68,8 @@ func (s *Store) foldSlice(n int) error {
 	err := s.db.Load().with(true, func(tx *bbolt.Tx) (bool, error) {
 		states := tx.Bucket(statesBucket)
 		for _, key := range slice {
-			if r := s.index.dirtyRecord(key); r != nil { // else it was written with its devices since
-				if err := states.Put([]byte(key), r.appendState(nil)); err != nil {
+			if m, dirty := s.index.dirtyImage(key); dirty { // else it was written with its devices since
+				if err := states.Put([]byte(key), []byte(m.state)); err != nil {
 					return false, err
 				}
 			}

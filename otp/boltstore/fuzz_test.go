@@ -3,7 +3,6 @@ package boltstore
 import (
 	"encoding/hex"
 	"path/filepath"
-	"reflect"
 	"testing"
 	"time"
 
@@ -18,11 +17,7 @@ func FuzzRecord(f *testing.F) {
 	devices, _ := hex.DecodeString(firstDevices)
 	state, _ := hex.DecodeString(firstState)
 	f.Add(devices, state)
-	list, err := decodeDevices(devices)
-	if err != nil {
-		f.Fatal(err)
-	}
-	r, err := decodeState(state, list)
+	r, err := image{devices: string(devices), state: string(state)}.record()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -31,23 +26,20 @@ func FuzzRecord(f *testing.F) {
 	f.Add(devices, r.appendState(nil))
 	f.Add([]byte{format, 0}, []byte{format, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Add([]byte{format + 1}, []byte{})
+	full := *r
 	f.Fuzz(func(t *testing.T, devices, state []byte) {
-		list, err := decodeDevices(devices)
+		r, err := image{devices: string(devices), state: string(state)}.record()
 		if err != nil {
 			return
 		}
-		r, err := decodeState(state, list)
-		if err != nil {
-			return
-		}
-		written := r.appendState(nil)
-		again, err := decodeState(written, list)
-		if err != nil || !reflect.DeepEqual(again.appendState(nil), written) {
+		written := image{devices: string(r.appendDevices(nil)), state: string(r.appendState(nil))}
+		again, err := written.record()
+		if err != nil || string(again.appendState(nil)) != written.state || string(again.appendDevices(nil)) != written.devices {
 			t.Fatalf("%+v comes back as %+v, %v", r, again, err)
 		}
-		rewritten, err := decodeDevices(r.appendDevices(nil))
-		if err != nil || len(rewritten) != len(r.devices) {
-			t.Fatalf("%d devices come back as %d, %v", len(r.devices), len(rewritten), err)
+		used := full // whatever a record held before
+		if err := used.decode(written.devices, written.state); err != nil || string(used.appendState(nil)) != written.state || string(used.appendDevices(nil)) != written.devices {
+			t.Fatalf("%+v comes back as %+v, %v", r, used, err)
 		}
 	})
 }
@@ -67,17 +59,17 @@ func FuzzJournal(f *testing.F) {
 	if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(devicesBucket).Put([]byte("account"), devices) }); err != nil {
 		f.Fatal(err)
 	}
-	image := func(key string, state []byte) []byte { return appendString(appendString(nil, key), state) }
-	f.Add(image("account", state))
-	f.Add(append(image("account", state), image("another", []byte{format, 1, 1, 0, 0, 0, 0})...))
-	f.Add(image("", nil))
+	entry := func(key string, state []byte) []byte { return appendString(appendString(nil, key), state) }
+	f.Add(entry("account", state))
+	f.Add(append(entry("account", state), entry("another", []byte{format, 1, 1, 0, 0, 0, 0})...))
+	f.Add(entry("", nil))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, images []byte) {
-		dirty := map[string]*record{}
+		dirty := map[string]image{}
 		err := db.View(func(tx *bbolt.Tx) error { return replayImages(tx, images, dirty) })
-		for key, r := range dirty {
-			if r == nil && err == nil {
-				t.Fatalf("no record for %q", key)
+		for key, m := range dirty {
+			if _, bad := m.record(); m.key != key || bad != nil {
+				t.Fatalf("%q has %+v, which is no record: %v (%v)", key, m, bad, err)
 			}
 		}
 	})

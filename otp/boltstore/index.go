@@ -4,16 +4,38 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"go.etcd.io/bbolt"
 )
+
+// image is a record as the buckets have it, and as it is kept in memory: there are so many that what a record
+// is made of would keep the garbage collector busy. It is never changed.
+type image struct {
+	key            string // of the account
+	devices, state string
+}
+
+// load reads an image that is not in the index, which has every one that was not folded.
+func load(tx *bbolt.Tx, key []byte) image {
+	return image{
+		key: string(key), devices: string(tx.Bucket(devicesBucket).Get(key)), state: string(tx.Bucket(statesBucket).Get(key)),
+	}
+}
+
+// record is the record that it is the image of.
+func (m image) record() (*record, error) {
+	r := new(record)
+	return r, r.decode(m.devices, m.state)
+}
 
 // index holds the records that were used last, and all that are not folded yet. The writer
 // changes it; others may look.
 type index struct {
 	mu    sync.RWMutex
-	dirty map[string]*record // newer than the bucket of states
+	dirty map[string]image // newer than the bucket of states
 	// Folded records, in two generations: what was not used while the younger one filled up
 	// goes with the older one.
-	young, old map[string]*record
+	young, old map[string]image
 	capacity   int // of a generation
 }
 
@@ -23,33 +45,35 @@ func newIndex(remembered int) *index {
 	return x
 }
 
-// reset forgets everything but the dirty records given.
-func (x *index) reset(dirty map[string]*record) {
+// reset forgets everything but the dirty images given.
+func (x *index) reset(dirty map[string]image) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if dirty == nil {
-		dirty = make(map[string]*record)
+		dirty = make(map[string]image)
 	}
-	x.dirty, x.young, x.old = dirty, make(map[string]*record), nil
+	x.dirty, x.young, x.old = dirty, make(map[string]image), nil
 }
 
-// get returns the record, or nil: then the buckets have the newest.
-func (x *index) get(key string) *record {
+// get returns the image; when there is none, the buckets have the newest.
+func (x *index) get(key []byte) (m image, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if r := x.dirty[key]; r != nil {
-		return r
+	if m, ok = x.dirty[string(key)]; ok {
+		return m, true
 	}
-	if r := x.young[key]; r != nil {
-		return r
+	if m, ok = x.young[string(key)]; ok {
+		return m, true
 	}
-	return x.old[key]
+	m, ok = x.old[string(key)]
+	return m, ok
 }
 
-func (x *index) dirtyRecord(key string) *record {
+func (x *index) dirtyImage(key string) (image, bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.dirty[key]
+	m, ok := x.dirty[key]
+	return m, ok
 }
 
 func (x *index) dirtyCount() int {
@@ -66,20 +90,20 @@ func (x *index) dirtyKeys() []string {
 
 // publish takes over what a group has written: states that went to the journal are dirty, those that went to
 // the buckets are not.
-func (x *index) publish(touched map[string]*touched, filed bool) {
+func (x *index) publish(group []*touched, filed bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for key, t := range touched {
-		switch {
+	for _, t := range group {
+		switch key := t.image.key; {
 		case !t.changed:
-			if x.dirty[key] == nil {
-				x.remember(key, t.record)
+			if _, dirty := x.dirty[key]; !dirty {
+				x.remember(t.image)
 			}
 		case filed:
 			delete(x.dirty, key)
-			x.remember(key, t.record)
+			x.remember(t.image)
 		default:
-			x.dirty[key] = t.record
+			x.dirty[key] = t.image
 			delete(x.young, key)
 			delete(x.old, key)
 		}
@@ -91,18 +115,18 @@ func (x *index) folded(keys []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, key := range keys {
-		if r := x.dirty[key]; r != nil {
+		if m, dirty := x.dirty[key]; dirty {
 			delete(x.dirty, key)
-			x.remember(key, r)
+			x.remember(m)
 		}
 	}
 }
 
-// remember keeps a record that the buckets have too.
-func (x *index) remember(key string, r *record) {
-	delete(x.old, key)
-	x.young[key] = r
+// remember keeps an image that the buckets have too.
+func (x *index) remember(m image) {
+	delete(x.old, m.key)
+	x.young[m.key] = m
 	if len(x.young) >= x.capacity {
-		x.old, x.young = x.young, make(map[string]*record)
+		x.old, x.young = x.young, make(map[string]image)
 	}
 }

@@ -17,13 +17,13 @@ import (
 
 // bounds of what is kept in memory, and of the journal. Tests have small ones.
 type bounds struct {
-	remembered   int   // folded records in the index, about 600 octets each
+	remembered   int   // folded records in the index, about 400 octets each
 	foldAccounts int   // a fold begins when more records than this are waiting for it,
 	foldOctets   int64 // or when the journal is longer than this
 	foldSlice    int   // records folded in one transaction, at least
 }
 
-var usual = bounds{remembered: 65_536, foldAccounts: 50_000, foldOctets: 16 << 20, foldSlice: 512}
+var usual = bounds{remembered: 131_072, foldAccounts: 131_072, foldOctets: 32 << 20, foldSlice: 512}
 
 // patience is how many times the bounds may be reached by a journal that cannot be folded: then nothing more
 // is taken.
@@ -66,9 +66,9 @@ func (l *ledger) encode() []byte {
 }
 
 func decodeLedger(b []byte) (ledger, error) {
-	d := &decoder{b: b}
+	d := &decoder{b: string(b)}
 	d.format()
-	l := ledger{id: wal.ID(d.fixed(16)), first: d.uint(), last: d.uint(), sequence: d.uint(), entry: d.uint(), entryIn: d.uint()}
+	l := ledger{id: wal.ID([]byte(d.fixed(16))), first: d.uint(), last: d.uint(), sequence: d.uint(), entry: d.uint(), entryIn: d.uint()}
 	if d.err == nil && l.last >= l.first && l.last-l.first > maxGenerations {
 		d.err = errDamaged
 	}

@@ -36,7 +36,7 @@ func TestWhatIsInTheJournalAloneIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := db.View(func(tx *bbolt.Tx) error {
-		r, err := load(tx, accountKey("a"))
+		r, err := load(tx, accountKey("a")).record()
 		if err == nil && r.devices[0].lastStep != 0 {
 			t.Error("the claim is in the file already: nothing is proven")
 		}
@@ -206,7 +206,7 @@ func TestTheJournalOfAnOlderVersion(t *testing.T) {
 	}
 	bucket := append([]byte("journal-"), 0, 0, 0, 0, 0, 0, 0, 9)
 	if err := db.Update(func(tx *bbolt.Tx) error {
-		r, err := load(tx, accountKey("a"))
+		r, err := load(tx, accountKey("a")).record()
 		if err != nil {
 			return err
 		}
@@ -453,7 +453,7 @@ func TestOlderVersionsStayOut(t *testing.T) {
 		if b == nil || !bytes.HasPrefix(newer, []byte("journal-")) {
 			t.Fatal("nothing keeps them out")
 		}
-		return b.ForEach(func(_, images []byte) error { return replayImages(tx, images, map[string]*record{}) })
+		return b.ForEach(func(_, images []byte) error { return replayImages(tx, images, map[string]image{}) })
 	}); err == nil || !strings.Contains(err.Error(), "newer version") {
 		t.Errorf("%v", err)
 	}
@@ -474,7 +474,7 @@ func TestNumbersOfAnOlderVersion(t *testing.T) {
 	}
 	for range 100 {
 		if err := db.Update(func(tx *bbolt.Tx) error {
-			r, err := load(tx, accountKey("a"))
+			r, err := load(tx, accountKey("a")).record()
 			if err != nil {
 				return err
 			}

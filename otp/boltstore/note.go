@@ -24,8 +24,8 @@ func encodeNote(n *otp.Note) []byte {
 	return append(binary.AppendVarint([]byte{format}, millis(n.Expires)), n.Value...)
 }
 
-func decodeNote(b []byte) (value []byte, expires int64, err error) {
-	d := &decoder{b: b}
+func decodeNote(b []byte) (value string, expires int64, err error) {
+	d := &decoder{b: string(b)}
 	d.format()
 	expires = d.int()
 	return d.b, expires, d.err
@@ -112,7 +112,7 @@ func (s *Store) readNotes(kind, key string, now int64) (notes []otp.Note, err er
 			}
 			if now < expires {
 				notes = append(notes, otp.Note{
-					Kind: kind, Key: key, Field: string(k[len(prefix):]), Value: append([]byte{}, value...), Expires: fromMillis(expires),
+					Kind: kind, Key: key, Field: string(k[len(prefix):]), Value: []byte(value), Expires: fromMillis(expires),
 				})
 			}
 		}

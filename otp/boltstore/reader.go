@@ -12,14 +12,14 @@ import (
 // holds a thread until it does, and Go ends a process that has 10,000 of them.
 const maxReaders = 64
 
-// read reads a record that is not in memory.
-func (s *Store) read(ctx context.Context, key []byte) (*record, error) {
-	return reading(ctx, s, func() (*record, error) {
-		r, err := s.readFile(key)
+// read reads the image of a record that is not in memory, and has looked whether it is one.
+func (s *Store) read(ctx context.Context, key []byte) (image, error) {
+	return reading(ctx, s, func() (image, error) {
+		m, err := s.readFile(key)
 		if err != nil {
 			s.notice(key, err)
 		}
-		return r, err
+		return m, err
 	})
 }
 
@@ -50,12 +50,13 @@ func reading[T any](ctx context.Context, s *Store, read func() (T, error)) (T, e
 	}
 }
 
-func (s *Store) readFile(key []byte) (r *record, err error) {
-	err = s.view(func(tx *bbolt.Tx) (err error) {
-		r, err = load(tx, key)
+func (s *Store) readFile(key []byte) (m image, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		m = load(tx, key)
+		_, err := m.record()
 		return err
 	})
-	return r, err
+	return m, err
 }
 
 // view looks into the file, in which somebody may have damaged anything.

@@ -7,8 +7,7 @@ import (
 	"otpgate/otp"
 )
 
-// record is what the store knows of an account. Records that other goroutines can see are never
-// changed: the writer works on a clone, whose nested slices it replaces rather than changes.
+// record is what the store knows of an account, for whoever has decoded it: what is kept is an [image].
 type record struct {
 	number  uint64 // of the change that made this state
 	version uint64
@@ -19,11 +18,13 @@ type record struct {
 
 	challenges []challenge // the one that changed longest ago first
 	shares     []share     // oldest first
+
+	list []enrolled // while it is decoded
 }
 
 // device is one device: what enrollment fixed, and what logins change.
 type device struct {
-	*enrolled
+	enrolled
 	lastUsed int64 // Unix milliseconds; 0: never
 	lastStep int64
 	drift    int
@@ -31,10 +32,10 @@ type device struct {
 	wrong    []wrongStep
 }
 
-// enrolled is the part of a device that no login changes. It is never changed in place.
+// enrolled is the part of a device that no login changes.
 type enrolled struct {
 	id, label string
-	sealed    []byte
+	sealed    string
 	algorithm otp.Algorithm
 	digits    int
 	period    time.Duration
@@ -68,14 +69,12 @@ type failures struct {
 	misses []otp.Miss // oldest first
 }
 
-func (r *record) clone() *record {
-	c := *r
-	c.devices = slices.Clone(r.devices)
-	c.claims = slices.Clone(r.claims)
-	c.places = slices.Clone(r.places)
-	c.challenges = slices.Clone(r.challenges)
-	c.shares = slices.Clone(r.shares)
-	return &c
+// reset makes it a record of nothing, with room for another one.
+func (r *record) reset() {
+	*r = record{
+		devices: r.devices[:0], claims: r.claims[:0], places: r.places[:0],
+		challenges: r.challenges[:0], shares: r.shares[:0], list: r.list[:0],
+	}
 }
 
 // device returns the device with this id, or nil. The pointer is into r.
@@ -100,7 +99,7 @@ func (r *record) snapshot(account string) otp.Snapshot {
 	s := otp.Snapshot{Account: account, Version: r.version}
 	for _, d := range r.devices {
 		s.Devices = append(s.Devices, otp.Device{
-			Account: account, ID: d.id, Label: d.label, Sealed: slices.Clone(d.sealed),
+			Account: account, ID: d.id, Label: d.label, Sealed: []byte(d.sealed),
 			Algorithm: d.algorithm, Digits: d.digits, Period: d.period, Created: fromMillis(d.created),
 			LastUsed: fromMillis(d.lastUsed), LastStep: d.lastStep, Drift: d.drift,
 		})

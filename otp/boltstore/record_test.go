@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -33,11 +34,7 @@ func firstRecord(t *testing.T) (*record, []byte, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := decodeDevices(devices)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := decodeState(state, list)
+	r, err := image{devices: string(devices), state: string(state)}.record()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,12 +53,11 @@ func TestARecordOfTheFirstReleaseOpens(t *testing.T) {
 }
 
 func TestChallengesAndSharesComeBack(t *testing.T) {
-	r, _, state := firstRecord(t)
+	r, devices, state := firstRecord(t)
 	r.challenges = []challenge{{id: [8]byte{1, 7: 2}, wrong: 3, token: otp.Token{4}, at: 1_900_000_000_000}, {id: [8]byte{3}, wrong: 300, spent: true, at: -1}}
 	r.shares = []share{{place: otp.Place{5}, device: "abcdefgh22222222", step: 31_666_668, at: 1_900_000_000_000, uses: 200}}
-	list := []*enrolled{r.devices[0].enrolled}
 	written := r.appendState(nil)
-	got, err := decodeState(written, list)
+	got, err := image{devices: string(devices), state: string(written)}.record()
 	if err != nil || !reflect.DeepEqual(got, r) {
 		t.Errorf("%+v came back as %+v (%v)", r, got, err)
 	}
@@ -69,7 +65,7 @@ func TestChallengesAndSharesComeBack(t *testing.T) {
 		t.Error("an older release does not find what it knows where it was")
 	}
 	for n := len(state) + 1; n < len(written); n++ {
-		if _, err := decodeState(written[:n], list); err == nil {
+		if _, err := (image{devices: string(devices), state: string(written[:n])}).record(); err == nil {
 			t.Fatalf("the first %d of %d octets pass for a record", n, len(written))
 		}
 	}
@@ -187,31 +183,51 @@ func TestANoteThatIsDamagedGoesFirst(t *testing.T) {
 	}
 }
 
-// A commit that fails must leave memory as it was: what a transaction changes is a clone.
-func TestAClaimChangesNothingButTheClone(t *testing.T) {
-	r, _, _ := firstRecord(t)
-	r.challenges = []challenge{{id: [8]byte{1}, wrong: 1, at: 1_900_000_100_000}, {id: [8]byte{2}, at: 1_900_000_100_000}}
-	r.shares = []share{{place: otp.Place{4}, device: r.devices[0].id, step: r.devices[0].lastStep, at: 1_900_000_100_000, uses: 1}}
-	before := r.appendState(nil)
-	c := otp.Claim{Kind: otp.UseStep, Version: 3, Device: r.devices[0].id, Step: r.devices[0].lastStep, Token: otp.Token{77}, Place: otp.Place{4}, Now: fromMillis(1_900_000_100_000)}
+// A group that fails must leave memory as it was, and what is used again for the next group must hold nothing of it.
+func TestAGroupThatFailsLeavesNothingBehind(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	for _, account := range []string{"a", "b"} {
+		addDevice(t, s, account)
+		if r := claimOne(s, useStep(account, 100, 1)); r.Answer != otp.Claimed {
+			t.Fatalf("%+v", r)
+		}
+	}
+	c := useStep("a", 101, 2)
 	c.Challenge, c.Share = otp.Challenged{ID: [8]byte{1}, Tries: 3}, otp.Share{Times: 3, Within: time.Minute}
 	wrong := c
 	wrong.Kind, wrong.Miss = otp.WrongCode, otp.Miss{1}
-	right := otp.Claim{Kind: otp.RightFactor, Version: otp.AnyVersion, Place: otp.Place{4}, Now: c.Now}
-	stranger := right
-	stranger.Place = otp.Place{99}
-	for _, claim := range []otp.Claim{wrong, c, right, stranger} {
-		clone := r.clone()
-		if receipt, changed := clone.apply(&claim); !changed || receipt.Err != nil {
-			t.Fatalf("%+v, changed %t", receipt, changed)
+	passwords := c
+	passwords.Kind = otp.WrongPassword
+	removal := func(c *commit) {
+		t := c.account("a")
+		t.record.remove(useStep("a", 1, 1).Device)
+		t.changed, t.devices = true, true
+	}
+	failure := errors.New("failed on purpose")
+	for name, run := range map[string]func(*commit){
+		"claim":        func(group *commit) { group.claim(&c) },
+		"wrong code":   func(group *commit) { group.claim(&wrong) },
+		"wrong factor": func(group *commit) { group.claim(&passwords) },
+		"removal":      removal,
+		"all of it":    func(group *commit) { group.claim(&wrong); group.claim(&passwords); group.claim(&c); removal(group) },
+	} {
+		before, _ := s.index.get(accountKey("b"))
+		err := s.do(t.Context(), &request{file: true, run: func(group *commit) { run(group); group.fail(failure) }})
+		if !errors.Is(err, failure) {
+			t.Fatal(name, err)
 		}
-		if !bytes.Equal(r.appendState(nil), before) {
-			t.Fatalf("kind %d changed what others see", claim.Kind)
+		// The next group begins with what this one leaves, and looks at another account.
+		if r := claimOne(s, useStep("b", 100, 1)); r.Answer != otp.Claimed || !r.Again {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		if after, _ := s.index.get(accountKey("b")); after != before {
+			t.Fatalf("%s: another account was %+v and is %+v", name, before, after)
+		}
+		if devices, err := s.Devices(t.Context(), "a"); err != nil || len(devices.Devices) != 1 || devices.Devices[0].LastStep != 100 {
+			t.Fatalf("%s: %+v, %v", name, devices, err)
 		}
 	}
-	clone := r.clone()
-	clone.remove(c.Device)
-	if !bytes.Equal(r.appendState(nil), before) {
-		t.Fatal("a removal changed what others see")
+	if r := claimOne(s, c); r.Answer != otp.Claimed || r.Failures != 0 || r.Again {
+		t.Errorf("%+v", r)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"go.etcd.io/bbolt"
@@ -31,8 +32,8 @@ func keepOlderOut(tx *bbolt.Tx) error {
 
 // replay reads what the last process did not fold: of each account the newest state in the journal, if it is
 // newer than the one in the bucket. It changes nothing.
-func (s *Store) replay(db *bbolt.DB) (dirty map[string]*record, j journal, err error) {
-	dirty = make(map[string]*record)
+func (s *Store) replay(db *bbolt.DB) (dirty map[string]image, j journal, err error) {
+	dirty = make(map[string]image)
 	err = db.View(func(tx *bbolt.Tx) error {
 		j.first = 1
 		if value := tx.Bucket(metaBucket).Get(journalKey); value != nil {
@@ -54,7 +55,7 @@ func (s *Store) replay(db *bbolt.DB) (dirty map[string]*record, j journal, err e
 }
 
 // replayGenerations reads the files of the journal.
-func (s *Store) replayGenerations(tx *bbolt.Tx, j *journal, dirty map[string]*record) error {
+func (s *Store) replayGenerations(tx *bbolt.Tx, j *journal, dirty map[string]image) error {
 	for n := j.first; n <= j.last; n++ {
 		path, last := s.generation(n), uint64(0)
 		octets, err := wal.Read(path, j.id, n, func(sequence uint64, images []byte) error {
@@ -106,7 +107,7 @@ func ofOlder(name []byte) bool {
 }
 
 // replayBuckets reads the journal of an older version.
-func replayBuckets(tx *bbolt.Tx, dirty map[string]*record) error {
+func replayBuckets(tx *bbolt.Tx, dirty map[string]image) error {
 	return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 		if !ofOlder(name) {
 			return nil
@@ -130,19 +131,21 @@ func dropBuckets(tx *bbolt.Tx) error {
 	return err
 }
 
-func replayImages(tx *bbolt.Tx, images []byte, dirty map[string]*record) error {
-	d := &decoder{b: images}
+func replayImages(tx *bbolt.Tx, images []byte, dirty map[string]image) error {
+	var r record
+	d := &decoder{b: string(images)}
 	for len(d.b) > 0 {
-		key, image := d.take(d.uint()), d.take(d.uint())
+		key, state := d.string(), strings.Clone(d.string())
 		if d.err != nil {
 			return d.err
 		}
-		made, err := stateNumber(image)
+		made, err := stateNumber(state)
 		if err != nil {
 			return err
 		}
-		if bucket := tx.Bucket(statesBucket).Get(key); bucket != nil {
-			folded, err := stateNumber(bucket)
+		m := load(tx, []byte(key))
+		if m.state != "" {
+			folded, err := stateNumber(m.state)
 			if err != nil {
 				return err
 			}
@@ -150,19 +153,17 @@ func replayImages(tx *bbolt.Tx, images []byte, dirty map[string]*record) error {
 				continue
 			}
 		}
-		list, err := decodeDevices(tx.Bucket(devicesBucket).Get(key))
-		if err != nil {
+		m.state = state
+		if err := r.decode(m.devices, m.state); err != nil {
 			return err
 		}
-		if dirty[string(key)], err = decodeState(image, list); err != nil {
-			return err
-		}
+		dirty[m.key] = m
 	}
 	return nil
 }
 
 // stateNumber is the number of the change that made the state.
-func stateNumber(state []byte) (uint64, error) {
+func stateNumber(state string) (uint64, error) {
 	d := &decoder{b: state}
 	d.format()
 	number := d.uint()

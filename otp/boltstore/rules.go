@@ -170,7 +170,7 @@ func (r *record) use(d *device, c *otp.Claim, now int64) {
 		d.drift = c.Drift
 		r.version++
 	}
-	d.wrong = slices.DeleteFunc(slices.Clone(d.wrong), func(w wrongStep) bool { return w.step <= c.Step })
+	d.wrong = slices.DeleteFunc(d.wrong, func(w wrongStep) bool { return w.step <= c.Step })
 
 	if c.Share.Given() {
 		r.keepShare(c, now)
@@ -196,13 +196,12 @@ func (r *record) wrongPassword(d *device, c *otp.Claim, now int64) (otp.Receipt,
 	if i >= 0 && slices.Contains(d.wrong[i].tokens, c.Token) {
 		return otp.Receipt{Answer: otp.Counted, Failures: len(d.wrong[i].tokens)}, false
 	}
-	d.wrong = slices.Clone(d.wrong)
 	if i < 0 {
 		d.wrong = append(d.wrong, wrongStep{step: c.Step})
 		i = len(d.wrong) - 1
 	}
 	w := &d.wrong[i]
-	w.tokens = append(slices.Clone(w.tokens), c.Token)
+	w.tokens = append(w.tokens, c.Token)
 	receipt := otp.Receipt{Answer: otp.Counted, Failures: len(w.tokens)}
 	d.dropLowest()
 	return receipt, true
@@ -256,7 +255,7 @@ func (f *failures) count1(c *otp.Claim, now int64) (otp.Receipt, bool) {
 			f.until = now + wait
 		}
 	}
-	f.misses = lastN(append(slices.Clone(f.misses), c.Miss), otp.MaxMisses)
+	f.misses = lastN(append(f.misses, c.Miss), otp.MaxMisses)
 	return f.counted(now), true
 }
 

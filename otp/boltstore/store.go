@@ -41,6 +41,7 @@ type Store struct {
 
 	// Of the writer alone.
 	journal journal
+	commit  commit
 	images  []byte // states on their way to the journal; reused
 	failing bool   // the last commit failed
 	lost    bool   // some of the journal was given up
@@ -78,6 +79,7 @@ func open(o Options, b bounds) (*Store, error) {
 		index:   newIndex(b.remembered),
 		readers: make(chan struct{}, maxReaders),
 	}
+	s.commit.store = s
 	if err := s.openFile(true); err != nil {
 		return nil, err
 	}

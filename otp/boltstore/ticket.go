@@ -29,9 +29,9 @@ func (t *ticket) encode() []byte {
 }
 
 func decodeTicket(b []byte) (*ticket, error) {
-	d := &decoder{b: b}
+	d := &decoder{b: string(b)}
 	d.format()
-	t := &ticket{digest: otp.Digest(d.fixed(32)), tries: int(d.int()), expires: d.int()}
+	t := &ticket{digest: otp.Digest([]byte(d.fixed(32))), tries: int(d.int()), expires: d.int()}
 	return t, d.err
 }
 

@@ -1,29 +1,48 @@
 package boltstore
 
 import (
-	"maps"
 	"slices"
+	"strings"
 
 	"go.etcd.io/bbolt"
 
 	"otpgate/otp"
 )
 
-// commit is a group of requests being carried out.
+// commit is a group of requests being carried out. The writer has one, and uses it again for the next group.
 type commit struct {
 	store   *Store
 	tx      *bbolt.Tx           // to read in, and to write in when a request of the group asks for the file
 	touched map[string]*touched // by account key
+	group   []*touched          // all of them, in the order in which they were touched
+	spare   []*touched          // of groups before
+	key     []byte              // of the account that is looked for
+	encoded []byte              // before it is kept
 	wrote   bool                // to the file
 	err     error               // the first failure; the group is given up
 }
 
 // touched is an account that this group looked at.
 type touched struct {
-	record  *record // a clone
-	changed bool    // it differs
-	devices bool    // its devices do
-	err     error   // record is nil: it cannot be read
+	image   image // what was found; when the group has run, what it is now
+	record  record
+	changed bool  // it is not what was found
+	devices bool  // its devices are not
+	err     error // it cannot be read
+}
+
+// maxSpare is how many accounts' room for a record is kept for the next group.
+const maxSpare = 256
+
+// begin makes it the commit of another group.
+func (c *commit) begin() {
+	c.spare = append(c.spare, c.group[:min(len(c.group), maxSpare-len(c.spare))]...)
+	clear(c.group)
+	if c.touched == nil || len(c.group) > maxSpare { // one that was large is not kept
+		c.touched, c.group = make(map[string]*touched), nil
+	}
+	clear(c.touched)
+	*c = commit{store: c.store, touched: c.touched, group: c.group[:0], spare: c.spare, key: c.key, encoded: c.encoded}
 }
 
 func (c *commit) fail(err error) {
@@ -46,24 +65,37 @@ func (c *commit) delete(b *bbolt.Bucket, key []byte) {
 	}
 }
 
-// file writes what has changed to the buckets, when there is something that cannot go to the journal.
-func (c *commit) file(number uint64) (filed bool) {
-	for _, t := range c.touched {
-		filed = filed || t.devices
-	}
-	if filed = filed || c.wrote; !filed {
-		return false
-	}
-	for _, key := range slices.Sorted(maps.Keys(c.touched)) { // which is cheaper for the file than any other order
-		t := c.touched[key]
+// encode makes the images of what has changed.
+func (c *commit) encode(number uint64) {
+	for _, t := range c.group {
 		if !t.changed {
 			continue
 		}
 		t.record.number = number
+		c.encoded = t.record.appendState(c.encoded[:0])
+		t.image.state = string(c.encoded)
 		if t.devices {
-			c.put(c.tx.Bucket(devicesBucket), []byte(key), t.record.appendDevices(nil))
+			t.image.devices = string(t.record.appendDevices(nil))
 		}
-		c.put(c.tx.Bucket(statesBucket), []byte(key), t.record.appendState(nil))
+	}
+}
+
+// file writes what has changed to the buckets, when there is something that cannot go to the journal.
+func (c *commit) file() (filed bool) {
+	filed = c.wrote || slices.ContainsFunc(c.group, func(t *touched) bool { return t.devices })
+	if !filed {
+		return false
+	}
+	// In the order of the file, which is cheaper for it than any other.
+	for _, t := range slices.SortedFunc(slices.Values(c.group), func(a, b *touched) int { return strings.Compare(a.image.key, b.image.key) }) {
+		if !t.changed {
+			continue
+		}
+		key := []byte(t.image.key)
+		if t.devices {
+			c.put(c.tx.Bucket(devicesBucket), key, []byte(t.image.devices))
+		}
+		c.put(c.tx.Bucket(statesBucket), key, []byte(t.image.state))
 	}
 	if err := c.store.journal.write(c.tx); err != nil {
 		c.fail(err)
@@ -72,12 +104,10 @@ func (c *commit) file(number uint64) (filed bool) {
 }
 
 // images are the states that have changed, as the journal has them.
-func (c *commit) images(number uint64, b []byte) []byte {
-	for key, t := range c.touched {
+func (c *commit) images(b []byte) []byte {
+	for _, t := range c.group {
 		if t.changed {
-			t.record.number = number
-			b = appendString(b, key)
-			b = appendString(b, t.record.appendState(nil))
+			b = appendString(appendString(b, t.image.key), t.image.state)
 		}
 	}
 	return b
@@ -86,31 +116,41 @@ func (c *commit) images(number uint64, b []byte) []byte {
 // account returns the account's record, to be changed by this group only. A damaged one
 // (err is set) is nobody's trouble but its account's.
 func (c *commit) account(account string) *touched {
-	key := accountKey(account)
-	if t := c.touched[string(key)]; t != nil {
+	c.key = appendAccountKey(c.key[:0], account)
+	if t := c.touched[string(c.key)]; t != nil {
 		return t
 	}
-	t := &touched{}
-	r := c.store.index.get(string(key))
-	if r == nil {
-		if t.err = guarded(func() (err error) { r, err = load(c.tx, key); return err }); t.err != nil {
-			c.store.notice(key, t.err)
-			t.err = unavailable(t.err)
-			return t
-		}
+	t := c.room()
+	m, remembered := c.store.index.get(c.key)
+	if remembered {
+		t.err = t.record.decode(m.devices, m.state)
+	} else {
+		t.err = guarded(func() error {
+			m = load(c.tx, c.key)
+			return t.record.decode(m.devices, m.state)
+		})
 	}
-	t.record = r.clone()
-	c.touched[string(key)] = t
+	if t.err != nil {
+		c.store.notice(slices.Clone(c.key), t.err)
+		t.err = unavailable(t.err)
+		return t
+	}
+	t.image = m
+	c.touched[m.key] = t
+	c.group = append(c.group, t)
 	return t
 }
 
-// load reads a record that is not in the index, which has every one that was not folded.
-func load(tx *bbolt.Tx, key []byte) (*record, error) {
-	list, err := decodeDevices(tx.Bucket(devicesBucket).Get(key))
-	if err != nil {
-		return nil, err
+// room is an account of nothing, made of one that a group before has left.
+func (c *commit) room() *touched {
+	n := len(c.spare)
+	if n == 0 {
+		return new(touched)
 	}
-	return decodeState(tx.Bucket(statesBucket).Get(key), list)
+	t := c.spare[n-1]
+	c.spare = c.spare[:n-1]
+	*t = touched{record: t.record}
+	return t
 }
 
 func (c *commit) claim(claim *otp.Claim) otp.Receipt {

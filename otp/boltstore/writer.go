@@ -108,7 +108,7 @@ func (s *Store) group(r *request) {
 		}
 		break
 	}
-	s.commit(group)
+	s.answer(group)
 	if s.folding() {
 		s.foldMore(max(s.bounds.foldSlice, 2*claims)) // faster than they come
 	}
@@ -143,8 +143,8 @@ func (s *Store) finish() {
 	}
 }
 
-// commit carries out the group at once, and answers it.
-func (s *Store) commit(group []*request) {
+// answer carries out the group at once, and answers it.
+func (s *Store) answer(group []*request) {
 	var started time.Time
 	if s.options.Now != nil {
 		started = s.options.Now()
@@ -195,11 +195,13 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	if err := s.ready(probe); err != nil {
 		return 0, false, err
 	}
-	c, number, filed := &commit{store: s, touched: make(map[string]*touched)}, s.journal.next(), false
+	c, number, filed := &s.commit, s.journal.next(), false
+	c.begin()
 	err = f.with(slices.ContainsFunc(group, func(r *request) bool { return r.file }), func(tx *bbolt.Tx) (bool, error) {
 		c.tx = tx
 		claims = c.run(group)
-		filed = c.err == nil && c.file(number)
+		c.encode(number)
+		filed = c.err == nil && c.file()
 		return filed, c.err
 	})
 	if err != nil {
@@ -209,14 +211,14 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 		s.journal.broken = nil // perhaps: the next fold tells
 	}
 	if !filed {
-		s.images = c.images(number, s.images[:0])
+		s.images = c.images(s.images[:0])
 		if len(s.images) > 0 {
 			if err := s.append(number, s.images); err != nil {
 				return 0, false, err
 			}
 		}
 	}
-	s.index.publish(c.touched, filed)
+	s.index.publish(c.group, filed)
 	s.foldIfLong()
 	return claims, filed || len(s.images) > 0, nil
 }
