@@ -13,7 +13,7 @@ BENCH       ?=
 
 # Programs that the tests start: real servers and real clients. See `make peers`.
 PEERS = slapd ldap-utils redis-server freeradius-utils oathtool libpam-radius-auth libpam-wrapper pamtester \
-	radsecproxy freeradius freeradius-ldap freeradius-redis python3-pyrad chromium fonts-noto-cjk
+	radsecproxy freeradius freeradius-ldap freeradius-redis python3-pyrad chromium fonts-noto-cjk strace
 # What Go needs beside itself for the race detector.
 TOOLS = gcc libc6-dev
 

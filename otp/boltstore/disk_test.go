@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -58,6 +60,7 @@ func TestDiskThatCannotBeWritten(t *testing.T) {
 		for _, limit := range []uint64{12 << 10, 16 << 10, 20 << 10, 24 << 10, 32 << 10, 48 << 10} {
 			t.Run(fmt.Sprint("some writes below ", limit), func(t *testing.T) { testHalfADisk(t, limit) })
 		}
+		t.Run("no room to fold", testNoRoomToFold)
 		return
 	}
 	child := exec.Command(os.Args[0], "-test.run=^TestDiskThatCannotBeWritten$", "-test.v")
@@ -182,6 +185,67 @@ func testHalfADisk(t *testing.T, limit uint64) {
 		t.Fatal(err)
 	}
 	usedUp(openAt(t, path))
+}
+
+// testNoRoomToFold lets the journal grow, and the file not: everybody gets in, until there is room again.
+func testNoRoomToFold(t *testing.T) {
+	const people, active = 6000, 3000 // of whom fewer wait than memory has room for
+	path := filepath.Join(t.TempDir(), "otp.db")
+	var logged bytes.Buffer
+	options := Options{Path: path, Logger: slog.New(slog.NewTextHandler(&logged, nil))}
+	s, err := open(options, bounds{remembered: 100, foldAccounts: 1000, foldOctets: 1 << 20, foldSlice: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	devices := make([]otp.Device, people)
+	for n := range devices {
+		devices[n] = otp.Device{Account: accountName(n), ID: "device", Sealed: make([]byte, 53), Digits: 6, Period: time.Minute}
+	}
+	if _, err := s.AddDevices(t.Context(), devices, 0); err != nil {
+		t.Fatal(err)
+	}
+	var used int64 // of the file: what is free up to there is little
+	if err := s.view(func(tx *bbolt.Tx) error { used = tx.Size(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	pass := func(s *Store, token byte, want otp.Answer) {
+		t.Helper()
+		for from := 0; from < active; from += 100 {
+			var batch []otp.Claim
+			for n := from; n < from+100; n++ {
+				c := useStep(accountName(n), 100, token)
+				c.Place = otp.Place{byte(n), byte(n >> 8)}
+				batch = append(batch, c)
+			}
+			for n, r := range s.Claim(t.Context(), batch) {
+				if r.Answer != want {
+					t.Fatalf("account %d: %+v", from+n, r)
+				}
+			}
+		}
+	}
+	undo := limitFiles(t, uint64(used))
+	defer undo()
+	pass(s, 1, otp.Claimed)
+	if _, err := s.Ping(t.Context()); !errors.Is(err, otp.ErrUnavailable) || !strings.Contains(logged.String(), "journal cannot be folded") {
+		t.Fatalf("Ping: %v; the file grew, or did not have to: nothing is proven\n%s", err, logged.String())
+	}
+	pass(s, 2, otp.Used)
+	undo()
+	_, _ = s.Ping(t.Context()) // which has it tried again
+	pass(s, 3, otp.Used)
+	if _, err := s.Ping(t.Context()); err != nil {
+		t.Errorf("Ping when there is room: %v", err)
+	}
+	pass(openAt(t, Killed(t, s)), 4, otp.Used)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(logged.String(), "journal cannot be folded"); n != 1 || !strings.Contains(logged.String(), "journal can be folded again") {
+		t.Errorf("told %d times:\n%s", n, logged.String())
+	}
+	pass(openAt(t, path), 5, otp.Used)
 }
 
 // hang blocks the writer as a disk that does not answer would.
