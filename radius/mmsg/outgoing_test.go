@@ -13,10 +13,10 @@ import (
 	"otpgate/radius/mmsg"
 )
 
-// inbox is a socket that others send to.
-func inbox(t *testing.T) (*net.UDPConn, netip.AddrPort) {
+// inbox is a socket that others on this host send to.
+func inbox(t *testing.T, loopback string) (*net.UDPConn, netip.AddrPort) {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(loopback)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,11 +62,17 @@ func send(t *testing.T, conn *net.UDPConn, o *mmsg.Outgoing, together bool) (mes
 
 // TestWhatGoesTogetherArrivesApart sends datagrams of several lengths to two places, and compares every octet.
 func TestWhatGoesTogetherArrivesApart(t *testing.T) {
-	from, _ := inbox(t)
+	for _, loopback := range []string{"127.0.0.1", "::1"} {
+		t.Run(loopback, func(t *testing.T) { testTogether(t, loopback) })
+	}
+}
+
+func testTogether(t *testing.T, loopback string) {
+	from, _ := inbox(t, loopback)
 	var to [2]*net.UDPConn
 	var address [2]netip.AddrPort
 	for i := range to {
-		to[i], address[i] = inbox(t)
+		to[i], address[i] = inbox(t, loopback)
 	}
 	o := new(mmsg.Outgoing)
 	for _, c := range []struct {
