@@ -162,6 +162,19 @@ func testFailoverInCluster(t *testing.T, gone func(*redistest.Server)) {
 			}
 		}
 		slowest = max(slowest, time.Since(began))
+		began = time.Now()
+		snapshots, errs := s.AllDevices(background(t), accounts) // as of people whom a node does not know yet
+		for i, a := range accounts {
+			switch {
+			case errs[i] == nil:
+				if len(snapshots[i].Devices) != 1 {
+					t.Fatalf("%s: %+v", a, snapshots[i])
+				}
+			case !dead[a] || !errors.Is(errs[i], otp.ErrUnavailable):
+				t.Fatalf("the devices of %s: %v", a, errs[i])
+			}
+		}
+		slowest = max(slowest, time.Since(began))
 	}
 	took := accepted.Sub(<-promoted)
 	t.Logf("figures: first accept %v after the promotion; a batch with accounts of all masters took %v at most", took.Round(time.Millisecond), slowest.Round(time.Millisecond))
