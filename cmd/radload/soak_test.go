@@ -145,8 +145,7 @@ func newSoak(t *testing.T) *soak {
 	s := &soak{rig: newRig(t, soakDevices, soakPeriod.String(), false), events: map[string]int{}}
 	master, replica, sentinel := redistest.StartSentinel(t)
 	s.redis, s.sentinel = [2]*redistest.Server{master, replica}, sentinel.Addr
-	// A machine that is busy is no reason to fail over: nobody but this test is to begin it.
-	ask(s.sentinel, "SENTINEL SET "+redistest.MasterName+" down-after-milliseconds 2000")
+	s.patience(time.Minute) // a machine that is busy is no reason to fail over: nobody but this test is to begin it
 	store := fmt.Sprintf("store: {redis: {addresses: [%q], master_name: %s}}\nlog: {level: warn}\naudit: {keep: 1}", sentinel.Addr, redistest.MasterName)
 	s.steady, s.other = s.node("steady", store), s.node("other", store)
 	s.steady.serve().enroll()
@@ -255,6 +254,8 @@ func (s *soak) restart(signal syscall.Signal) {
 func (s *soak) failOver() {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(s.redis[1].Addr)
+	s.patience(2 * time.Second)
+	defer s.patience(time.Minute)
 	s.redis[0].Stop()
 	await(s.t, "a new master", nil, func() bool {
 		return strings.Contains(ask(s.redis[1].Addr, "ROLE"), "master") &&
@@ -266,6 +267,15 @@ func (s *soak) failOver() {
 		ask(s.redis[1].Addr, "REPLICAOF "+host+" "+port) // which a sentinel does as well, in its own time
 		return strings.Contains(ask(s.redis[1].Addr, "ROLE"), "connected")
 	})
+}
+
+// patience is how long the sentinel waits for the master. A failover of its own while this test kills the replica leaves
+// two replicas and no master: what is started again here is what it was at first.
+func (s *soak) patience(d time.Duration) {
+	s.t.Helper()
+	if answer := ask(s.sentinel, fmt.Sprintf("SENTINEL SET %s down-after-milliseconds %d", redistest.MasterName, d.Milliseconds())); !strings.HasPrefix(answer, "+OK") {
+		s.t.Fatalf("the sentinel says %q", answer)
+	}
 }
 
 // ask is the beginning of what a Redis answers to a command; "" when it does not.
