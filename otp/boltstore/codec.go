@@ -149,7 +149,7 @@ func (d *decoder) take(n uint64) string {
 
 func (d *decoder) fail() { d.b, d.err = "", errDamaged }
 
-// number is what an integer begins with, as it is for [binary].
+// number is what an integer is in, for [binary]: ten octets at most, which are copied to the stack.
 func (d *decoder) number() []byte { return []byte(d.b[:min(len(d.b), binary.MaxVarintLen64)]) }
 
 func (d *decoder) uint() uint64 {
@@ -201,7 +201,7 @@ func (r *record) decode(devices, state string) error {
 	d.format()
 	r.number, r.version = d.uint(), d.uint()
 	for n := d.count(); n > 0 && d.err == nil; n-- {
-		r.devices = append(r.devices, d.device(r.list))
+		r.devices = append(r.devices, d.device(r.list, len(r.devices)))
 	}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
 		r.claims = append(r.claims, claim{token: d.token(), device: d.string(), at: d.int()})
@@ -257,7 +257,8 @@ func (d *decoder) fixed(n int) string {
 func (d *decoder) token() otp.Token { return otp.Token([]byte(d.fixed(16))) }
 func (d *decoder) place() otp.Place { return otp.Place([]byte(d.fixed(8))) }
 
-func (d *decoder) device(list []enrolled) device {
+// device reads one device of a state. As a rule both list them in the same order: then it is the nth.
+func (d *decoder) device(list []enrolled, n int) device {
 	id := d.string()
 	dev := device{lastUsed: d.int(), lastStep: d.int(), drift: int(d.int()), floor: d.int()}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
@@ -266,6 +267,10 @@ func (d *decoder) device(list []enrolled) device {
 			w.tokens = append(w.tokens, d.token())
 		}
 		dev.wrong = append(dev.wrong, w)
+	}
+	if n < len(list) && list[n].id == id {
+		dev.enrolled = list[n]
+		return dev
 	}
 	for i := range list {
 		if list[i].id == id {

@@ -228,6 +228,7 @@ func testNoRoomToFold(t *testing.T) {
 	undo := limitFiles(t, uint64(used))
 	defer undo()
 	pass(s, 1, otp.Claimed)
+	folded(t, s)
 	if _, err := s.Ping(t.Context()); !errors.Is(err, otp.ErrUnavailable) || !strings.Contains(logged.String(), "journal cannot be folded") {
 		t.Fatalf("Ping: %v; the file grew, or did not have to: nothing is proven\n%s", err, logged.String())
 	}
@@ -246,6 +247,21 @@ func testNoRoomToFold(t *testing.T) {
 		t.Errorf("told %d times:\n%s", n, logged.String())
 	}
 	pass(openAt(t, path), 5, otp.Used)
+}
+
+// folded waits until the fold that has begun is over, or has failed.
+func folded(t *testing.T, s *Store) {
+	t.Helper()
+	for over := false; !over; {
+		if err := s.do(t.Context(), &request{run: func(*commit) {
+			if f := s.journal.fold; f != nil {
+				f.sort()
+			}
+			over = s.journal.fold == nil || s.journal.broken != nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // hang blocks the writer as a disk that does not answer would.

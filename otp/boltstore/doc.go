@@ -51,7 +51,7 @@
 //
 //   - The journal keeps whole states (about 120 octets), not changes: replay needs no rules, so a
 //     newer binary cannot come to another conclusion than the one that answered.
-//   - Memory keeps what the buckets have, two texts an account, and decodes it for each claim: a record is a
+//   - Memory keeps what the buckets have, three texts an account with its key, and decodes it for each claim: a record is a
 //     dozen objects, through which the garbage collector would go for all accounts, again and again.
 //   - The journal is not in the file, because a commit of bbolt's is two fsyncs and several pages, whatever is
 //     in it. A group with anything but claims goes to the file whole, so that nothing is in two places.

@@ -11,10 +11,31 @@ import (
 type fold struct {
 	keys []string // accounts still to be folded, in the order of the file
 	upTo uint64   // generations that are not needed afterwards
+	// unsorted is closed when the keys are in order; before, nobody but who sorts them may look. nil: they are.
+	unsorted chan struct{}
+}
+
+// sorting is closed when the keys of a fold are in order; nil: there is nothing to wait for.
+func (f *fold) sorting() <-chan struct{} {
+	if f == nil {
+		return nil
+	}
+	return f.unsorted
+}
+
+// sort waits until the keys are in order.
+func (f *fold) sort() {
+	if f.unsorted != nil {
+		<-f.unsorted
+		f.unsorted = nil
+	}
 }
 
 // folding is whether there is a slice to fold that may succeed.
-func (s *Store) folding() bool { return s.journal.fold != nil && s.journal.broken == nil && !s.failing }
+func (s *Store) folding() bool {
+	f := s.journal.fold
+	return f != nil && f.unsorted == nil && s.journal.broken == nil && !s.failing
+}
 
 // foldIfLong begins a fold when enough is waiting for it. What was appended is in the index by then.
 func (s *Store) foldIfLong() {
@@ -25,11 +46,16 @@ func (s *Store) foldIfLong() {
 }
 
 // startFold retires the current generation. Neighbours in the file are folded together, so that they share
-// pages.
+// pages. To sort so many keeps nobody waiting.
 func (s *Store) startFold() {
 	s.closeJournal()
-	s.journal.fold = &fold{keys: s.index.dirtyKeys(), upTo: s.journal.last}
-	slices.Sort(s.journal.fold.keys)
+	f := &fold{keys: s.index.dirtyKeys(), upTo: s.journal.last, unsorted: make(chan struct{})}
+	s.journal.fold = f
+	keys, sorted := f.keys, f.unsorted
+	go func() {
+		slices.Sort(keys)
+		close(sorted)
+	}()
 }
 
 // foldMore folds n states more. What cannot be folded stays in the journal and in memory: logins go on. It is
@@ -84,7 +110,7 @@ func (s *Store) foldSlice(n int) error {
 	if err != nil {
 		return err
 	}
-	s.index.folded(slice)
+	s.index.folded(slice, over)
 	j.ledger, j.fold.keys = l, j.fold.keys[n:]
 	if over {
 		j.fold, j.retired = nil, 0

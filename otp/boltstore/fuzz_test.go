@@ -26,7 +26,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(devices, r.appendState(nil))
 	f.Add([]byte{format, 0}, []byte{format, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Add([]byte{format + 1}, []byte{})
-	full := *r
+	full := image{devices: string(devices), state: string(r.appendState(nil))}
 	f.Fuzz(func(t *testing.T, devices, state []byte) {
 		r, err := image{devices: string(devices), state: string(state)}.record()
 		if err != nil {
@@ -37,8 +37,11 @@ func FuzzRecord(f *testing.F) {
 		if err != nil || string(again.appendState(nil)) != written.state || string(again.appendDevices(nil)) != written.devices {
 			t.Fatalf("%+v comes back as %+v, %v", r, again, err)
 		}
-		used := full // whatever a record held before
-		if err := used.decode(written.devices, written.state); err != nil || string(used.appendState(nil)) != written.state || string(used.appendDevices(nil)) != written.devices {
+		used, err := full.record() // whatever a record held before
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := used.decode(string(devices), string(state)); err != nil || string(used.appendState(nil)) != written.state || string(used.appendDevices(nil)) != written.devices {
 			t.Fatalf("%+v comes back as %+v, %v", r, used, err)
 		}
 	})
@@ -66,7 +69,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, images []byte) {
 		dirty := map[string]image{}
-		err := db.View(func(tx *bbolt.Tx) error { return replayImages(tx, images, dirty) })
+		err := db.View(func(tx *bbolt.Tx) error { return replayEntry(tx, images, dirty) })
 		for key, m := range dirty {
 			if _, bad := m.record(); m.key != key || bad != nil {
 				t.Fatalf("%q has %+v, which is no record: %v (%v)", key, m, bad, err)

@@ -8,7 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// image is a record as the buckets have it, and as it is kept in memory: there are so many that what a record
+// image is an account as the buckets have it, and as it is kept in memory: there are so many that what a record
 // is made of would keep the garbage collector busy. It is never changed.
 type image struct {
 	key            string // of the account
@@ -110,8 +110,9 @@ func (x *index) publish(group []*touched, filed bool) {
 	}
 }
 
-// folded takes over that the buckets have the states of these accounts.
-func (x *index) folded(keys []string) {
+// folded takes over that the buckets have the states of these accounts. When a fold is over, few are dirty, and there
+// may have been many: a map does not give back its room.
+func (x *index) folded(keys []string, over bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, key := range keys {
@@ -119,6 +120,11 @@ func (x *index) folded(keys []string) {
 			delete(x.dirty, key)
 			x.remember(m)
 		}
+	}
+	if over {
+		few := make(map[string]image, len(x.dirty))
+		maps.Copy(few, x.dirty)
+		x.dirty = few
 	}
 }
 

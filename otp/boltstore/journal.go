@@ -23,7 +23,7 @@ type bounds struct {
 	foldSlice    int   // records folded in one transaction, at least
 }
 
-var usual = bounds{remembered: 131_072, foldAccounts: 131_072, foldOctets: 32 << 20, foldSlice: 512}
+var usual = bounds{remembered: 131_072, foldAccounts: 100_000, foldOctets: 16 << 20, foldSlice: 512}
 
 // patience is how many times the bounds may be reached by a journal that cannot be folded: then nothing more
 // is taken.
@@ -110,14 +110,14 @@ func (s *Store) full() error {
 	return nil
 }
 
-// append writes the states that the change with this number has made to the journal. They are on disk when it
-// returns.
-func (s *Store) append(number uint64, images []byte) error {
+// append writes an entry to the journal: the states that the change with this number has made. They are on disk when
+// it returns.
+func (s *Store) append(number uint64, entry []byte) error {
 	j := &s.journal
 	if err := s.begin(); err != nil {
 		return err
 	}
-	if err := j.current.Append(number, images); err != nil {
+	if err := j.current.Append(number, entry); err != nil {
 		return err
 	}
 	j.entry, j.entryIn = number, j.last

@@ -270,6 +270,7 @@ func TestAFoldThatFails(t *testing.T) {
 	pass(690, 710)
 	spoil(t, path, content, accountName(700))
 	pass(0, 40) // more than may wait
+	folded(t, s)
 	if _, err := s.Ping(t.Context()); !errors.Is(err, ErrDamaged) || !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Ping: %v", err)
 	}
@@ -453,7 +454,7 @@ func TestOlderVersionsStayOut(t *testing.T) {
 		if b == nil || !bytes.HasPrefix(newer, []byte("journal-")) {
 			t.Fatal("nothing keeps them out")
 		}
-		return b.ForEach(func(_, images []byte) error { return replayImages(tx, images, map[string]image{}) })
+		return b.ForEach(func(_, images []byte) error { return replayEntry(tx, images, map[string]image{}) })
 	}); err == nil || !strings.Contains(err.Error(), "newer version") {
 		t.Errorf("%v", err)
 	}

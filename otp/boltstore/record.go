@@ -19,7 +19,7 @@ type record struct {
 	challenges []challenge // the one that changed longest ago first
 	shares     []share     // oldest first
 
-	list []enrolled // while it is decoded
+	list []enrolled // of use to decode alone
 }
 
 // device is one device: what enrollment fixed, and what logins change.

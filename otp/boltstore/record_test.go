@@ -183,7 +183,7 @@ func TestANoteThatIsDamagedGoesFirst(t *testing.T) {
 	}
 }
 
-// A group that fails must leave memory as it was, and what is used again for the next group must hold nothing of it.
+// A group that fails leaves nothing on disk, nor in what the next group uses again.
 func TestAGroupThatFailsLeavesNothingBehind(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
 	for _, account := range []string{"a", "b"} {

@@ -58,10 +58,10 @@ func (s *Store) replay(db *bbolt.DB) (dirty map[string]image, j journal, err err
 func (s *Store) replayGenerations(tx *bbolt.Tx, j *journal, dirty map[string]image) error {
 	for n := j.first; n <= j.last; n++ {
 		path, last := s.generation(n), uint64(0)
-		octets, err := wal.Read(path, j.id, n, func(sequence uint64, images []byte) error {
+		octets, err := wal.Read(path, j.id, n, func(sequence uint64, entry []byte) error {
 			last, j.sequence = sequence, max(j.sequence, sequence)
-			j.doubt = append(j.doubt[:0], images...)
-			return replayImages(tx, images, dirty)
+			j.doubt = append(j.doubt[:0], entry...)
+			return replayEntry(tx, entry, dirty)
 		})
 		j.retired += octets
 		switch {
@@ -112,7 +112,7 @@ func replayBuckets(tx *bbolt.Tx, dirty map[string]image) error {
 		if !ofOlder(name) {
 			return nil
 		}
-		return b.ForEach(func(_, images []byte) error { return replayImages(tx, images, dirty) })
+		return b.ForEach(func(_, entry []byte) error { return replayEntry(tx, entry, dirty) })
 	})
 }
 
@@ -131,35 +131,44 @@ func dropBuckets(tx *bbolt.Tx) error {
 	return err
 }
 
-func replayImages(tx *bbolt.Tx, images []byte, dirty map[string]image) error {
-	var r record
-	d := &decoder{b: string(images)}
+// replayEntry reads one entry. A state is looked at only if it is newer than what was folded, because what makes a bad
+// page of the file is the trouble of those who are on it.
+func replayEntry(tx *bbolt.Tx, entry []byte, dirty map[string]image) error {
+	var whole record // of use only to see that the state is one
+	d := &decoder{b: string(entry)}
 	for len(d.b) > 0 {
-		key, state := d.string(), strings.Clone(d.string())
+		key, state := d.string(), d.string()
 		if d.err != nil {
 			return d.err
 		}
-		made, err := stateNumber(state)
+		newer, err := newerThan(tx.Bucket(statesBucket).Get([]byte(key)), state)
 		if err != nil {
 			return err
 		}
-		m := load(tx, []byte(key))
-		if m.state != "" {
-			folded, err := stateNumber(m.state)
-			if err != nil {
-				return err
-			}
-			if made <= folded {
-				continue
-			}
+		if !newer {
+			continue
 		}
-		m.state = state
-		if err := r.decode(m.devices, m.state); err != nil {
+		m, again := dirty[key]
+		if !again {
+			m = image{key: strings.Clone(key), devices: string(tx.Bucket(devicesBucket).Get([]byte(key)))}
+		}
+		m.state = strings.Clone(state) // not a part of the whole entry
+		if err := whole.decode(m.devices, m.state); err != nil {
 			return err
 		}
 		dirty[m.key] = m
 	}
 	return nil
+}
+
+// newerThan is whether a state is newer than what was folded of the account; nil: nothing was.
+func newerThan(folded []byte, state string) (bool, error) {
+	made, err := stateNumber(state)
+	if err != nil || folded == nil {
+		return err == nil, err
+	}
+	kept, err := stateNumber(string(folded))
+	return err == nil && made > kept, err
 }
 
 // stateNumber is the number of the change that made the state.

@@ -42,7 +42,7 @@ type Store struct {
 	// Of the writer alone.
 	journal journal
 	commit  commit
-	images  []byte // states on their way to the journal; reused
+	entry   []byte // on its way to the journal; reused
 	failing bool   // the last commit failed
 	lost    bool   // some of the journal was given up
 	// unfoldable: the last fold failed, and that was told.
@@ -79,7 +79,7 @@ func open(o Options, b bounds) (*Store, error) {
 		index:   newIndex(b.remembered),
 		readers: make(chan struct{}, maxReaders),
 	}
-	s.commit.store = s
+	s.commit = commit{store: s, touched: make(map[string]*touched)}
 	if err := s.openFile(true); err != nil {
 		return nil, err
 	}

@@ -15,11 +15,13 @@ type commit struct {
 	tx      *bbolt.Tx           // to read in, and to write in when a request of the group asks for the file
 	touched map[string]*touched // by account key
 	group   []*touched          // all of them, in the order in which they were touched
-	spare   []*touched          // of groups before
-	key     []byte              // of the account that is looked for
-	encoded []byte              // before it is kept
 	wrote   bool                // to the file
 	err     error               // the first failure; the group is given up
+
+	// Of groups before, for this one.
+	spare   []*touched
+	key     []byte // of an account
+	encoded []byte // a state
 }
 
 // touched is an account that this group looked at.
@@ -31,18 +33,27 @@ type touched struct {
 	err     error // it cannot be read
 }
 
-// maxSpare is how many accounts' room for a record is kept for the next group.
-const maxSpare = 256
+const (
+	maxSpare = 256      // accounts whose room is kept for groups to come
+	maxRoom  = 16 << 10 // octets of a state, or of devices, beyond which it is not
+	maxGroup = 1 << 10  // accounts of a group, beyond which its room is not
+)
 
-// begin makes it the commit of another group.
-func (c *commit) begin() {
-	c.spare = append(c.spare, c.group[:min(len(c.group), maxSpare-len(c.spare))]...)
-	clear(c.group)
-	if c.touched == nil || len(c.group) > maxSpare { // one that was large is not kept
-		c.touched, c.group = make(map[string]*touched), nil
+// end gives up what the group had, and keeps its room.
+func (c *commit) end() {
+	for _, t := range c.group {
+		if len(c.spare) < maxSpare && max(len(t.image.state), len(t.image.devices)) <= maxRoom {
+			t.image, t.err = image{}, nil
+			c.spare = append(c.spare, t)
+		}
 	}
+	group := c.group
+	clear(group)
 	clear(c.touched)
-	*c = commit{store: c.store, touched: c.touched, group: c.group[:0], spare: c.spare, key: c.key, encoded: c.encoded}
+	if len(group) > maxGroup {
+		c.touched, group = make(map[string]*touched), nil
+	}
+	*c = commit{store: c.store, touched: c.touched, group: group[:0], spare: c.spare, key: c.key, encoded: c.encoded}
 }
 
 func (c *commit) fail(err error) {
@@ -103,8 +114,8 @@ func (c *commit) file() (filed bool) {
 	return true
 }
 
-// images are the states that have changed, as the journal has them.
-func (c *commit) images(b []byte) []byte {
+// appendEntry appends the states that have changed, as an entry of the journal has them.
+func (c *commit) appendEntry(b []byte) []byte {
 	for _, t := range c.group {
 		if t.changed {
 			b = appendString(appendString(b, t.image.key), t.image.state)
@@ -141,7 +152,8 @@ func (c *commit) account(account string) *touched {
 	return t
 }
 
-// room is an account of nothing, made of one that a group before has left.
+// room is an account of nothing, made of one that a group before has left if there is one. What its record was is
+// there until decode, which begins anew.
 func (c *commit) room() *touched {
 	n := len(c.spare)
 	if n == 0 {

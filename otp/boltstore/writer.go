@@ -88,6 +88,8 @@ func (s *Store) write() {
 		select {
 		case r := <-s.queue:
 			s.group(r)
+		case <-s.journal.fold.sorting():
+			s.journal.fold.unsorted = nil
 		case <-s.closing:
 			s.finish()
 			return
@@ -129,6 +131,7 @@ func (s *Store) finish() {
 		if s.journal.fold == nil {
 			s.startFold()
 		}
+		s.journal.fold.sort()
 		s.foldMore(len(s.journal.fold.keys))
 	}
 	s.closeJournal()
@@ -196,7 +199,7 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 		return 0, false, err
 	}
 	c, number, filed := &s.commit, s.journal.next(), false
-	c.begin()
+	defer c.end()
 	err = f.with(slices.ContainsFunc(group, func(r *request) bool { return r.file }), func(tx *bbolt.Tx) (bool, error) {
 		c.tx = tx
 		claims = c.run(group)
@@ -211,16 +214,16 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 		s.journal.broken = nil // perhaps: the next fold tells
 	}
 	if !filed {
-		s.images = c.images(s.images[:0])
-		if len(s.images) > 0 {
-			if err := s.append(number, s.images); err != nil {
+		s.entry = c.appendEntry(s.entry[:0])
+		if len(s.entry) > 0 {
+			if err := s.append(number, s.entry); err != nil {
 				return 0, false, err
 			}
 		}
 	}
 	s.index.publish(c.group, filed)
 	s.foldIfLong()
-	return claims, filed || len(s.images) > 0, nil
+	return claims, filed || len(s.entry) > 0, nil
 }
 
 // ready is for a group that is about to be carried out.
