@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -311,4 +312,24 @@ func TestMinReplicasAreWatched(t *testing.T) {
 		wantConcern(t, s, &l, step.want)
 	}
 	replica.Kill()
+}
+
+// TestAMasterThatIsAReplicaIsNamed: whoever has to mend it reads which server it is, and whose replica.
+func TestAMasterThatIsAReplicaIsNamed(t *testing.T) {
+	master, replica, sentinel := redistest.StartSentinel(t)
+	s := open(t, redisstore.Options{Addresses: []string{sentinel.Addr}, MasterName: redistest.MasterName})
+	recovers(t, s)
+	addDevice(t, s, "a")
+	host, port, _ := net.SplitHostPort(replica.Addr)
+	client := admin(t, master)
+	if err := client.Do(background(t), "replicaof", host, port).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ClientKillByFilter(background(t), "type", "normal", "skipme", "yes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	want := master.Addr + ", which the sentinels name as the master: the server is a replica of " + replica.Addr
+	if r := claimOne(background(t), s, useStep("a", 100, 1)); !errors.Is(r.Err, otp.ErrUnavailable) || !strings.Contains(r.Err.Error(), want) {
+		t.Errorf("%v, want %q", r.Err, want)
+	}
 }

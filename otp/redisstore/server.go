@@ -38,12 +38,13 @@ func (r *refusal) Unwrap() []error { return []error{otp.ErrUnavailable, ErrEvict
 func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
 	if s.sentinels != nil {
 		role, err := conn.Do(ctx, "role").Slice()
-		if err == nil && len(role) > 0 && role[0] == "slave" { // it was told to, and the sentinel that we asked not yet
-			return fmt.Errorf("new connection: %w", errReplica)
+		if err == nil && len(role) > 2 && role[0] == "slave" { // it was told to, and the sentinel that we asked not yet
+			err = fmt.Errorf("%s, which the sentinels name as the master: %w of %v:%v", s.sentinels.current(), errReplica, role[1], role[2])
+			return fmt.Errorf("new connection: %w", err) // the library takes off what is outermost
 		}
 	}
 	if _, err := s.inspect(ctx, conn, ""); err != nil {
-		return fmt.Errorf("new connection: %w", err) // the library takes off what is outermost
+		return fmt.Errorf("new connection: %w", err) // as above
 	}
 	pipe := conn.Pipeline()
 	s.scripts.load(ctx, pipe)
