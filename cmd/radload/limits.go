@@ -59,7 +59,7 @@ func (r *report) judgeLogins() {
 	r.expect("nobody_in_wrongly", t.WronglyAccepted+t.ReplayAccepted == 0,
 		"%d accepted with a wrong, used or missing code, %d replays accepted", t.WronglyAccepted, t.ReplayAccepted)
 	r.expect("nobody_out_wrongly", t.WronglyRefused == 0, "%d refused with a right and fresh code", t.WronglyRefused)
-	r.expect("answers_signed", t.WronglySigned() == 0, "%d answers wrong in themselves", t.WronglySigned())
+	r.expect("answers_signed", t.WronglySigned() == 0, "%d answers wrong in themselves %v", t.WronglySigned(), r.Packets.Faults)
 	// Two servers may word the same decision differently.
 	r.expect("second_answers_same", t.Opposite == 0 && (t.Different == 0 || len(o.Servers) > 1),
 		"%d the same, %d of other octets, %d of another decision", t.Same, t.Different, t.Opposite)

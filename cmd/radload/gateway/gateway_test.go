@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -352,25 +353,37 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// TestLateForAnEarlierRequest answers a request when its Identifier has been given to another.
+// TestLateForAnEarlierRequest answers a request when its Identifier has been given to others. One that is older than
+// what is remembered is nobody's.
 func TestLateForAnEarlierRequest(t *testing.T) {
-	r := people(t, 300, roster.Options{})
-	var first *exchange
-	s := serve(t, r, func(x *exchange) {
-		switch {
-		case first == nil || bytes.Equal(first.request, x.request):
-			first = x
-		case x.request[1] == first.request[1]:
-			x.send(first.right())
-			x.send(x.right())
-		default:
-			x.send(x.right())
-		}
-	})
-	o := options(r, 300, s)
-	o.Outstanding, o.Lanes, o.Timeout = 1, 1, 5*soon
-	if m := load(t, o).Measured; m.Lost != 1 || m.Late != 1 || m.Accepted != 299 || m.WronglySigned() != 0 {
-		t.Errorf("%+v", m)
+	for _, c := range []struct {
+		after       int
+		late, wrong uint64
+	}{{1, 1, 0}, {2, 1, 0}, {rememberedRequests, 1, 0}, {rememberedRequests + 1, 0, 1}} {
+		t.Run(fmt.Sprint(c.after), func(t *testing.T) {
+			logins := 300 + 256*(c.after-1)
+			r := people(t, logins, roster.Options{})
+			var first *exchange
+			others := 0
+			s := serve(t, r, func(x *exchange) {
+				switch {
+				case first == nil || bytes.Equal(first.request, x.request):
+					first = x
+				case x.request[1] == first.request[1]:
+					if others++; others == c.after {
+						x.send(first.right())
+					}
+					x.send(x.right())
+				default:
+					x.send(x.right())
+				}
+			})
+			o := options(r, int64(logins), s)
+			o.Outstanding, o.Lanes, o.Timeout = 1, 1, 5*soon
+			if m := load(t, o).Measured; m.Lost != 1 || m.Late != c.late || m.Accepted != uint64(logins-1) || m.WronglySigned() != c.wrong {
+				t.Errorf("%+v", m)
+			}
+		})
 	}
 }
 

@@ -19,6 +19,10 @@ const identifiers = 256
 // 128, a State of 253, Calling-Station-Id.
 const requestRoom = 640
 
+// rememberedRequests is how many requests a slot had before whose answers are known when they come: while most
+// Identifiers wait for a server that is away, the others are used again at once.
+const rememberedRequests = 8
+
 // condition is what became of the request in a slot.
 type condition uint8
 
@@ -37,8 +41,8 @@ type slot struct {
 	code      byte   // of the first answer
 	answer    uint64 // sum of its octets
 	request   []byte
-	old       [16]byte // Request Authenticator of the request before
-	hasOld    bool
+	old       [rememberedRequests][16]byte // Request Authenticators of the requests before
+	olds      int                          // how many there were, in all
 	sent, due int64
 	login     login
 }

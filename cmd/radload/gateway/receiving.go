@@ -54,7 +54,7 @@ func (n *lane) judge(octets []byte, now int64) int {
 	t := n.tally(&s.login)
 	a, fault := n.codec.Check(s.request, octets, n.run.options.Signature)
 	switch {
-	case fault == packet.Unauthentic && s.hasOld && n.codec.Authentic(s.old[:], octets):
+	case fault == packet.Unauthentic && n.ofEarlier(s, octets):
 		t.Late++
 		return 0
 	case fault != packet.Right:
@@ -78,6 +78,16 @@ func (n *lane) judge(octets []byte, now int64) int {
 	}
 	n.free.push(octets[1])
 	return n.decide(s, a, now)
+}
+
+// ofEarlier is whether octets answer a request that had the slot before.
+func (n *lane) ofEarlier(s *slot, octets []byte) bool {
+	for i := range min(s.olds, rememberedRequests) {
+		if n.codec.Authentic(s.old[i][:], octets) {
+			return true
+		}
+	}
+	return false
 }
 
 // repeated counts a second answer.

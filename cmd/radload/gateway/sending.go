@@ -13,7 +13,8 @@ func (n *lane) begin(l login, state []byte, now int64) {
 	s := &n.slots[id]
 	fields := n.fields(&l, state) // before the slot is touched: state may lie in the buffer of an answer
 	if s.condition != unused {
-		s.old, s.hasOld = [16]byte(s.request[4:20]), true
+		s.old[s.olds%rememberedRequests] = [16]byte(s.request[4:20])
+		s.olds++
 	}
 	request, err := n.codec.Request(s.request[:0], id, n.authenticator(), fields)
 	if err != nil { // the options were checked: only a State can be too long, and it is an attribute's value
