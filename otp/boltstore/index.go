@@ -4,29 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
-
-	"go.etcd.io/bbolt"
 )
-
-// image is an account as the buckets have it, and as it is kept in memory: there are so many that what a record
-// is made of would keep the garbage collector busy. It is never changed.
-type image struct {
-	key            string // of the account
-	devices, state string
-}
-
-// load reads an image that is not in the index, which has every one that was not folded.
-func load(tx *bbolt.Tx, key []byte) image {
-	return image{
-		key: string(key), devices: string(tx.Bucket(devicesBucket).Get(key)), state: string(tx.Bucket(statesBucket).Get(key)),
-	}
-}
-
-// record is the record that it is the image of.
-func (m image) record() (*record, error) {
-	r := new(record)
-	return r, r.decode(m.devices, m.state)
-}
 
 // index holds the records that were used last, and all that are not folded yet. The writer
 // changes it; others may look.

@@ -59,6 +59,13 @@ func (s *Store) readFile(key []byte) (m image, err error) {
 	return m, err
 }
 
+// load reads an image that is not in the index, which has every one that was not folded.
+func load(tx *bbolt.Tx, key []byte) image {
+	return image{
+		key: string(key), devices: string(tx.Bucket(devicesBucket).Get(key)), state: string(tx.Bucket(statesBucket).Get(key)),
+	}
+}
+
 // view looks into the file, in which somebody may have damaged anything.
 func (s *Store) view(look func(*bbolt.Tx) error) error {
 	f := s.db.Load()

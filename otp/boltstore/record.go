@@ -22,6 +22,19 @@ type record struct {
 	list []enrolled // of use to decode alone
 }
 
+// image is an account as the buckets have it, and as it is kept in memory: there are so many that what a record
+// is made of would keep the garbage collector busy. It is never changed.
+type image struct {
+	key            string // of the account
+	devices, state string
+}
+
+// record is the record that it is the image of.
+func (m image) record() (*record, error) {
+	r := new(record)
+	return r, r.decode(m.devices, m.state)
+}
+
 // device is one device: what enrollment fixed, and what logins change.
 type device struct {
 	enrolled

@@ -43,7 +43,7 @@ const (
 func (c *commit) end() {
 	for _, t := range c.group {
 		if len(c.spare) < maxSpare && max(len(t.image.state), len(t.image.devices)) <= maxRoom {
-			t.image, t.err = image{}, nil
+			t.image = image{}
 			c.spare = append(c.spare, t)
 		}
 	}
