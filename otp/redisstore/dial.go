@@ -3,7 +3,9 @@ package redisstore
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -22,6 +24,22 @@ type link struct {
 	*net.TCPConn
 	dialer *dialer
 }
+
+// Read reads. A call whose answer does not come in time is not made again: who is slow has it already.
+func (l *link) Read(b []byte) (int, error) {
+	n, err := l.TCPConn.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = overdue{err}
+	}
+	return n, err
+}
+
+// overdue is an answer that did not come in time. It is to the library as if the caller had no more time: other
+// errors of connections it answers by a second try.
+type overdue struct{ error }
+
+func (o overdue) Is(target error) bool { return target == context.DeadlineExceeded }
+func (o overdue) Unwrap() error        { return o.error }
 
 // Close forgets the connection.
 func (l *link) Close() error {

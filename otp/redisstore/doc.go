@@ -50,7 +50,8 @@
 //
 //  1. A script decides by its arguments and its keys alone; its clock serves to throw away tickets and
 //     notes that nobody asks for any more, and nothing else.
-//  2. Only calls that may run twice are repeated by the library after a lost reply.
+//  2. Only calls that may run twice are repeated by the library after a lost reply, and only when the connection
+//     broke: a server that is slow would have twice as much to do.
 //  3. A server that may evict keys is refused, at every new connection and at every Ping: an
 //     evicted account would accept its used steps again.
 //  4. No call outlives its context, nor three times [Options.Timeout].

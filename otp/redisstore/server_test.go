@@ -6,7 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -306,6 +308,50 @@ func TestServerThatHangs(t *testing.T) {
 	recovers(t, s)
 	if r := claimOne(background(t), s, useStep("a", 1000, 1)); r.Err != nil {
 		t.Fatalf("after the hang: %+v", r)
+	}
+}
+
+// TestServerThatIsSlow has one answer later than a timeout, and one not in time: it is asked once each time.
+func TestServerThatIsSlow(t *testing.T) {
+	const timeout = time.Second
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Timeout: timeout})
+	addDevice(t, s, "a")
+	asked := regexp.MustCompile(`cmdstat_evalsha:calls=(\d+)`)
+	counted := func() string {
+		t.Helper()
+		stats, err := admin(t, server).Info(background(t), "commandstats").Result()
+		found := asked.FindStringSubmatch(stats)
+		if err != nil || found == nil {
+			t.Fatalf("%q: %v", stats, err)
+		}
+		return found[1]
+	}
+	if r := claimOne(background(t), s, useStep("a", 1, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	before, err := strconv.Atoi(counted())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Freeze()
+	thaw := time.AfterFunc(timeout*3/2, server.Thaw)
+	if r := claimOne(background(t), s, useStep("a", 2, 2)); r.Answer != otp.Claimed {
+		t.Errorf("after one and a half: %+v", r)
+	}
+	thaw.Stop()
+	server.Freeze()
+	began := time.Now() // real time: a real server hangs
+	if r := claimOne(background(t), s, useStep("a", 3, 3)); !errors.Is(r.Err, otp.ErrUnavailable) {
+		t.Errorf("never: %+v", r)
+	}
+	if took := time.Since(began); took < 2*timeout {
+		t.Errorf("given up after %v", took)
+	}
+	server.Thaw()
+	recovers(t, s)
+	if after := counted(); after != strconv.Itoa(before+2) {
+		t.Errorf("asked %s times, %d before", after, before)
 	}
 }
 

@@ -27,7 +27,7 @@ type Options struct {
 	Password   string
 	TLS        *tls.Config   // nil: none
 	KeyPrefix  string        // "": "otpgate:". It must not contain a brace.
-	Timeout    time.Duration // for dialling, reading and writing, each. 0: 500 ms
+	Timeout    time.Duration // for dialling, for writing, and for an answer, which may take twice as long. 0: 500 ms
 	// MinReplicas is how many replicas must have confirmed a write before it is reported; 0: none. With at
 	// least one, what was claimed survives a failover to a replica that has confirmed.
 	MinReplicas int
@@ -106,7 +106,7 @@ func (s *Store) connect(o *Options) {
 
 		ContextTimeoutEnabled: true, // or deadlines are ignored
 		Protocol:              2,    // the third has the library look for notifications before every reply
-		DialTimeout:           3 * s.timeout, ReadTimeout: s.timeout, WriteTimeout: s.timeout, PoolTimeout: s.timeout,
+		DialTimeout:           3 * s.timeout, ReadTimeout: 2 * s.timeout, WriteTimeout: s.timeout, PoolTimeout: s.timeout,
 		DialerRetries: 1, MaxRetries: 1, MinRetryBackoff: 2 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
 		PoolSize: pool, MaxActiveConns: pool, PipelinePoolSize: -1, ConnMaxIdleTime: 5 * time.Minute,
 
@@ -114,6 +114,7 @@ func (s *Store) connect(o *Options) {
 		MaintNotificationsConfig: noMaintenance(),
 	}
 	if o.MasterName == "" && len(o.Addresses) > 1 {
+		u.ReadTimeout = s.timeout // the accounts of other masters are waiting
 		cluster := &cluster{store: s, client: redis.NewClusterClient(u.Cluster())}
 		s.client, s.cluster = cluster.client, cluster
 		return
