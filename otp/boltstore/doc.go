@@ -51,8 +51,10 @@
 //
 //   - The journal keeps whole states (about 120 octets), not changes: replay needs no rules, so a
 //     newer binary cannot come to another conclusion than the one that answered.
-//   - Memory keeps what the buckets have, three texts an account with its key, and decodes it for each claim: a record is a
-//     dozen objects, through which the garbage collector would go for all accounts, again and again.
+//   - Memory keeps what the buckets have, and decodes it for each claim: a record is a dozen objects, through which
+//     the garbage collector would go for all accounts, again and again. An image that was read is two: key and devices, and state.
+//   - An account that is folded stays where it is in the index, and gets another mark: the tables are in no cache of
+//     the processor, and each look into one costs as much as the rest of a claim.
 //   - The journal is not in the file, because a commit of bbolt's is two fsyncs and several pages, whatever is
 //     in it. A group with anything but claims goes to the file whole, so that nothing is in two places.
 //   - The list of free pages is written with every commit. Without it bbolt looks for them by walking

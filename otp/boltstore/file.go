@@ -121,7 +121,8 @@ func (s *Store) reopen() {
 // forgets that they were.
 func (s *Store) settleLoss() error {
 	if s.lost {
-		if err := s.foldSlice(len(s.journal.fold.keys)); err != nil {
+		s.journal.fold.sort()
+		if err := s.foldSlice(len(s.journal.fold.entries)); err != nil {
 			return err
 		}
 	}
@@ -201,8 +202,10 @@ func (s *Store) adopt(db *bbolt.DB) error {
 	if err != nil {
 		return fmt.Errorf("replay the journal: %w", err)
 	}
-	s.index.reset(dirty)
 	j.broken = s.journal.broken // opening the file has mended nothing
+	if entries := s.index.reset(dirty); len(entries) > 0 || j.first <= j.last {
+		j.fold = newFold(entries, j.last) // at once, beside the first claims
+	}
 	s.journal = j
 	return nil
 }

@@ -3,19 +3,33 @@ package boltstore
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
 
 // fold is states being copied from memory to their bucket, and what is over when all are.
 type fold struct {
-	keys []string // accounts still to be folded, in the order of the file
-	upTo uint64   // generations that are not needed afterwards
-	// unsorted is closed when the keys are in order; before, nobody but who sorts them may look. nil: they are.
+	entries []*entry // still to be folded, in the order of the file
+	upTo    uint64   // generations that are not needed afterwards
+	// unsorted is closed when the entries are in order; before, nobody but who sorts them may look. nil: they are.
 	unsorted chan struct{}
+	text     []byte // what a slice writes; reused
 }
 
-// sorting is closed when the keys of a fold are in order; nil: there is nothing to wait for.
+// newFold is a fold of these entries. Neighbours in the file are folded together, so that they share pages. To sort
+// so many keeps nobody waiting.
+func newFold(entries []*entry, upTo uint64) *fold {
+	f := &fold{entries: entries, upTo: upTo, unsorted: make(chan struct{})}
+	sorted := f.unsorted
+	go func() {
+		slices.SortFunc(entries, func(a, b *entry) int { return strings.Compare(a.key, b.key) })
+		close(sorted)
+	}()
+	return f
+}
+
+// sorting is closed when the entries of a fold are in order; nil: there is nothing to wait for.
 func (f *fold) sorting() <-chan struct{} {
 	if f == nil {
 		return nil
@@ -23,7 +37,7 @@ func (f *fold) sorting() <-chan struct{} {
 	return f.unsorted
 }
 
-// sort waits until the keys are in order.
+// sort waits until the entries are in order.
 func (f *fold) sort() {
 	if f.unsorted != nil {
 		<-f.unsorted
@@ -45,17 +59,10 @@ func (s *Store) foldIfLong() {
 	}
 }
 
-// startFold retires the current generation. Neighbours in the file are folded together, so that they share
-// pages. To sort so many keeps nobody waiting.
+// startFold retires the current generation.
 func (s *Store) startFold() {
 	s.closeJournal()
-	f := &fold{keys: s.index.dirtyKeys(), upTo: s.journal.last, unsorted: make(chan struct{})}
-	s.journal.fold = f
-	keys, sorted := f.keys, f.unsorted
-	go func() {
-		slices.Sort(keys)
-		close(sorted)
-	}()
+	s.journal.fold = newFold(s.index.take(), s.journal.last)
 }
 
 // foldMore folds n states more. What cannot be folded stays in the journal and in memory: logins go on. It is
@@ -84,21 +91,16 @@ func (s *Store) foldMore(n int) {
 // foldSlice writes the next n states to their bucket, and after the last one says that their generations are
 // not needed any more, and removes them.
 func (s *Store) foldSlice(n int) error {
-	j := &s.journal
-	n = min(n, len(j.fold.keys))
-	slice, l := j.fold.keys[:n], j.ledger
-	over := n == len(j.fold.keys)
+	j, f := &s.journal, s.journal.fold
+	n = min(n, len(f.entries))
+	slice, l := f.entries[:n], j.ledger
+	over := n == len(f.entries)
 	if over {
-		l.first = j.fold.upTo + 1
+		l.first = f.upTo + 1
 	}
 	err := s.db.Load().with(true, func(tx *bbolt.Tx) (bool, error) {
-		states := tx.Bucket(statesBucket)
-		for _, key := range slice {
-			if m, dirty := s.index.dirtyImage(key); dirty { // else it was written with its devices since
-				if err := states.Put([]byte(key), []byte(m.state)); err != nil {
-					return false, err
-				}
-			}
+		if err := f.put(tx.Bucket(statesBucket), slice); err != nil {
+			return false, err
 		}
 		if over {
 			if err := dropBuckets(tx); err != nil {
@@ -110,11 +112,33 @@ func (s *Store) foldSlice(n int) error {
 	if err != nil {
 		return err
 	}
-	s.index.folded(slice, over)
-	j.ledger, j.fold.keys = l, j.fold.keys[n:]
+	s.index.folded(slice)
+	clear(slice) // of no use to anybody, and the fold may last
+	j.ledger, f.entries = l, f.entries[n:]
 	if over {
 		j.fold, j.retired = nil, 0
 		s.sweep()
+	}
+	return nil
+}
+
+// put writes the states of those that are still newer than the bucket.
+func (f *fold) put(states *bbolt.Bucket, slice []*entry) error {
+	room := 0
+	for _, e := range slice {
+		room += len(e.key) + len(e.state)
+	}
+	f.text = slices.Grow(f.text[:0], room) // bbolt keeps values until the transaction is over, and copies keys
+	for _, e := range slice {
+		if !e.dirty { // another entry may have its place, and the bucket a newer state
+			continue
+		}
+		at := len(f.text)
+		f.text = append(append(f.text, e.key...), e.state...)
+		key, state := f.text[at:at+len(e.key)], f.text[at+len(e.key):]
+		if err := states.Put(key, state); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,69 +1,81 @@
 package boltstore
 
-import (
-	"maps"
-	"slices"
-	"sync"
-)
+import "sync"
 
 // index holds the records that were used last, and all that are not folded yet. The writer
 // changes it; others may look.
 type index struct {
-	mu    sync.RWMutex
-	dirty map[string]image // newer than the bucket of states
-	// Folded records, in two generations: what was not used while the younger one filled up
-	// goes with the older one.
-	young, old map[string]image
-	capacity   int // of a generation
+	mu       sync.RWMutex
+	entries  map[string]*entry
+	unfolded []*entry // what the next fold has to look at, each once; some went to the file since
+	dirty    int      // entries that are
+	// Entries that were in the buckets too when they came here. When there are more than capacity, the first go.
+	queue    []*entry
+	capacity int
 }
 
+// entry is an account in the index. Its key never changes.
+type entry struct {
+	image
+	dirty  bool // newer than the bucket of states
+	listed bool // it is among the unfolded, or a fold will look at it
+	queued bool
+	used   bool // since it came into the queue
+}
+
+// maxChances bounds how many entries that were used stay for another round when a group makes others go.
+const maxChances = 256
+
 func newIndex(remembered int) *index {
-	x := &index{capacity: max(remembered/2, 1)}
+	x := &index{capacity: max(remembered, 1)}
 	x.reset(nil)
 	return x
 }
 
-// reset forgets everything but the dirty images given.
-func (x *index) reset(dirty map[string]image) {
+// reset forgets everything but the dirty images given, and returns their entries.
+func (x *index) reset(dirty map[string]image) []*entry {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if dirty == nil {
-		dirty = make(map[string]image)
+	x.entries, x.dirty, x.unfolded, x.queue = make(map[string]*entry, len(dirty)), len(dirty), nil, nil
+	listed := make([]*entry, 0, len(dirty))
+	for key, m := range dirty {
+		e := &entry{image: m, dirty: true, listed: true}
+		x.entries[key], listed = e, append(listed, e)
 	}
-	x.dirty, x.young, x.old = dirty, make(map[string]image), nil
+	return listed
 }
 
 // get returns the image; when there is none, the buckets have the newest.
 func (x *index) get(key []byte) (m image, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if m, ok = x.dirty[string(key)]; ok {
-		return m, true
+	if e := x.entries[string(key)]; e != nil {
+		return e.image, true
 	}
-	if m, ok = x.young[string(key)]; ok {
-		return m, true
-	}
-	m, ok = x.old[string(key)]
-	return m, ok
+	return image{}, false
 }
 
-func (x *index) dirtyImage(key string) (image, bool) {
+// entry returns the entry, or nil. It is for the writer, and stays in the index until the writer publishes, folds, or
+// looks at the disk anew.
+func (x *index) entry(key []byte) *entry {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	m, ok := x.dirty[key]
-	return m, ok
+	return x.entries[string(key)]
 }
 
 func (x *index) dirtyCount() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return len(x.dirty)
+	return x.dirty
 }
 
-func (x *index) dirtyKeys() []string {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return slices.Collect(maps.Keys(x.dirty))
+// take returns the unfolded, for a fold that looks at each of them.
+func (x *index) take() []*entry {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	unfolded := x.unfolded
+	x.unfolded = nil
+	return unfolded
 }
 
 // publish takes over what a group has written: states that went to the journal are dirty, those that went to
@@ -72,45 +84,78 @@ func (x *index) publish(group []*touched, filed bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, t := range group {
-		switch key := t.image.key; {
-		case !t.changed:
-			if _, dirty := x.dirty[key]; !dirty {
-				x.remember(t.image)
-			}
-		case filed:
-			delete(x.dirty, key)
-			x.remember(t.image)
-		default:
-			x.dirty[key] = t.image
-			delete(x.young, key)
-			delete(x.old, key)
+		e := t.entry
+		switch {
+		case e == nil:
+			e = &entry{image: t.image}
+			x.entries[e.key] = e
+		case t.changed:
+			e.devices, e.state = t.image.devices, t.image.state
+		}
+		switch {
+		case t.changed && !filed:
+			x.soil(e)
+		case t.changed || !e.dirty:
+			x.clean(e)
 		}
 	}
+	x.forget() // not before all of the group are as they are: one that had gone could not be brought back
 }
 
-// folded takes over that the buckets have the states of these accounts. When a fold is over, few are dirty, and there
-// may have been many: a map does not give back its room.
-func (x *index) folded(keys []string, over bool) {
+// folded takes over that the buckets have the states of these entries.
+func (x *index) folded(entries []*entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, key := range keys {
-		if m, dirty := x.dirty[key]; dirty {
-			delete(x.dirty, key)
-			x.remember(m)
+	for _, e := range entries {
+		e.listed = false
+		if e.dirty { // else it went to the file since, perhaps from the index, and another may have its place
+			x.clean(e)
 		}
 	}
-	if over {
-		few := make(map[string]image, len(x.dirty))
-		maps.Copy(few, x.dirty)
-		x.dirty = few
+	x.forget()
+}
+
+// soil has the next fold look at an entry, unless one will.
+func (x *index) soil(e *entry) {
+	if !e.dirty {
+		e.dirty = true
+		x.dirty++
+	}
+	if !e.listed {
+		e.listed = true
+		x.unfolded = append(x.unfolded, e)
 	}
 }
 
-// remember keeps an image that the buckets have too.
-func (x *index) remember(m image) {
-	delete(x.old, m.key)
-	x.young[m.key] = m
-	if len(x.young) >= x.capacity {
-		x.old, x.young = x.young, make(map[string]image)
+// clean keeps an entry that the buckets have too.
+func (x *index) clean(e *entry) {
+	if e.dirty {
+		e.dirty = false
+		x.dirty--
+	}
+	if e.queued {
+		e.used = true
+		return
+	}
+	e.queued, e.used = true, false
+	x.queue = append(x.queue, e)
+}
+
+// forget has the first of the queue go until it is as long as it may be.
+func (x *index) forget() {
+	for chances := maxChances; len(x.queue) > x.capacity; {
+		e := x.queue[0]
+		x.queue[0], x.queue = nil, x.queue[1:]
+		switch {
+		case e.dirty: // it comes back when it is folded
+			e.queued = false
+		case e.used && chances > 0:
+			chances--
+			e.used = false
+			x.queue = append(x.queue, e)
+		default:
+			e.queued = false
+			delete(x.entries, e.key)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -59,11 +60,16 @@ func (s *Store) readFile(key []byte) (m image, err error) {
 	return m, err
 }
 
-// load reads an image that is not in the index, which has every one that was not folded.
+// load reads an image that is not in the index, which has every one that was not folded. What no login changes is
+// one piece: many are kept.
 func load(tx *bbolt.Tx, key []byte) image {
-	return image{
-		key: string(key), devices: string(tx.Bucket(devicesBucket).Get(key)), state: string(tx.Bucket(statesBucket).Get(key)),
-	}
+	devices := tx.Bucket(devicesBucket).Get(key)
+	var b strings.Builder
+	b.Grow(len(key) + len(devices))
+	b.Write(key)
+	b.Write(devices)
+	fixed := b.String()
+	return image{key: fixed[:len(key)], devices: fixed[len(key):], state: string(tx.Bucket(statesBucket).Get(key))}
 }
 
 // view looks into the file, in which somebody may have damaged anything.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -48,9 +47,6 @@ func (s *Store) replay(db *bbolt.DB) (dirty map[string]image, j journal, err err
 		}
 		return s.replayGenerations(tx, &j, dirty)
 	})
-	if len(dirty) > 0 || j.first <= j.last { // fold at once, beside the first claims
-		j.fold = &fold{upTo: j.last, keys: slices.Sorted(maps.Keys(dirty))}
-	}
 	return dirty, j, err
 }
 

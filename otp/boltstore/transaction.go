@@ -26,7 +26,8 @@ type commit struct {
 
 // touched is an account that this group looked at.
 type touched struct {
-	image   image // what was found; when the group has run, what it is now
+	entry   *entry // of the index; nil: it has none
+	image   image  // what was found; when the group has run, what it is now
 	record  record
 	changed bool  // it is not what was found
 	devices bool  // its devices are not
@@ -43,7 +44,7 @@ const (
 func (c *commit) end() {
 	for _, t := range c.group {
 		if len(c.spare) < maxSpare && max(len(t.image.state), len(t.image.devices)) <= maxRoom {
-			t.image = image{}
+			t.entry, t.image = nil, image{}
 			c.spare = append(c.spare, t)
 		}
 	}
@@ -132,13 +133,14 @@ func (c *commit) account(account string) *touched {
 		return t
 	}
 	t := c.room()
-	m, remembered := c.store.index.get(c.key)
-	if remembered {
-		t.err = t.record.decode(m.devices, m.state)
+	t.entry = c.store.index.entry(c.key)
+	if t.entry != nil {
+		t.image = t.entry.image
+		t.err = t.record.decode(t.image.devices, t.image.state)
 	} else {
 		t.err = guarded(func() error {
-			m = load(c.tx, c.key)
-			return t.record.decode(m.devices, m.state)
+			t.image = load(c.tx, c.key)
+			return t.record.decode(t.image.devices, t.image.state)
 		})
 	}
 	if t.err != nil {
@@ -146,8 +148,7 @@ func (c *commit) account(account string) *touched {
 		t.err = unavailable(t.err)
 		return t
 	}
-	t.image = m
-	c.touched[m.key] = t
+	c.touched[t.image.key] = t
 	c.group = append(c.group, t)
 	return t
 }

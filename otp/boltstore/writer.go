@@ -132,7 +132,7 @@ func (s *Store) finish() {
 			s.startFold()
 		}
 		s.journal.fold.sort()
-		s.foldMore(len(s.journal.fold.keys))
+		s.foldMore(len(s.journal.fold.entries))
 	}
 	s.closeJournal()
 	var unfolded error
