@@ -25,9 +25,11 @@ type Options struct {
 	MasterName string
 	Username   string // of Redis; sentinels are asked without
 	Password   string
-	TLS        *tls.Config   // nil: none
-	KeyPrefix  string        // "": "otpgate:". It must not contain a brace.
-	Timeout    time.Duration // for dialling, for writing, and for an answer, which may take twice as long. 0: 500 ms
+	TLS        *tls.Config // nil: none
+	KeyPrefix  string      // "": "otpgate:". It must not contain a brace.
+	// Timeout is for dialling, for writing, and for an answer, which may take twice as long, but not in a cluster,
+	// where the accounts of other masters wait for it. 0: 500 ms.
+	Timeout time.Duration
 	// MinReplicas is how many replicas must have confirmed a write before it is reported; 0: none. With at
 	// least one, what was claimed survives a failover to a replica that has confirmed.
 	MinReplicas int
@@ -114,7 +116,7 @@ func (s *Store) connect(o *Options) {
 		MaintNotificationsConfig: noMaintenance(),
 	}
 	if o.MasterName == "" && len(o.Addresses) > 1 {
-		u.ReadTimeout = s.timeout // the accounts of other masters are waiting
+		u.ReadTimeout = s.timeout
 		cluster := &cluster{store: s, client: redis.NewClusterClient(u.Cluster())}
 		s.client, s.cluster = cluster.client, cluster
 		return
