@@ -25,6 +25,7 @@ func openStore(cfg *configs.Config, log *slog.Logger, reg prometheus.Registerer,
 	if r == nil {
 		return boltstore.Open(boltstore.Options{
 			Path: filepath.Join(cfg.DataDir, embeddedName), Logger: log, Registerer: reg, Now: now,
+			Remembered: cfg.KnownAccounts,
 		})
 	}
 	o := redisstore.Options{

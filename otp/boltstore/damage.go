@@ -28,6 +28,9 @@ func damage(err error) error {
 	return err
 }
 
+// errStuck: a panic has left the locks of the file taken. It is opened again when nothing is being written any more.
+var errStuck = fmt.Errorf("%w: nobody can lock it any more", ErrDamaged)
+
 // panicked is a panic that guarded has caught.
 type panicked struct {
 	sign  any

@@ -253,7 +253,7 @@ func testNoRoomToFold(t *testing.T) {
 func folded(t *testing.T, s *Store) {
 	t.Helper()
 	for over := false; !over; {
-		if err := s.do(t.Context(), &request{run: func(*commit) {
+		if err := s.do(t.Context(), &request{file: true, run: func(*commit) { // which waits for a slice
 			if f := s.journal.fold; f != nil {
 				f.sort()
 			}
@@ -267,12 +267,34 @@ func folded(t *testing.T, s *Store) {
 // hang blocks the writer as a disk that does not answer would.
 func hang(s *Store) (release func()) {
 	begun, released := make(chan struct{}), make(chan struct{})
-	s.queue <- &request{ctx: context.Background(), done: make(chan struct{}), run: func(*commit) {
+	// Of the file, so that no slice of a fold is being written meanwhile.
+	s.queue <- &request{ctx: context.Background(), file: true, done: make(chan struct{}), run: func(*commit) {
 		close(begun)
 		<-released
 	}}
 	<-begun
 	return func() { close(released) }
+}
+
+// copied copies what a store has on disk at the moment.
+func copied(t *testing.T, s *Store) (path string) {
+	t.Helper()
+	from := s.options.Path
+	to := filepath.Join(t.TempDir(), filepath.Base(from))
+	files, err := filepath.Glob(from + "*")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to+file[len(from):], content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
 }
 
 func TestDiskThatHangs(t *testing.T) {

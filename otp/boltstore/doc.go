@@ -5,7 +5,7 @@
 //	Claim ─┼─► queue ─► writer ─► journal: one entry, one fdatasync ─► all answered
 //	Claim ─┘   (bounded)     │
 //	everything else ─────────┼─► the file: one transaction
-//	                         └─ now and then: a slice of the journal's records folded into the file
+//	                         └─ now and then, beside the claims: the journal's records folded into the file, in slices
 //
 // A claim rewrites nothing: what arrives together is one entry at the end of the journal. What the journal
 // holds is also in memory; the index forgets a record only once it was folded into the bucket of states.
@@ -18,8 +18,9 @@
 //  2. A record in the bucket of states is never replaced by an older image from the journal:
 //     both carry the number of the change that made them.
 //  3. Only one process has the file open, by flock; the second gets [otp.ErrLocked].
-//  4. The store's memory is bounded: so many folded records are remembered, and as many
-//     others as the bounds of the journal let wait.
+//  4. The store's memory is bounded: so many folded records are remembered ([Options.Remembered]), and of others twice
+//     what the bounds of the journal say. Then each group of claims waits for a slice of the fold that is under way.
+//     While nothing can be folded it is four times those bounds, and then nothing more is taken.
 //  5. Nothing that the file holds, or holds no more, ends the process. What bbolt answers with a panic
 //     and the kernel with a fault comes back as [ErrDamaged], which is an [otp.ErrUnavailable]; Ping
 //     says so until it can be read again. One bad record is the trouble of its account alone.
@@ -27,7 +28,10 @@
 //     the file names is there and whole, or the store does not open: codes that were used would be good again.
 //     Only the operator may say that it is lost, by a file of the name STORE.journal.lost.
 //  7. A fold that fails keeps nobody out, until memory has room for no more.
-//  8. Nothing is answered by what may be in memory alone: the last entry that a process finds in the journal is
+//  8. While a slice of a fold is written, nobody else writes to the file: it would be put back to what the slice has.
+//     Claims go on, which only read it. A state that changes meanwhile stays dirty, and in the journal's newest
+//     generation, which no fold that is under way removes.
+//  9. Nothing is answered by what may be in memory alone: the last entry that a process finds in the journal is
 //     written once more first.
 //
 // # The file

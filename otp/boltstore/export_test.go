@@ -1,11 +1,6 @@
 package boltstore
 
-import (
-	"os"
-	"path/filepath"
-	"strings"
-	"testing"
-)
+import "testing"
 
 // OpenTiny opens a store that forgets and folds all the time.
 func OpenTiny(o Options) (*Store, error) {
@@ -17,20 +12,5 @@ func Killed(t *testing.T, s *Store) (path string) {
 	t.Helper()
 	release := hang(s)
 	defer release()
-	from := s.options.Path
-	to := filepath.Join(t.TempDir(), filepath.Base(from))
-	files, err := filepath.Glob(from + "*")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(to+strings.TrimPrefix(file, from), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return to
+	return copied(t, s)
 }

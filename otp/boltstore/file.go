@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,8 +40,8 @@ const maxSpoiled = 1000
 // file is the open file.
 type file struct {
 	*bbolt.DB
-	handle *os.File // bbolt's own
-	stuck  bool     // a panic has left bbolt's locks taken. Of the writer alone.
+	handle *os.File    // bbolt's own
+	stuck  atomic.Bool // a panic has left bbolt's locks taken; whoever had it says so
 }
 
 // whole refuses a file that was cut off below what bbolt reads while it holds its locks.
@@ -56,7 +57,7 @@ func cutOff(size int64) error { return fmt.Errorf("%w: it is %d octets long", Er
 
 // close gives the lock of the file back in any case.
 func (f *file) close() error {
-	if f.stuck {
+	if f.stuck.Load() {
 		return f.letGo()
 	}
 	return f.Close()
@@ -121,8 +122,10 @@ func (s *Store) reopen() {
 // forgets that they were.
 func (s *Store) settleLoss() error {
 	if s.lost {
-		s.journal.fold.sort()
-		if err := s.foldSlice(len(s.journal.fold.entries)); err != nil {
+		f := s.journal.fold
+		f.sort()
+		s.beginSlice(len(f.entries))
+		if err := s.endSlice(<-f.writing()); err != nil {
 			return err
 		}
 	}
@@ -178,8 +181,8 @@ func (f *file) with(writable bool, run func(*bbolt.Tx) (changed bool, err error)
 	// A panic has left the transaction open. One in Begin, or in Rollback, leaves locks that nobody can
 	// take any more.
 	var broken *panicked
-	if errors.As(err, &broken) {
-		f.stuck = tx == nil || errors.As(guarded(tx.Rollback), &broken)
+	if errors.As(err, &broken) && (tx == nil || errors.As(guarded(tx.Rollback), &broken)) {
+		f.stuck.Store(true)
 	}
 	return err
 }
@@ -204,7 +207,7 @@ func (s *Store) adopt(db *bbolt.DB) error {
 	}
 	j.broken = s.journal.broken // opening the file has mended nothing
 	if entries := s.index.reset(dirty); len(entries) > 0 || j.first <= j.last {
-		j.fold = newFold(entries, j.last) // at once, beside the first claims
+		j.fold = newFold(entries, j.last) // at once: the first claims wait for a slice of it, the others do not
 	}
 	s.journal = j
 	return nil

@@ -5,10 +5,10 @@ import "sync"
 // index holds the records that were used last, and all that are not folded yet. The writer
 // changes it; others may look.
 type index struct {
-	mu       sync.RWMutex
-	entries  map[string]*entry
-	unfolded []*entry // what the next fold has to look at, each once; some went to the file since
-	dirty    int      // entries that are
+	mu      sync.RWMutex
+	entries map[string]*entry
+	list    []*entry // what the next fold has to look at, each once; some went to the file since
+	dirty   int      // entries that are
 	// Entries that were in the buckets too when they came here. When there are more than capacity, the first go.
 	queue    []*entry
 	capacity int
@@ -17,8 +17,8 @@ type index struct {
 // entry is an account in the index. Its key never changes.
 type entry struct {
 	image
-	dirty  bool // newer than the bucket of states
-	listed bool // it is among the unfolded, or a fold will look at it
+	dirty  bool // newer than the bucket of states, as far as the writer knows
+	listed bool // it is on the list, or of a fold: what a slice has missed comes on the list when the slice is over
 	queued bool
 	used   bool // since it came into the queue
 }
@@ -36,7 +36,7 @@ func newIndex(remembered int) *index {
 func (x *index) reset(dirty map[string]image) []*entry {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.entries, x.dirty, x.unfolded, x.queue = make(map[string]*entry, len(dirty)), len(dirty), nil, nil
+	x.entries, x.dirty, x.list, x.queue = make(map[string]*entry, len(dirty)), len(dirty), nil, nil
 	listed := make([]*entry, 0, len(dirty))
 	for key, m := range dirty {
 		e := &entry{image: m, dirty: true, listed: true}
@@ -69,13 +69,13 @@ func (x *index) dirtyCount() int {
 	return x.dirty
 }
 
-// take returns the unfolded, for a fold that looks at each of them.
+// take takes the list, for a fold that looks at each of them.
 func (x *index) take() []*entry {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	unfolded := x.unfolded
-	x.unfolded = nil
-	return unfolded
+	list := x.list
+	x.list = nil
+	return list
 }
 
 // publish takes over what a group has written: states that went to the journal are dirty, those that went to
@@ -102,20 +102,25 @@ func (x *index) publish(group []*touched, filed bool) {
 	x.forget() // not before all of the group are as they are: one that had gone could not be brought back
 }
 
-// folded takes over that the buckets have the states of these entries.
-func (x *index) folded(entries []*entry) {
+// folded takes over that the buckets have these states of these entries; "": what they had. Entries that have changed
+// since are for the next fold.
+func (x *index) folded(entries []*entry, states []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, e := range entries {
+	for i, e := range entries {
 		e.listed = false
-		if e.dirty { // else it went to the file since, perhaps from the index, and another may have its place
+		switch {
+		case !e.dirty: // it went to the file since, perhaps from the index, and another may have its place
+		case e.state == states[i]:
 			x.clean(e)
+		default:
+			x.soil(e)
 		}
 	}
 	x.forget()
 }
 
-// soil has the next fold look at an entry, unless one will.
+// soil has the next fold look at an entry, unless it is listed.
 func (x *index) soil(e *entry) {
 	if !e.dirty {
 		e.dirty = true
@@ -123,7 +128,7 @@ func (x *index) soil(e *entry) {
 	}
 	if !e.listed {
 		e.listed = true
-		x.unfolded = append(x.unfolded, e)
+		x.list = append(x.list, e)
 	}
 }
 

@@ -16,6 +16,12 @@ func (x *index) group(state string, changed bool, accounts ...string) (group []*
 	return group
 }
 
+// cut is what a slice of a fold has of entries.
+func cut(entries []*entry) ([]*entry, []string) {
+	p := (&fold{entries: entries}).cut(len(entries))
+	return p.entries, p.states
+}
+
 // TestIndexKeepsWhatIsNewer than the buckets, whoever else makes entries go.
 func TestIndexKeepsWhatIsNewer(t *testing.T) {
 	x := newIndex(1)
@@ -34,7 +40,7 @@ func TestIndexKeepsWhatIsNewer(t *testing.T) {
 	if x.dirtyCount() != 1 || len(x.entries) != 2 {
 		t.Errorf("%d dirty of %d", x.dirtyCount(), len(x.entries))
 	}
-	x.folded(x.take())
+	x.folded(cut(x.take()))
 	x.publish(x.group("other", false, "b"), false)
 	if _, ok := x.get([]byte("a")); ok || x.dirtyCount() != 0 || len(x.entries) != 1 {
 		t.Errorf("%t, %d dirty of %d", ok, x.dirtyCount(), len(x.entries))
@@ -61,9 +67,31 @@ func TestIndexListsOnce(t *testing.T) {
 	if next := x.take(); len(next) != 0 {
 		t.Errorf("%d listed for the next fold too", len(next))
 	}
-	x.folded(listed[:1])
+	x.folded(cut(listed[:1]))
 	x.publish(x.group("later", true, "a", "b"), false) // one of them is over
 	if next := x.take(); len(next) != 1 || next[0] != listed[0] || x.dirtyCount() != 2 {
+		t.Errorf("%d listed, %d dirty", len(next), x.dirtyCount())
+	}
+}
+
+// TestIndexAndASlice has entries change while a slice with what they were is written: what they are is for the next fold.
+func TestIndexAndASlice(t *testing.T) {
+	x := newIndex(1)
+	x.publish(x.group("filed", true, "c"), true)
+	x.publish(x.group("first", true, "a", "b", "c"), false)
+	x.publish(x.group("filed", true, "c"), true)
+	entries, states := cut(x.take())
+	x.publish(x.group("second", true, "a", "c"), false)
+	x.folded(entries, states)
+	for n := range 100 {
+		x.publish(x.group("other", false, fmt.Sprint("d", n)), false)
+	}
+	for account, want := range map[string]string{"a": "second", "b": "", "c": "second"} {
+		if m, _ := x.get([]byte(account)); m.state != want {
+			t.Errorf("%s is %q, not %q", account, m.state, want)
+		}
+	}
+	if next := x.take(); len(next) != 2 || x.dirtyCount() != 2 {
 		t.Errorf("%d listed, %d dirty", len(next), x.dirtyCount())
 	}
 }
@@ -83,7 +111,7 @@ func TestIndexAndWhatIsGone(t *testing.T) {
 	if len(listed) != 2 {
 		t.Fatalf("%d listed", len(listed))
 	}
-	x.folded(listed[:1])
+	x.folded(cut(listed[:1]))
 	for n := range 100 {
 		x.publish(x.group("other", false, fmt.Sprint("c", n)), false)
 	}
@@ -98,7 +126,7 @@ func TestIndexAndWhatIsGone(t *testing.T) {
 	if err := db.Update(func(tx *bbolt.Tx) error {
 		states, err := tx.CreateBucket(statesBucket)
 		if err == nil {
-			err = (&fold{}).put(states, []*entry{listed[1], listed[0]})
+			err = (&fold{entries: []*entry{listed[1], listed[0]}}).cut(2).put(states)
 		}
 		if kept := states.Get([]byte("a")); string(kept) != "second" {
 			t.Errorf("folded: %q", kept)

@@ -17,17 +17,20 @@ import (
 
 // bounds of what is kept in memory, and of the journal. Tests have small ones.
 type bounds struct {
-	remembered   int   // folded records in the index, about 400 octets each
-	foldAccounts int   // a fold begins when more records than this are waiting for it,
-	foldOctets   int64 // or when the journal is longer than this
-	foldSlice    int   // records folded in one transaction, at least
+	remembered   int    // folded records in the index; see Options
+	foldAccounts int    // a fold begins when more records than this are waiting for it,
+	foldOctets   int64  // or when the journal is longer than this
+	foldSlice    int    // records folded in one transaction, as a rule
+	hold         func() // before a slice is written; nil: nothing
 }
 
-var usual = bounds{remembered: 131_072, foldAccounts: 100_000, foldOctets: 16 << 20, foldSlice: 512}
+var usual = bounds{remembered: 131_072, foldAccounts: 100_000, foldOctets: 16 << 20, foldSlice: 1024}
 
-// patience is how many times the bounds may be reached by a journal that cannot be folded: then nothing more
-// is taken.
-const patience = 4
+// How many times the bounds of the journal may be exceeded.
+const (
+	hurry    = 2 // then claims wait for slices of the fold that is under way
+	patience = 4 // then nothing more is taken, of a journal that cannot be folded
+)
 
 // errUnfolded: what waits to be folded is too much for memory.
 var errUnfolded = errors.New("the journal cannot be folded")
@@ -103,9 +106,8 @@ func (j *journal) next() uint64 {
 
 // full refuses more of what cannot be folded than memory has room for.
 func (s *Store) full() error {
-	j, b := &s.journal, &s.bounds
-	if j.broken != nil && (s.index.dirtyCount() > patience*b.foldAccounts || j.octets() > patience*b.foldOctets) {
-		return fmt.Errorf("%w: %w", errUnfolded, j.broken)
+	if broken := s.journal.broken; broken != nil && s.long(patience) {
+		return fmt.Errorf("%w: %w", errUnfolded, broken)
 	}
 	return nil
 }

@@ -334,7 +334,7 @@ func TestAJournalThatIsFull(t *testing.T) {
 			}
 			fails := func() {
 				t.Helper()
-				if err := s.do(t.Context(), &request{run: func(*commit) { s.journal.broken = errors.New("no") }}); err != nil {
+				if err := s.do(t.Context(), &request{file: true, run: func(*commit) { s.journal.broken = errors.New("no") }}); err != nil {
 					t.Fatal(err)
 				}
 			}

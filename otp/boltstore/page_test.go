@@ -262,7 +262,7 @@ func TestWriterSurvivesAPanic(t *testing.T) {
 			t.Fatalf("after a panic: %+v", r)
 		}
 	}
-	s.db.Load().stuck = true // as after a panic that left bbolt's locks taken
+	s.db.Load().stuck.Store(true) // as after a panic that left bbolt's locks taken
 	if err := s.do(context.Background(), &request{run: func(c *commit) { c.fail(errors.New("no")) }}); !errors.Is(err, otp.ErrUnavailable) {
 		t.Fatal(err)
 	}

@@ -81,5 +81,5 @@ func (s *Store) view(look func(*bbolt.Tx) error) error {
 	if err := f.whole(); err != nil {
 		return err
 	}
-	return guarded(func() error { return f.View(look) })
+	return f.with(false, func(tx *bbolt.Tx) (bool, error) { return false, look(tx) })
 }

@@ -20,6 +20,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
 	Now        func() time.Time      // for the duration of commits; decides nothing. nil: not measured
+	Remembered int                   // accounts kept in memory besides those that wait to be folded, about 400 octets each; 0: 131,072
 }
 
 // Store is an [otp.Store] in one file. [Open] makes it.
@@ -40,7 +41,7 @@ type Store struct {
 	trouble atomic.Pointer[trouble] // what could not be read
 
 	// Of the writer alone.
-	journal journal
+	journal journal // but for a slice of its fold, while that is written
 	commit  commit
 	entry   []byte // on its way to the journal; reused
 	failing bool   // the last commit failed
@@ -59,7 +60,11 @@ var errClosed = fmt.Errorf("boltstore: closed: %w", otp.ErrUnavailable)
 // Open opens the store, and creates the file with mode 0600 when there is none. It returns an
 // error that wraps [otp.ErrLocked] after a second when another process has it open.
 func Open(o Options) (*Store, error) {
-	return open(o, usual)
+	b := usual
+	if o.Remembered > 0 {
+		b.remembered = o.Remembered
+	}
+	return open(o, b)
 }
 
 // open is Open with bounds of the caller's.

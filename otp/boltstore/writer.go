@@ -69,25 +69,16 @@ func unavailable(err error) error {
 	return fmt.Errorf("boltstore: %w: %w", otp.ErrUnavailable, err)
 }
 
-// write is the writer goroutine: the only one that changes the file and the index.
+// write is the writer goroutine. Nobody else changes the index, nor the file, but whoever writes a slice for it.
 func (s *Store) write() {
 	defer close(s.stopped)
 	for {
-		if s.folding() { // a full disk must not keep the writer spinning
-			select {
-			case r := <-s.queue:
-				s.group(r)
-			case <-s.closing:
-				s.finish()
-				return
-			default:
-				s.foldMore(s.bounds.foldSlice)
-			}
-			continue
-		}
+		s.foldMore(s.bounds.foldSlice)
 		select {
 		case r := <-s.queue:
 			s.group(r)
+		case err := <-s.journal.fold.writing():
+			s.sliceOver(err)
 		case <-s.journal.fold.sorting():
 			s.journal.fold.unsorted = nil
 		case <-s.closing:
@@ -110,9 +101,9 @@ func (s *Store) group(r *request) {
 		}
 		break
 	}
-	s.answer(group)
-	if s.folding() {
-		s.foldMore(max(s.bounds.foldSlice, 2*claims)) // faster than they come
+	if s.answer(group) {
+		s.foldIfLong()
+		s.keepUp(claims)
 	}
 }
 
@@ -127,12 +118,17 @@ func (s *Store) finish() {
 		}
 		break
 	}
+	if !s.joinSoon() { // the file stays locked as long as the process is there
+		s.closeErr = fmt.Errorf("boltstore: close %s: %w", s.options.Path, errStuck)
+		return
+	}
 	for s.db.Load() != nil && !s.failing && s.journal.broken == nil && s.journal.unfolded() {
 		if s.journal.fold == nil {
 			s.startFold()
 		}
 		s.journal.fold.sort()
 		s.foldMore(len(s.journal.fold.entries))
+		s.join()
 	}
 	s.closeJournal()
 	var unfolded error
@@ -146,8 +142,8 @@ func (s *Store) finish() {
 	}
 }
 
-// answer carries out the group at once, and answers it.
-func (s *Store) answer(group []*request) {
+// answer carries out the group at once, and answers it. It reports whether it was carried out.
+func (s *Store) answer(group []*request) bool {
 	var started time.Time
 	if s.options.Now != nil {
 		started = s.options.Now()
@@ -172,6 +168,7 @@ func (s *Store) answer(group []*request) {
 		r.err = err
 		close(r.done)
 	}
+	return err == nil
 }
 
 // transact returns how many claims were carried out, and whether anything had to be written.
@@ -185,6 +182,13 @@ func (s *Store) transact(group []*request) (claims int, wrote bool, err error) {
 // carryOut carries out the group. What has changed is on disk when it returns: in the file, if anything else
 // than states of accounts has, or else in the journal.
 func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
+	if f := s.db.Load(); f != nil && f.stuck.Load() {
+		return 0, false, errStuck
+	}
+	writes := slices.ContainsFunc(group, func(r *request) bool { return r.file })
+	if writes || s.journal.current == nil { // to begin a generation is a write to the file
+		s.join()
+	}
 	if s.db.Load() == nil {
 		if err := s.openFile(false); err != nil {
 			return 0, false, err
@@ -200,7 +204,7 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	}
 	c, number, filed := &s.commit, s.journal.next(), false
 	defer c.end()
-	err = f.with(slices.ContainsFunc(group, func(r *request) bool { return r.file }), func(tx *bbolt.Tx) (bool, error) {
+	err = f.with(writes, func(tx *bbolt.Tx) (bool, error) {
 		c.tx = tx
 		claims = c.run(group)
 		c.encode(number)
@@ -222,7 +226,6 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 		}
 	}
 	s.index.publish(c.group, filed)
-	s.foldIfLong()
 	return claims, filed || len(s.entry) > 0, nil
 }
 
@@ -260,6 +263,9 @@ func (s *Store) recover(cause error) {
 // lookAgain looks at the file and the journal anew after a failure: nobody was told that what failed took
 // place, but they may hold it all the same.
 func (s *Store) lookAgain() {
+	if !s.joinSoon() {
+		return
+	}
 	if f := s.db.Swap(nil); f != nil {
 		_ = f.close()
 	}
