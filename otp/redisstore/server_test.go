@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"os"
@@ -313,27 +314,38 @@ func TestServerThatHangs(t *testing.T) {
 
 // TestServerThatIsSlow has one answer later than a timeout, and one not in time: it is asked once each time.
 func TestServerThatIsSlow(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testSlow(t, redistest.Start(t), nil) })
+	t.Run("TLS", func(t *testing.T) {
+		cert, key, roots := selfSigned(t)
+		server := redistest.Start(t, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
+		testSlow(t, server, &tls.Config{RootCAs: roots})
+	})
+}
+
+func testSlow(t *testing.T, server *redistest.Server, secure *tls.Config) {
 	const timeout = time.Second
-	server := redistest.Start(t)
-	s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Timeout: timeout})
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Timeout: timeout, TLS: secure})
 	addDevice(t, s, "a")
-	asked := regexp.MustCompile(`cmdstat_evalsha:calls=(\d+)`)
-	counted := func() string {
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr, TLSConfig: secure})
+	t.Cleanup(func() { _ = admin.Close() })
+	calls := regexp.MustCompile(`cmdstat_evalsha:calls=(\d+)`)
+	asked := func() int {
 		t.Helper()
-		stats, err := admin(t, server).Info(background(t), "commandstats").Result()
-		found := asked.FindStringSubmatch(stats)
+		stats, err := admin.Info(background(t), "commandstats").Result()
+		found := calls.FindStringSubmatch(stats)
 		if err != nil || found == nil {
 			t.Fatalf("%q: %v", stats, err)
 		}
-		return found[1]
+		n, err := strconv.Atoi(found[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
 	}
 	if r := claimOne(background(t), s, useStep("a", 1, 1)); r.Answer != otp.Claimed {
 		t.Fatalf("%+v", r)
 	}
-	before, err := strconv.Atoi(counted())
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := asked()
 	server.Freeze()
 	thaw := time.AfterFunc(timeout*3/2, server.Thaw)
 	if r := claimOne(background(t), s, useStep("a", 2, 2)); r.Answer != otp.Claimed {
@@ -350,8 +362,44 @@ func TestServerThatIsSlow(t *testing.T) {
 	}
 	server.Thaw()
 	recovers(t, s)
-	if after := counted(); after != strconv.Itoa(before+2) {
-		t.Errorf("asked %s times, %d before", after, before)
+	if after := asked(); after != before+2 {
+		t.Errorf("asked %d times", after-before)
+	}
+}
+
+// TestMasterThatIsSlow keeps a claim in a cluster waiting for one timeout, and not for two: others may be at work
+// for its accounts by then.
+func TestMasterThatIsSlow(t *testing.T) {
+	const timeout = time.Second
+	nodes := redistest.StartCluster(t)
+	var addresses []string
+	for _, n := range nodes {
+		addresses = append(addresses, n.Addr)
+	}
+	s := open(t, redisstore.Options{Addresses: addresses, Timeout: timeout})
+	addDevice(t, s, "a")
+	if r := claimOne(background(t), s, useStep("a", 1, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	master := slices.IndexFunc(nodes, func(n *redistest.Server) bool {
+		there, err := admin(t, n).Exists(background(t), "otpgate:{a}:a").Result() // the others say who has it
+		return err == nil && there == 1
+	})
+	if master < 0 {
+		t.Fatal("nobody has the account")
+	}
+	nodes[master].Freeze()
+	began := time.Now() // real time: a real server hangs
+	if r := claimOne(background(t), s, useStep("a", 2, 2)); !errors.Is(r.Err, otp.ErrUnavailable) {
+		t.Errorf("%+v", r)
+	}
+	if took := time.Since(began); took < timeout || took >= 2*timeout {
+		t.Errorf("given up after %v", took)
+	}
+	nodes[master].Thaw()
+	recovers(t, s)
+	if r := claimOne(background(t), s, useStep("a", 3, 3)); r.Answer != otp.Claimed {
+		t.Errorf("afterwards: %+v", r)
 	}
 }
 
