@@ -98,9 +98,16 @@ type soak struct {
 	sentinel      string
 	generator     string
 	events        map[string]int
+	done          []event // as they came
 	turn          int
 	samples       []sample
 	nodes         []string // metrics of the steady node that have to be flat
+}
+
+// event is something that was done to a node or its peers.
+type event struct {
+	at   time.Time
+	name string
 }
 
 // sample is what the steady node said at a time.
@@ -237,6 +244,7 @@ func (s *soak) disturb() {
 	}
 	d := disturbances[s.turn%len(disturbances)]
 	s.turn++
+	s.done = append(s.done, event{time.Now(), d.name})
 	d.do()
 	s.events[d.name]++
 }
@@ -381,6 +389,22 @@ func (s *soak) why() string {
 	return fmt.Sprint(reasons)
 }
 
+// before says what was done last before a line of a log.
+func (s *soak) before(line string) string {
+	text, _, _ := strings.Cut(strings.TrimPrefix(line, "time="), " ")
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return "at a time that it does not tell"
+	}
+	what := "before anything was done"
+	for _, e := range s.done {
+		if !e.at.After(at) {
+			what = fmt.Sprintf("%s after %s", at.Sub(e.at).Round(time.Millisecond), e.name)
+		}
+	}
+	return what
+}
+
 // explained fails the test for every line at Warn or Error that nobody expects, and for every panic.
 func (s *soak) explained() {
 	s.t.Helper()
@@ -398,7 +422,7 @@ func (s *soak) explained() {
 			told := !strings.Contains(line, "level=WARN") && !strings.Contains(line, "level=ERROR")
 			if strings.Contains(line, "panic") || !told && !slices.ContainsFunc(reasons, func(r *regexp.Regexp) bool { return r.MatchString(line) }) {
 				if unexplained++; unexplained <= 10 {
-					s.t.Errorf("%s: nobody expects this line: %s", n.name, line)
+					s.t.Errorf("%s: nobody expects this line, %s: %s", n.name, s.before(line), line)
 				}
 			}
 		}
