@@ -153,13 +153,20 @@ const active = 40 // accounts, more than wait for a fold of some, and fewer than
 
 var some = bounds{remembered: 4, foldAccounts: 30, foldOctets: 1 << 20, foldSlice: 64}
 
-// TestClaimsDoNotWaitForASlice, and what they change while it is written outlives it: the slice has what was before.
-func TestClaimsDoNotWaitForASlice(t *testing.T) {
+// besideASlice opens a store in which all have claimed step 100, and a slice that has it is held until release.
+func besideASlice(t *testing.T) (s *Store, release func()) {
+	t.Helper()
 	h := newHolder()
-	s := people(t, active, h, some)
-	release := h.close(t)
+	s = people(t, active, h, some)
+	release = h.close(t)
 	claimAll(t, s, active, 100, 1, otp.Claimed)
 	h.wait(t)
+	return s, release
+}
+
+// TestClaimsDoNotWaitForASlice, and what they change while it is written outlives it: the slice has what was before.
+func TestClaimsDoNotWaitForASlice(t *testing.T) {
+	s, release := besideASlice(t)
 	if err := s.do(t.Context(), &request{run: func(*commit) {
 		if s.journal.current == nil {
 			t.Error("the next claim would have to begin a generation")
@@ -175,11 +182,7 @@ func TestClaimsDoNotWaitForASlice(t *testing.T) {
 
 // TestWhatIsFiledWaitsForASlice, which would put an older state in its place otherwise.
 func TestWhatIsFiledWaitsForASlice(t *testing.T) {
-	h := newHolder()
-	s := people(t, active, h, some)
-	release := h.close(t)
-	claimAll(t, s, active, 100, 1, otp.Claimed)
-	h.wait(t)
+	s, release := besideASlice(t)
 	// In one group: a label is filed, and all claims with it.
 	unhang := hangClaims(t, s)
 	finish := waits(t, "a group that is filed", func() {
@@ -245,11 +248,7 @@ func TestAGenerationIsNotBegunBesideASlice(t *testing.T) {
 
 // TestADeathBesideASlice that is in the file, of which the writer does not know yet.
 func TestADeathBesideASlice(t *testing.T) {
-	h := newHolder()
-	s := people(t, active, h, some)
-	release := h.close(t)
-	claimAll(t, s, active, 100, 1, otp.Claimed)
-	h.wait(t)
+	s, release := besideASlice(t)
 	claimAll(t, s, active, 101, 2, otp.Claimed)
 	unhang := hangClaims(t, s)
 	release()
@@ -266,11 +265,7 @@ func TestADeathBesideASlice(t *testing.T) {
 // TestASliceThatFailsWhileStatesChange is folded later: some with what they are then, the others with what they were.
 func TestASliceThatFailsWhileStatesChange(t *testing.T) {
 	const changed = active / 2
-	h := newHolder()
-	s := people(t, active, h, some)
-	release := h.close(t)
-	claimAll(t, s, active, 100, 1, otp.Claimed)
-	h.wait(t)
+	s, release := besideASlice(t)
 	claimAll(t, s, changed, 101, 2, otp.Claimed)
 	handle := s.db.Load().handle // so that nothing is written
 	if err := handle.Close(); err != nil {
@@ -296,11 +291,7 @@ func TestASliceThatFailsWhileStatesChange(t *testing.T) {
 
 // TestAGroupThatFailsBesideASlice looks at the file anew when the slice is over.
 func TestAGroupThatFailsBesideASlice(t *testing.T) {
-	h := newHolder()
-	s := people(t, active, h, some)
-	release := h.close(t)
-	claimAll(t, s, active, 100, 1, otp.Claimed)
-	h.wait(t)
+	s, release := besideASlice(t)
 	claimAll(t, s, active, 101, 2, otp.Claimed)
 	finish := waits(t, "a look at the file", func() {
 		if err := s.do(t.Context(), &request{run: func(c *commit) { c.fail(errors.New("no")) }}); !errors.Is(err, otp.ErrUnavailable) {
@@ -317,11 +308,7 @@ func TestAGroupThatFailsBesideASlice(t *testing.T) {
 
 // TestCloseWaitsForASlice and leaves nothing beside the file.
 func TestCloseWaitsForASlice(t *testing.T) {
-	h := newHolder()
-	s := people(t, active, h, some)
-	release := h.close(t)
-	claimAll(t, s, active, 100, 1, otp.Claimed)
-	h.wait(t)
+	s, release := besideASlice(t)
 	claimAll(t, s, active, 101, 2, otp.Claimed)
 	finish := waits(t, "Close", func() {
 		if err := s.Close(); err != nil {
@@ -341,11 +328,7 @@ func TestCloseWaitsForASlice(t *testing.T) {
 func TestAStuckFileBesideASlice(t *testing.T) {
 	for name, over := range map[string]bool{"over": true, "never": false} {
 		t.Run(name, func(t *testing.T) {
-			h := newHolder()
-			s := people(t, active, h, some)
-			release := h.close(t)
-			claimAll(t, s, active, 100, 1, otp.Claimed)
-			h.wait(t)
+			s, release := besideASlice(t)
 			s.db.Load().stuck.Store(true) // as after a panic that left bbolt's locks taken
 			for range 2 {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
