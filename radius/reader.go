@@ -79,10 +79,12 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 
 // How long a reader leaves what comes to the kernel, once it has read logins: it is the next batch. What a batch
 // costs beside its logins is several times what one login costs, so that a busy node does more with fewer of
-// them; to whoever logs in it makes no difference. One that comes alone waits for nothing.
+// them; to whoever logs in it makes no difference. One that comes alone waits for nothing, and a full batch for
+// nothing either. While the store is busy with others, as where several nodes share it, batches grow as its answers
+// take longer, up to the second bound.
 const (
 	gatherTime = 700 * time.Microsecond // since the last batch was read
-	claimTime  = time.Millisecond       // and until its claims are answered, but a store that takes longer holds nobody up
+	claimTime  = 8 * time.Millisecond   // and until its claims are answered, but a store that takes longer holds nobody up
 )
 
 // gather waits until a batch is claimed, or for claimTime.
