@@ -71,7 +71,8 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 		begun := s.now()
 		r.receive(k, in[:n])
 		if claimed := r.start(ctx); claimed != nil && n < len(in) {
-			pause.For(min(gatherTime-s.now().Sub(begun), gatherTime))
+			room := roomFor(n)
+			pause.For(min(room-s.now().Sub(begun), room))
 			gather(claimed, patience)
 		}
 	}
@@ -83,9 +84,17 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 // nothing either. While the store is busy with others, as where several nodes share it, batches grow as its answers
 // take longer, up to the second bound.
 const (
-	gatherTime = 700 * time.Microsecond // since the last batch was read
+	gatherTime = 700 * time.Microsecond // since the last batch was read, if it was small: see roomFor
 	claimTime  = 8 * time.Millisecond   // and until its claims are answered, but a store that takes longer holds nobody up
 )
+
+// roomFor is how long a batch leaves room for the next one, by how many packets it has: the more there are, the less it
+// matters what each batch costs, and from half of what fits on there is so much to do that to wait would leave
+// the processor idle.
+func roomFor(packets int) time.Duration {
+	const plenty = batchSize / 2
+	return gatherTime * time.Duration(max(plenty-packets, 0)) / plenty
+}
 
 // gather waits until a batch is claimed, or for claimTime.
 func gather(claimed <-chan struct{}, patience *time.Timer) {

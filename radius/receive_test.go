@@ -116,6 +116,22 @@ func TestReadersGatherNotForLong(t *testing.T) {
 	}
 }
 
+// TestRoomForTheNextBatch: the more there is to do, the less is waited, and never for longer than for one alone.
+func TestRoomForTheNextBatch(t *testing.T) {
+	if got := roomFor(1); got > gatherTime || got < gatherTime*9/10 {
+		t.Errorf("after one: %v", got)
+	}
+	for n := 2; n <= batchSize; n++ {
+		less, more := roomFor(n), roomFor(n-1)
+		if less > more || less == more && more != 0 || less < 0 {
+			t.Errorf("%d leave room for %v, %d for %v", n-1, more, n, less)
+		}
+	}
+	if got := roomFor(batchSize / 2); got != 0 {
+		t.Errorf("after half of a full one: %v", got)
+	}
+}
+
 // TestASlowClaimHoldsNobodyUp: those who come while a claim hangs are claimed without it.
 func TestASlowClaimHoldsNobodyUp(t *testing.T) {
 	w := newWorld(t)
