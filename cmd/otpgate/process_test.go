@@ -108,7 +108,7 @@ func otpgateCommand(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = []string{
 		"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.Getenv("TMPDIR"),
-		"GORACE=halt_on_error=1", "LDAP_PASSWORD=" + ts.Getenv("LDAP_PASSWORD"), "AHEAD=" + ts.Getenv("AHEAD"),
+		"GORACE=halt_on_error=1", "GOGC=" + ts.Getenv("GOGC"), "LDAP_PASSWORD=" + ts.Getenv("LDAP_PASSWORD"), "AHEAD=" + ts.Getenv("AHEAD"),
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
