@@ -144,9 +144,9 @@
 //     many passwords would be taken for one.
 //   - 2026-11: a batch stays together from recvmmsg to sendmmsg. Measured on two cores, one pipelined
 //     store call a batch costs 40 % less CPU than a call a packet (reference/perf.md). What comes while a batch
-//     is being claimed waits in the kernel, for 8 ms at most, and is the next batch; after a small one it waits
-//     for 0.7 ms at least, as what a batch costs beside its logins is paid by few. A store that is slower than that
-//     holds nobody up: who comes later is claimed beside.
+//     is being claimed waits in the kernel, for 8 ms at most, and is the next batch; after a small one, whose few logins
+//     pay for all that a batch costs, it waits for up to 0.7 ms first. A store that is slower than that holds nobody
+//     up for longer: who comes later is claimed beside.
 //   - 2026-11: what one search of a directory has answered goes on as a batch, devices loaded in one round trip.
 //     One by one, a login that needs a search took 2.5 times the node's CPU, and Redis' as well. Each attempt keeps
 //     its own patience; what cannot go on with the others goes alone.

@@ -44,14 +44,15 @@ func (s *Server) loginAnd(ctx context.Context, batch []*attempt, claimed func())
 	}
 	s.seek(ctx, unknown)
 	s.loadBeside(ctx, unloaded)
-	s.finish(ctx, decided)
-	if len(walked) > 0 {
-		decided = s.claim(ctx, walked)
+	if len(walked) == 0 {
 		claimed()
 		s.finish(ctx, decided)
 		return
 	}
+	s.finish(ctx, decided)
+	decided = s.claim(ctx, walked)
 	claimed()
+	s.finish(ctx, decided)
 }
 
 // seek has the directories asked for the accounts of attempts that wait for that. What a search has answered goes

