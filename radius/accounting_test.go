@@ -249,7 +249,7 @@ func TestTheTrailComesFirst(t *testing.T) {
 	}
 }
 
-// keeps calls something before a report is kept.
+// keeps calls something before a report is kept, or a login recorded.
 type keeps struct {
 	Audit
 	before func()
@@ -258,6 +258,11 @@ type keeps struct {
 func (k keeps) Keep(ctx context.Context, events ...audit.Event) error {
 	k.before()
 	return k.Audit.Keep(ctx, events...)
+}
+
+func (k keeps) Record(ctx context.Context, events ...audit.Event) error {
+	k.before()
+	return k.Audit.Record(ctx, events...)
 }
 
 func TestDuplicatesOfReports(t *testing.T) {

@@ -80,10 +80,10 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 
 // How long a reader leaves what comes to the kernel, once it has read logins: it is the next batch. What a batch
 // costs beside its logins is several times what one login costs, so that a busy node does more with fewer of
-// them; to whoever logs in it makes no difference that they could notice. One that comes alone waits for nothing, and a full batch for
-// nothing either. While the store is busy with others, as where several nodes share it, batches grow as its answers
-// take longer, up to the second bound. What comes meanwhile lies in the receive buffer, which has room for what a
-// million packets a second bring in that time, if the kernel allows it the size that we ask for.
+// them; to whoever logs in it makes no difference that they could notice. One that comes alone waits for nothing,
+// and a full batch for nothing either. While the store is busy with others, as where several nodes share it, batches
+// grow as its answers take longer, up to the second bound. What comes meanwhile lies in the receive buffer, which has
+// room for what a million packets a second bring in that time, if the kernel allows it the size that we ask for.
 const (
 	gatherTime = 700 * time.Microsecond // since the last batch was read, if it was small: see roomFor
 	claimTime  = 8 * time.Millisecond   // and until its claims are answered, but a store that takes longer holds nobody up

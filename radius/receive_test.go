@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/ipv4"
+
 	"otpgate/otp"
 	"otpgate/radius/radiustest"
 )
@@ -129,6 +131,30 @@ func TestRoomForTheNextBatch(t *testing.T) {
 	}
 	if got := roomFor(batchSize / 2); got != 0 {
 		t.Errorf("after half of a full one: %v", got)
+	}
+}
+
+// TestNothingToClaimHoldsNobodyUp: when a batch claims nothing, its reader does not wait for the trail.
+func TestNothingToClaimHoldsNobodyUp(t *testing.T) {
+	w := newWorld(t)
+	over, early := false, 0
+	w.Server.audit = keeps{w.trail, func() {
+		if !over {
+			early++
+		}
+	}}
+	r, _ := newWire(w.Server)
+	for _, name := range []string{"bob", "alice"} { // nobody asks for the code of the one, who is disabled
+		over, early = false, 0
+		batch := r.sort([]ipv4.Message{datagramFrom(fromVPN, goodLogin(name, testCode))})
+		w.loginAnd(context.Background(), batch, func() { over = true })
+		w.work.Wait()
+		if !over || early > 0 {
+			t.Errorf("%s: over %v, the trail written to %d times before", name, over, early)
+		}
+	}
+	if n := len(w.trail.all()); n != 2 {
+		t.Errorf("%d events", n)
 	}
 }
 
