@@ -86,7 +86,7 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 // room for what a million packets a second bring in that time, if the kernel allows it the size that we ask for.
 const (
 	gatherTime = 700 * time.Microsecond // since the last batch was read, if it was small: see roomFor
-	claimTime  = 8 * time.Millisecond   // and until its claims are answered, but a store that takes longer holds nobody up
+	claimTime  = 8 * time.Millisecond   // and until its claims are answered, but a store that is slower than that holds nobody up
 )
 
 // roomFor is how long a batch leaves room for the next one, by how many packets it has: the more there are, the less it
