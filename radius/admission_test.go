@@ -156,7 +156,7 @@ func TestUnknownClientsCostNoAllocation(t *testing.T) {
 	for _, from := range []string{"203.0.113.9:1000", "[2001:db8:ffff::1]:1000"} {
 		m := datagramFrom(from, goodLogin("alice", testCode))
 		if n := testing.AllocsPerRun(200, func() {
-			if r.datagram(r.socket, &m, now); r.attempts != nil {
+			if r.datagram(r.socket, &m, now); r.logins != nil {
 				t.Fatal("a stranger's packet became an attempt")
 			}
 		}); n != 0 {

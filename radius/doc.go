@@ -6,8 +6,8 @@
 //	radsec ─reads─┴► reader: client ► age ► admission ► duplicates ► slot (one a connection)
 //	                   │ discard        │ resend, drop, Status-Server
 //	                   ▼                ├──────────► reports: keep ► acknowledge ► note the session
-//	login ◄─batch── attempts ◄──────────┘                                (one goroutine a batch)
-//	  prepare ─┬─ decided ──────────────────────────────┐
+//	look  ◄─batch── attempts ◄──────────┘                                (the reader's goroutine)
+//	  prepare ─┬─ decided ──────────────────────────────┐                (from here on: one goroutine a batch)
 //	           ├─ walked ──► Codes.Settle, all at once ─┤
 //	           ├─ to be sought ► FindAll ► found: decided, walked, or to be loaded (one a search)
 //	           ├─ to be loaded ► WalkAll, Settle ───────┤                (one goroutine a batch)
@@ -146,7 +146,9 @@
 //     store call a batch costs 40 % less CPU than a call a packet (reference/perf.md). What comes while a batch
 //     is being claimed waits in the kernel, for 8 ms at most, and is the next batch; after a small one, whose few logins
 //     pay for all that a batch costs, it waits for up to 0.7 ms first. A store that is slower than that holds nobody
-//     up for longer: who comes later is claimed beside.
+//     up for longer: who comes later is claimed beside. What comes while the first of a batch are looked at belongs to
+//     it too, and replies leave 16 at a time, so that there is something to come: with 64 outstanding, a batch is some
+//     60 logins and not 30.
 //   - 2026-11: what one search of a directory has answered goes on as a batch, devices loaded in one round trip.
 //     One by one, a login that needs a search took 2.5 times the node's CPU, and Redis' as well. Each attempt keeps
 //     its own patience; what cannot go on with the others goes alone.

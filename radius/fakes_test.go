@@ -563,12 +563,23 @@ type testReader struct {
 // sort takes what the socket would have read, and returns the attempts.
 func (r *testReader) sort(in []ipv4.Message) []*attempt {
 	r.reader.receive(r.socket, in)
-	batch := r.attempts
-	r.attempts = nil
+	batch := r.logins
+	r.logins = nil
 	if batch == nil {
 		return nil
 	}
-	return *batch
+	return batch.came
+}
+
+// login takes attempts through all stages, as one batch.
+func (w *world) login(ctx context.Context, came []*attempt) { w.loginAnd(ctx, came, func() {}) }
+
+// loginAnd is login, and calls claimed when the claims are answered.
+func (w *world) loginAnd(ctx context.Context, came []*attempt, claimed func()) {
+	b := w.newBatch()
+	b.came = append(b.came, came...)
+	w.look(ctx, b)
+	w.Server.login(ctx, b, claimed)
 }
 
 // testStates seals with keys of its own.

@@ -10,31 +10,48 @@ import (
 	"otpgate/radius/overload"
 )
 
-// login takes everything that one system call has received through the stages: what can be
-// decided or walked without asking anybody stays together and is claimed in one call; what must
-// wait for a peer leaves for a goroutine of its own, so that nobody waits for somebody else's
-// directory.
-func (s *Server) login(ctx context.Context, batch []*attempt) {
-	s.loginAnd(ctx, batch, func() {})
+// batch is logins that go through the stages together, by what is next for each.
+type batch struct {
+	came              []*attempt // and were not looked at yet
+	decided, walked   []*attempt
+	unknown, unloaded []*attempt
 }
 
-// loginAnd is login, and calls claimed when the claims are answered, whatever they are.
-func (s *Server) loginAnd(ctx context.Context, batch []*attempt, claimed func()) {
-	var decided, unknown, unloaded []*attempt
-	walked := batch[:0] // in place: of what comes behind nothing is written over
-	for _, a := range batch {
+// newBatch lends an empty one.
+func (s *Server) newBatch() *batch {
+	b, _ := s.batches.Get().(*batch)
+	if b == nil {
+		b = &batch{came: make([]*attempt, 0, batchSize), walked: make([]*attempt, 0, batchSize)}
+	}
+	return b
+}
+
+// endBatch takes it back. Those who wait for a peer have their lists.
+func (s *Server) endBatch(b *batch) {
+	for _, list := range [...][]*attempt{b.came, b.decided, b.walked} {
+		clear(list)
+	}
+	*b = batch{came: b.came[:0], decided: b.decided[:0], walked: b.walked[:0]}
+	s.batches.Put(b)
+}
+
+// look takes those that came through the first stage: what can be decided or walked without asking anybody stays
+// together and is claimed in one call; what must wait for a peer leaves for a goroutine of its own, so that nobody waits
+// for somebody else's directory.
+func (s *Server) look(ctx context.Context, b *batch) {
+	for _, a := range b.came {
 		switch s.prepare(ctx, a) {
 		case nextFinish:
-			decided = append(decided, a)
+			b.decided = append(b.decided, a)
 		case nextClaim:
-			walked = append(walked, a)
+			b.walked = append(b.walked, a)
 		case nextSeek:
 			if s.wait(a) {
-				unknown = append(unknown, a)
+				b.unknown = append(b.unknown, a)
 			}
 		case nextLoad:
 			if s.wait(a) {
-				unloaded = append(unloaded, a)
+				b.unloaded = append(b.unloaded, a)
 			}
 		case nextWait:
 			if s.wait(a) {
@@ -42,15 +59,23 @@ func (s *Server) loginAnd(ctx context.Context, batch []*attempt, claimed func())
 			}
 		}
 	}
-	s.seek(ctx, unknown)
-	s.loadBeside(ctx, unloaded)
-	if len(walked) == 0 {
+	clear(b.came)
+	b.came = b.came[:0]
+}
+
+// login takes what was looked at through the other stages, and calls claimed when the claims are answered, whatever
+// they are. The batch is over then.
+func (s *Server) login(ctx context.Context, b *batch, claimed func()) {
+	defer s.endBatch(b)
+	s.seek(ctx, b.unknown)
+	s.loadBeside(ctx, b.unloaded)
+	if len(b.walked) == 0 {
 		claimed()
-		s.finish(ctx, decided)
+		s.finish(ctx, b.decided)
 		return
 	}
-	s.finish(ctx, decided)
-	decided = s.claim(ctx, walked)
+	s.finish(ctx, b.decided)
+	decided := s.claim(ctx, b.walked)
 	claimed()
 	s.finish(ctx, decided)
 }

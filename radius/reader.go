@@ -23,13 +23,13 @@ const readPause = 10 * time.Millisecond
 // discarded, duplicates, Status-Server, attempts, accounting. It is for one goroutine.
 type reader struct {
 	*Server
-	takes    service
-	attempts *[]*attempt // nil: none
-	reports  []*report
-	answers  []answer  // to packets that need no work; reused
-	current  arrival   // what is being sorted; reused, so that a stranger's packet costs no memory
-	broken   bool      // a packet over TLS was not right, which ends its connection
-	wall     time.Time // the machine's clock when the current batch was read; zero: nobody tells
+	takes   service
+	logins  *batch // nil: none
+	reports []*report
+	answers []answer  // to packets that need no work; reused
+	current arrival   // what is being sorted; reused, so that a stranger's packet costs no memory
+	broken  bool      // a packet over TLS was not right, which ends its connection
+	wall    time.Time // the machine's clock when the current batch was read; zero: nobody tells
 }
 
 // arrival is a packet with what its transport knows of it.
@@ -69,7 +69,7 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 			continue
 		}
 		begun := s.now()
-		r.receive(k, in[:n])
+		n = r.takeIn(ctx, k, in, n)
 		if claimed := r.start(ctx); claimed != nil && n < len(in) {
 			room := roomFor(n)
 			pause.For(min(room-s.now().Sub(begun), room))
@@ -108,6 +108,33 @@ func gather(claimed <-chan struct{}, patience *time.Timer) {
 	select {
 	case <-claimed:
 	case <-patience.C:
+	}
+}
+
+// worthMore is how many packets a system call has to bring for another one to follow: where they come one by one, there
+// is nothing to be had.
+const worthMore = 4
+
+// takeIn looks at so many packets that were read, and at what has come meanwhile, as many as fit into in: logins of both
+// are claimed together. It returns how many packets they are.
+func (r *reader) takeIn(ctx context.Context, k *socket, in []ipv4.Message, got int) (all int) {
+	for {
+		r.receive(k, in[:got])
+		r.look(ctx)
+		if all += got; got < worthMore || all == len(in) {
+			return all
+		}
+		var err error
+		if got, err = k.ReadBatch(in[:len(in)-all], syscall.MSG_DONTWAIT); err != nil || got == 0 {
+			return all // an error that stays is for the next to find, who waits
+		}
+	}
+}
+
+// look takes the logins that were received through what needs no peer.
+func (r *reader) look(ctx context.Context) {
+	if r.logins != nil {
+		r.Server.look(ctx, r.logins)
 	}
 }
 
@@ -155,17 +182,13 @@ func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time, p *arrival
 // start works on what was received, and forgets it. The channel is closed when the claims of the logins,
 // if there are any, are over; nil: there is nothing to wait for.
 func (r *reader) start(ctx context.Context) (claimed <-chan struct{}) {
-	attempts, reports := r.attempts, r.reports
-	r.attempts, r.reports = nil, nil
-	if attempts != nil {
+	r.look(ctx)
+	logins, reports := r.logins, r.reports
+	r.logins, r.reports = nil, nil
+	if logins != nil {
 		over := make(chan struct{})
 		claimed = over
-		r.run(func() {
-			r.loginAnd(ctx, *attempts, func() { close(over) })
-			clear(*attempts)
-			*attempts = (*attempts)[:0]
-			r.batches.Put(attempts)
-		})
+		r.run(func() { r.login(ctx, logins, func() { close(over) }) })
 	}
 	if len(reports) > 0 {
 		r.run(func() { r.account(ctx, reports) })
@@ -331,12 +354,10 @@ func (r *reader) begin(in admitted, p *arrival) (kept bool) {
 		r.missPlace(p.client, p.source.Addr(), p.now)
 	}
 	a.room, a.share = r.prompt, &p.client.quick
-	if r.attempts == nil {
-		if r.attempts, _ = r.batches.Get().(*[]*attempt); r.attempts == nil {
-			r.attempts = new(make([]*attempt, 0, batchSize))
-		}
+	if r.logins == nil {
+		r.logins = r.newBatch()
 	}
-	*r.attempts = append(*r.attempts, a)
+	r.logins.came = append(r.logins.came, a)
 	return true
 }
 

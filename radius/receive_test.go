@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,6 +156,75 @@ func TestNothingToClaimHoldsNobodyUp(t *testing.T) {
 	}
 	if n := len(w.trail.all()); n != 2 {
 		t.Errorf("%d events", n)
+	}
+}
+
+// scripted is a socket from which so many packets can be read at a time; then there are none.
+type scripted struct {
+	*wire
+	t       *testing.T
+	packets []ipv4.Message
+	reads   []int
+	sent    []int // messages of one call
+}
+
+func (s *scripted) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
+	if flags != syscall.MSG_DONTWAIT {
+		s.t.Errorf("a read that waits, with flags %#x", flags)
+	}
+	if len(s.reads) == 0 {
+		return 0, os.NewSyscallError("recvmmsg", syscall.EAGAIN)
+	}
+	n := copy(ms, s.packets[:s.reads[0]])
+	s.packets, s.reads = s.packets[n:], s.reads[1:]
+	return n, nil
+}
+
+func (s *scripted) WriteBatch(ms []ipv4.Message, flags int) (int, error) {
+	replies := 0
+	for i := range ms {
+		replies += len(ms[i].Buffers)
+	}
+	s.sent = append(s.sent, replies)
+	return s.wire.WriteBatch(ms, flags)
+}
+
+// TestWhatComesMeanwhileIsClaimedTogether: a reader goes on while it gets more, until its batch is full, and replies
+// leave before all of them are sealed.
+func TestWhatComesMeanwhileIsClaimedTogether(t *testing.T) {
+	for _, c := range []struct{ reads, claims, left, sent []int }{
+		{reads: []int{10}, claims: []int{10}, sent: []int{10}},
+		{reads: []int{10, 6, 30}, claims: []int{46}, sent: []int{16, 16, 14}},
+		{reads: []int{40, 24, 5}, claims: []int{64}, left: []int{5}, sent: []int{16, 16, 16, 16}},
+		{reads: []int{40, 30}, claims: []int{64}, sent: []int{16, 16, 16, 16}}, // of which 24 fit
+		{reads: []int{10, worthMore - 1, 9}, claims: []int{10 + worthMore - 1}, left: []int{9}, sent: []int{13}},
+		{reads: []int{worthMore - 1, 9}, claims: []int{worthMore - 1}, left: []int{9}, sent: []int{3}},
+	} {
+		w := newWorld(t)
+		var packets []ipv4.Message
+		for i := range 80 {
+			name := fmt.Sprintf("user%d", i)
+			w.accounts.known[name] = account(name)
+			w.codes.codes[name+"-id"] = []string{testCode}
+			packets = append(packets, datagramFrom(fmt.Sprintf("192.0.2.1:%d", 2000+i), goodLogin(name, testCode)))
+		}
+		r, out := newWire(w.Server)
+		k := &scripted{wire: out, t: t, packets: packets[c.reads[0]:], reads: c.reads[1:]}
+		r.socket.batchConn = k
+		in := r.socket.messages()
+		copy(in, packets[:c.reads[0]])
+		all := r.takeIn(context.Background(), r.socket, in, c.reads[0])
+		r.start(context.Background())
+		w.work.Wait()
+		if !slices.Equal(w.codes.batches(), c.claims) || all != c.claims[0] || !slices.Equal(k.reads, c.left) || !slices.Equal(k.sent, c.sent) {
+			t.Errorf("%v: %d in all, claims of %v, not read %v, sent %v; want %v, %v, %v", c.reads, all, w.codes.batches(), k.reads, k.sent, c.claims, c.left, c.sent)
+		}
+		if n := len(out.take()); n != all {
+			t.Errorf("%v: %d replies", c.reads, n)
+		}
+		if w.slots.taken.Load() != 0 || w.prompt.Load() != 0 {
+			t.Errorf("%v: %d slots, %d under way", c.reads, w.slots.taken.Load(), w.prompt.Load())
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ type Server struct {
 	spare      sync.Pool      // of *attempt
 	desks      sync.Pool      // of *desk
 	claims     sync.Pool      // of *[]otp.Walked
-	batches    sync.Pool      // of *[]*attempt
+	batches    sync.Pool      // of *batch
 	sockets    []*socket
 	radsec     *radsec.Server // nil: no RADIUS over TLS
 	bound      time.Time      // since when the kernel has been keeping packets for us

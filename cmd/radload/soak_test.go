@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	soakDevices = 60_000
+	soakDevices = 100_000
 	soakChunk   = 5_000
 	soakPeriod  = 15 * time.Second // the shortest, so that fewer devices make as many logins
 	soakLeast   = 3 * time.Minute  // less proves nothing about what grows
