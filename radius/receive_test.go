@@ -105,6 +105,22 @@ func TestReadingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestLittleRoomIsToldOf: once, with what to do, and only when the kernel says that it is little.
+func TestLittleRoomIsToldOf(t *testing.T) {
+	for room, want := range map[int]int{0: 0, receiveBuffer: 0, receiveBuffer - 1: 1, 212992: 1} {
+		w := newWorld(t, func(o *Options, _ *world) { o.Listen = append(o.Listen, "127.0.0.1:0") })
+		for _, k := range w.sockets {
+			k.room = room
+		}
+		const hint = "sysctl -w net.core.rmem_max=4194304"
+		before := strings.Count(w.logged.String(), hint) // of this machine's kernel
+		w.warnOfRoom()
+		if got := strings.Count(w.logged.String(), hint) - before; got != want {
+			t.Errorf("room of %d: %d lines, want %d", room, got, want)
+		}
+	}
+}
+
 // TestReadersGatherNotForLong: what is being claimed is waited for, and not when that takes long.
 func TestReadersGatherNotForLong(t *testing.T) {
 	patience := time.NewTimer(time.Hour)

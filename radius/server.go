@@ -125,6 +125,7 @@ func New(o Options) (*Server, error) {
 	if err := s.listenTLS(o); err != nil {
 		return nil, errors.Join(err, s.closeSockets())
 	}
+	s.warnOfRoom()
 	s.metrics = newMetrics(s, o.Registerer)
 	s.table.Store(s.newTable(o.Clients))
 	return s, nil

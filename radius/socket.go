@@ -55,6 +55,7 @@ type socket struct {
 	takes    service
 	wildcard bool // packet info tells the address that a datagram was sent to
 	six      bool
+	room     int         // octets that the kernel keeps for us; 0: it does not say
 	pool     sync.Pool   // of *mmsg.Outgoing
 	apart    atomic.Bool // the kernel does not take answers together
 
@@ -95,6 +96,17 @@ func listen(ctx context.Context, address string, takes service) ([]*socket, erro
 	return sockets, err
 }
 
+// warnOfRoom tells of sockets for which the kernel keeps less than it was asked to, once for all of them.
+func (s *Server) warnOfRoom() {
+	for _, k := range s.sockets {
+		if k.room > 0 && k.room < receiveBuffer {
+			s.logger.Warn("little room for packets that wait to be read", "address", k.local.String(), "octets", k.room, "wanted", receiveBuffer,
+				"hint", fmt.Sprintf("sysctl -w net.core.rmem_max=%d, and the same under /etc/sysctl.d: what does not fit in a rush is lost", receiveBuffer))
+			return
+		}
+	}
+}
+
 // listenBoth binds one port in both families. With port 0 the kernel chooses one for IPv4 that
 // may be taken in IPv6: then another is tried.
 func listenBoth(ctx context.Context, port string) ([]*socket, error) {
@@ -124,10 +136,10 @@ func bind(ctx context.Context, network, address string) (*socket, error) {
 		return nil, fmt.Errorf("radius: %w", err)
 	}
 	udp := conn.(*net.UDPConn)
-	// The kernel gives less when net.core.rmem_max says so, which is no reason not to start.
+	// The kernel gives less when net.core.rmem_max says so, which is no reason not to start: see warnOfRoom.
 	_ = udp.SetReadBuffer(receiveBuffer)
 	_ = postmark.Ask(udp) // without it datagrams are as old as they are read
-	k := &socket{six: network == "udp6"}
+	k := &socket{six: network == "udp6", room: mmsg.Room(udp)}
 	k.local = udp.LocalAddr().(*net.UDPAddr).AddrPort()
 	k.local = netip.AddrPortFrom(k.local.Addr().Unmap(), k.local.Port())
 	k.wildcard = k.local.Addr().IsUnspecified()

@@ -172,6 +172,7 @@ func expected() []reason {
 		always(`reason=overload`, "a node that has just started knows no account, and asks the directory about all of them"),
 		always(`a new keyset was made`, "the first node makes one"),
 		always(`insecure_plaintext`, "the directory of the soak has no TLS"),
+		always(`little room for packets`, "this machine's kernel keeps fewer than a node asks for"),
 		always(`component=(session|posture|clock|health|enroll)`, "both, as those say it who ask in the background"),
 		{
 			regexp.MustCompile(`reason=client_share`), "all come through one gateway, which has most of the places when so many wait at a " +
