@@ -242,7 +242,7 @@ func TestTheTrailComesFirst(t *testing.T) {
 	w.Server.audit = keeps{w.trail, func() { early = len(out.take()) }}
 	m := datagramFrom(fromVPN, stamped(accounting(1, "alice")))
 	r.reader.datagram(r.socket, &m, time.Now())
-	r.start(context.Background())
+	r.start(context.Background(), false)
 	w.work.Wait()
 	if got := out.take(); early != 0 || len(got) != 1 {
 		t.Errorf("%d replies before the trail, %d after", early, len(got))
@@ -348,7 +348,7 @@ func TestAccountingKeepsNoLoginOut(t *testing.T) {
 	for i := range 20 {
 		m := datagramFrom(fmt.Sprintf("192.0.2.1:%d", 2000+i), stamped(accounting(1, "carol")))
 		r.reader.datagram(r.socket, &m, time.Now())
-		r.start(context.Background())
+		r.start(context.Background(), false)
 	}
 	eventually(t, "what has a slot is acknowledged", func() bool { return len(w.trail.all()) == 8 })
 	if got := testutil.ToFloat64(w.metrics.discarded[discardOverload]); got != 12 || w.slots.taken.Load() != 0 {

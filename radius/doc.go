@@ -6,8 +6,8 @@
 //	radsec ─reads─┴► reader: client ► age ► admission ► duplicates ► slot (one a connection)
 //	                   │ discard        │ resend, drop, Status-Server
 //	                   ▼                ├──────────► reports: keep ► acknowledge ► note the session
-//	look  ◄─batch── attempts ◄──────────┘                                (the reader's goroutine)
-//	  prepare ─┬─ decided ──────────────────────────────┐                (from here on: one goroutine a batch)
+//	login ◄─batch── attempts ◄──────────┘                                (one goroutine a batch)
+//	  prepare ─┬─ decided ──────────────────────────────┐     (what comes meanwhile it gets from the reader)
 //	           ├─ walked ──► Codes.Settle, all at once ─┤
 //	           ├─ to be sought ► FindAll ► found: decided, walked, or to be loaded (one a search)
 //	           ├─ to be loaded ► WalkAll, Settle ───────┤                (one goroutine a batch)
@@ -53,7 +53,8 @@
 //     old is dropped before its claim, and one that would become as old at the pace at which peers answer is
 //     turned away when it comes.
 //  9. Everything that can block has an end: an attempt its budget (less where a gateway gives up
-//     sooner), the trail half a second, a write to a full send buffer 127 ms, the shutdown its context.
+//     sooner), the trail half a second, a write to a full send buffer 127 ms (one more for what a batch has left), the
+//     shutdown its context.
 //  10. The attributes that an accept grants are made before the code is claimed, and an attempt whose
 //     attributes cannot be made is refused: a right must not get lost on the way, nor a code.
 //  11. Where groups decide against somebody (deny_groups, attributes by group), one whose groups are not all
@@ -148,7 +149,8 @@
 //     pay for all that a batch costs, it waits for up to 0.7 ms first. A store that is slower than that holds nobody
 //     up for longer: who comes later is claimed beside. What comes while the first of a batch are looked at belongs to
 //     it too, and replies leave 16 at a time, so that there is something to come: with 64 outstanding, a batch is some
-//     60 logins and not 30.
+//     60 logins and not 30. The reader itself looks at nothing: that takes milliseconds where accounts have many
+//     devices, and others would wait for it.
 //   - 2026-11: what one search of a directory has answered goes on as a batch, devices loaded in one round trip.
 //     One by one, a login that needs a search took 2.5 times the node's CPU, and Redis' as well. Each attempt keeps
 //     its own patience; what cannot go on with the others goes alone.

@@ -142,8 +142,9 @@ type fakeCodes struct {
 	wrong         []string // accounts of every WrongPassword
 	settled       []int    // size of every Settle
 	settle        func(ctx context.Context, walked []otp.Walked)
-	result        *otp.Result     // what Settle says about everybody, if set
-	walkPanic     string          // the account whose walk panics
+	result        *otp.Result // what Settle says about everybody, if set
+	walkPanic     string      // the account whose walk panics
+	walking       func(account string)
 	throttleAfter int             // so many wrong factors make every place wait; 0: never
 	right         []otp.Attempt   // of every RightFactor
 	rightResult   *otp.Result     // what RightFactor says, if set
@@ -169,6 +170,9 @@ func (f *fakeCodes) Token(parts ...[]byte) (t otp.Token) {
 }
 
 func (f *fakeCodes) WalkKnown(a otp.Attempt) (otp.Walked, bool) {
+	if f.walking != nil {
+		f.walking(a.Account)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if a.Account == f.walkPanic {
@@ -572,14 +576,11 @@ func (r *testReader) sort(in []ipv4.Message) []*attempt {
 }
 
 // login takes attempts through all stages, as one batch.
-func (w *world) login(ctx context.Context, came []*attempt) { w.loginAnd(ctx, came, func() {}) }
-
-// loginAnd is login, and calls claimed when the claims are answered.
-func (w *world) loginAnd(ctx context.Context, came []*attempt, claimed func()) {
+func (w *world) login(ctx context.Context, came []*attempt) {
 	b := w.newBatch()
 	b.came = append(b.came, came...)
-	w.look(ctx, b)
-	w.Server.login(ctx, b, claimed)
+	newTalk(b, false)
+	w.Server.login(ctx, b)
 }
 
 // testStates seals with keys of its own.

@@ -36,12 +36,13 @@ func (s *Server) finish(ctx context.Context, decided []*attempt) {
 		d = new(desk)
 	}
 	s.record(ctx, decided, d)
+	whole := true
 	for _, a := range decided {
 		if way, ok := s.finishOne(ctx, a, now, &d.line); ok {
 			d.answers = append(d.answers, way)
 		}
-		if len(d.answers) == sentTogether {
-			s.sendOff(d)
+		if whole && len(d.answers) == sentTogether {
+			whole = s.sendOff(d) // what is not taken is waited for, the rest in one piece
 		}
 	}
 	s.sendOff(d)
@@ -64,11 +65,12 @@ func (d *desk) clear() {
 	d.events = d.events[:0]
 }
 
-// sendOff sends what is ready.
-func (s *Server) sendOff(d *desk) {
-	s.send(d.answers)
+// sendOff sends what is ready, and reports whether all of it left.
+func (s *Server) sendOff(d *desk) (whole bool) {
+	whole = s.send(d.answers)
 	clear(d.answers)
 	d.answers = d.answers[:0]
+	return whole
 }
 
 // record writes the audit trail of all of them in one call, and turns every decision into a drop
@@ -213,8 +215,9 @@ func (s *Server) abandon(a *attempt, why discard) {
 }
 
 // send remembers replies for duplicates and lets them go, except those whose request was
-// superseded.
-func (s *Server) send(answers []answer) {
+// superseded. It reports whether all of those left.
+func (s *Server) send(answers []answer) (whole bool) {
+	whole = true
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(p)
@@ -237,27 +240,29 @@ func (s *Server) send(answers []answer) {
 				via.ended()
 			}
 		}
-		s.transmit(via, answers[:ready])
+		whole = s.transmit(via, answers[:ready]) && whole
 		answers = answers[ready : ready+rest]
 	}
+	return whole
 }
 
-// transmit writes replies that leave the same way.
-func (s *Server) transmit(via transport, answers []answer) {
+// transmit writes replies that leave the same way, and reports whether all of them left.
+func (s *Server) transmit(via transport, answers []answer) (whole bool) {
 	if len(answers) == 0 {
-		return
+		return true
 	}
 	n, err := via.write(answers)
 	for range answers {
 		via.ended()
 	}
 	if n == 0 {
-		return
+		return true
 	}
 	s.metrics.unsent[unsentFailed].Add(float64(n))
 	if s.quiet.writing.Allow(s.now()) {
 		s.logger.Error("write failed", "address", via.String(), "error", err)
 	}
+	return false
 }
 
 // discard counts a datagram that gets no answer. What it logs is limited per client, and in all

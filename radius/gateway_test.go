@@ -66,7 +66,7 @@ func (w *world) feedTo(takes service, from string, packets ...[]byte) [][]byte {
 		in = append(in, datagramFrom(from.String(), slices.Clone(p)))
 	}
 	r.reader.receive(r.socket, in)
-	r.reader.start(context.Background())
+	r.reader.start(context.Background(), false)
 	w.work.Wait()
 	return out.take()
 }

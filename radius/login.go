@@ -15,6 +15,7 @@ type batch struct {
 	came              []*attempt // and were not looked at yet
 	decided, walked   []*attempt
 	unknown, unloaded []*attempt
+	talk              *talk // with its reader
 }
 
 // newBatch lends an empty one.
@@ -35,9 +36,28 @@ func (s *Server) endBatch(b *batch) {
 	s.batches.Put(b)
 }
 
-// look takes those that came through the first stage: what can be decided or walked without asking anybody stays
-// together and is claimed in one call; what must wait for a peer leaves for a goroutine of its own, so that nobody waits
-// for somebody else's directory.
+// login takes a batch through the stages: what can be decided or walked without asking anybody stays together and is
+// claimed in one call; what must wait for a peer leaves for a goroutine of its own, so that nobody waits for somebody
+// else's directory. The batch is over then.
+func (s *Server) login(ctx context.Context, b *batch) {
+	defer s.endBatch(b)
+	for s.look(ctx, b); b.talk.more(); {
+		s.look(ctx, b)
+	}
+	s.seek(ctx, b.unknown)
+	s.loadBeside(ctx, b.unloaded)
+	if len(b.walked) == 0 {
+		close(b.talk.claimed)
+		s.finish(ctx, b.decided)
+		return
+	}
+	s.finish(ctx, b.decided)
+	decided := s.claim(ctx, b.walked)
+	close(b.talk.claimed)
+	s.finish(ctx, decided)
+}
+
+// look takes those that came through the first stage.
 func (s *Server) look(ctx context.Context, b *batch) {
 	for _, a := range b.came {
 		switch s.prepare(ctx, a) {
@@ -63,21 +83,36 @@ func (s *Server) look(ctx context.Context, b *batch) {
 	b.came = b.came[:0]
 }
 
-// login takes what was looked at through the other stages, and calls claimed when the claims are answered, whatever
-// they are. The batch is over then.
-func (s *Server) login(ctx context.Context, b *batch, claimed func()) {
-	defer s.endBatch(b)
-	s.seek(ctx, b.unknown)
-	s.loadBeside(ctx, b.unloaded)
-	if len(b.walked) == 0 {
-		claimed()
-		s.finish(ctx, b.decided)
-		return
+// talk is what the goroutine of a batch and its reader say to each other, while the reader has nothing else to do. Who
+// speaks has the batch until the other one answers.
+type talk struct {
+	batch   *batch
+	worth   bool          // there may be more to read: the goroutine asks
+	looked  chan struct{} // by the goroutine: it has looked at all that came
+	read    chan bool     // by the reader: more came
+	claimed chan struct{} // closed by the goroutine: the claims are answered, whatever they are
+	left    chan struct{} // closed by the reader: it answers no more
+}
+
+func newTalk(b *batch, worth bool) *talk {
+	b.talk = &talk{
+		batch: b, worth: worth,
+		looked: make(chan struct{}), read: make(chan bool), claimed: make(chan struct{}), left: make(chan struct{}),
 	}
-	s.finish(ctx, b.decided)
-	decided := s.claim(ctx, b.walked)
-	claimed()
-	s.finish(ctx, decided)
+	return b.talk
+}
+
+// more asks the reader for what has come meanwhile, and reports whether there is some.
+func (t *talk) more() bool {
+	if !t.worth {
+		return false
+	}
+	select {
+	case t.looked <- struct{}{}:
+		return <-t.read
+	case <-t.left:
+		return false
+	}
 }
 
 // seek has the directories asked for the accounts of attempts that wait for that. What a search has answered goes
@@ -217,7 +252,8 @@ const (
 	nextWait               // a peer has to be asked
 )
 
-// prepare is the first stage. It is arithmetic on what the node knows, and never blocks.
+// prepare is the first stage. It is arithmetic on what the node knows, and never blocks; where an account has many
+// devices, or rules name groups by DN, it may take milliseconds.
 func (s *Server) prepare(ctx context.Context, a *attempt) (n next) {
 	defer s.recovering(a)
 	n = nextFinish

@@ -29,7 +29,7 @@ type reader struct {
 	answers []answer  // to packets that need no work; reused
 	current arrival   // what is being sorted; reused, so that a stranger's packet costs no memory
 	broken  bool      // a packet over TLS was not right, which ends its connection
-	wall    time.Time // the machine's clock when the current batch was read; zero: nobody tells
+	wall    time.Time // the machine's clock when packets were last read; zero: nobody tells
 }
 
 // arrival is a packet with what its transport knows of it.
@@ -69,11 +69,10 @@ func (s *Server) read(ctx context.Context, k *socket) error {
 			continue
 		}
 		begun := s.now()
-		n = r.takeIn(ctx, k, in, n)
-		if claimed := r.start(ctx); claimed != nil && n < len(in) {
-			room := roomFor(n)
+		r.receive(k, in[:n])
+		if t := r.start(ctx, n >= worthMore && n < len(in)); t != nil && n < len(in) {
+			room := roomFor(r.attend(ctx, k, in, n, t, patience))
 			pause.For(min(room-s.now().Sub(begun), room))
-			gather(claimed, patience)
 		}
 	}
 }
@@ -97,45 +96,43 @@ func roomFor(packets int) time.Duration {
 	return gatherTime * time.Duration(max(plenty-packets, 0)) / plenty
 }
 
-// gather waits until a batch is claimed, or for claimTime.
-func gather(claimed <-chan struct{}, patience *time.Timer) {
-	select {
-	case <-claimed:
-		return
-	default:
-	}
-	patience.Reset(claimTime)
-	select {
-	case <-claimed:
-	case <-patience.C:
-	}
-}
-
 // worthMore is how many packets a system call has to bring for another one to follow: where they come one by one, there
 // is nothing to be had.
 const worthMore = 4
 
-// takeIn looks at so many packets that were read, and at what has come meanwhile, as many as fit into in: logins of both
-// are claimed together. It returns how many packets they are.
-func (r *reader) takeIn(ctx context.Context, k *socket, in []ipv4.Message, got int) (all int) {
-	for {
-		r.receive(k, in[:got])
-		r.look(ctx)
-		if all += got; got < worthMore || all == len(in) {
+// attend hands a batch of so many packets what comes while it is looked at, as much as fits into in, and returns how many
+// they are in all. It waits until the claims are answered, for claimTime at most, and not for a full one: the next
+// may not have to wait for somebody's long computation, or for a slow store.
+func (r *reader) attend(ctx context.Context, k *socket, in []ipv4.Message, got int, t *talk, patience *time.Timer) (all int) {
+	defer close(t.left)
+	patience.Reset(claimTime)
+	for all = got; all < len(in); {
+		select {
+		case <-t.claimed:
 			return all
-		}
-		var err error
-		if got, err = k.ReadBatch(in[:len(in)-all], syscall.MSG_DONTWAIT); err != nil || got == 0 {
-			return all // an error that stays is for the next to find, who waits
+		case <-patience.C:
+			return all
+		case <-t.looked:
+			got = r.readOn(ctx, k, in[:len(in)-all], t.batch)
+			all += got
+			t.worth = got >= worthMore && all < len(in)
+			t.read <- got > 0
 		}
 	}
+	return all
 }
 
-// look takes the logins that were received through what needs no peer.
-func (r *reader) look(ctx context.Context) {
-	if r.logins != nil {
-		r.Server.look(ctx, r.logins)
+// readOn adds to a batch what can be read without waiting. An error that stays is for the next to find, who waits.
+func (r *reader) readOn(ctx context.Context, k *socket, in []ipv4.Message, b *batch) (got int) {
+	got, err := k.ReadBatch(in, syscall.MSG_DONTWAIT)
+	if err != nil {
+		return 0
 	}
+	r.logins = b
+	r.receive(k, in[:got])
+	r.logins = nil
+	r.startReports(ctx)
+	return got
 }
 
 // receive sorts what one system call has read. The buffers may be used again when it returns.
@@ -179,21 +176,22 @@ func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time, p *arrival
 	return true
 }
 
-// start works on what was received, and forgets it. The channel is closed when the claims of the logins,
-// if there are any, are over; nil: there is nothing to wait for.
-func (r *reader) start(ctx context.Context) (claimed <-chan struct{}) {
-	r.look(ctx)
-	logins, reports := r.logins, r.reports
-	r.logins, r.reports = nil, nil
-	if logins != nil {
-		over := make(chan struct{})
-		claimed = over
-		r.run(func() { r.login(ctx, logins, func() { close(over) }) })
+// start works on what was received, and forgets it. worth says that there may be more to read, which [reader.attend]
+// must see to. Nil: there are no logins.
+func (r *reader) start(ctx context.Context, worth bool) (t *talk) {
+	if b := r.logins; b != nil {
+		r.logins, t = nil, newTalk(b, worth)
+		r.run(func() { r.login(ctx, b) })
 	}
-	if len(reports) > 0 {
+	r.startReports(ctx)
+	return t
+}
+
+func (r *reader) startReports(ctx context.Context) {
+	if reports := r.reports; len(reports) > 0 {
+		r.reports = nil
 		r.run(func() { r.account(ctx, reports) })
 	}
-	return claimed
 }
 
 // answer sends what could be answered at once.

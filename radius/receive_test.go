@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -121,17 +122,35 @@ func TestLittleRoomIsToldOf(t *testing.T) {
 	}
 }
 
-// TestReadersGatherNotForLong: what is being claimed is waited for, and not when that takes long.
-func TestReadersGatherNotForLong(t *testing.T) {
+// TestReadersAttendNotForLong: what is being claimed is waited for, and not when that takes long, or when there is no room
+// for more.
+func TestReadersAttendNotForLong(t *testing.T) {
+	w := newWorld(t)
+	r, _ := newWire(w.Server)
+	in := r.socket.messages()
 	patience := time.NewTimer(time.Hour)
 	defer patience.Stop()
-	over := make(chan struct{})
-	close(over)
-	gather(over, patience)
-	before := time.Now()
-	gather(make(chan struct{}), patience)
-	if spent := time.Since(before); spent < claimTime {
-		t.Errorf("waited for %v", spent)
+	attend := func(got int, claimed bool) (all int, spent time.Duration) {
+		talk := newTalk(new(batch), true)
+		if claimed {
+			close(talk.claimed)
+		}
+		before := time.Now()
+		all = r.attend(context.Background(), r.socket, in, got, talk, patience)
+		spent = time.Since(before)
+		if talk.more() {
+			t.Error("somebody answers who has left")
+		}
+		return all, spent
+	}
+	if all, _ := attend(7, true); all != 7 {
+		t.Errorf("%d packets of 7", all)
+	}
+	if all, spent := attend(7, false); all != 7 || spent < claimTime {
+		t.Errorf("%d packets of 7, waited for %v", all, spent)
+	}
+	if all, spent := attend(len(in), false); all != len(in) || spent >= claimTime {
+		t.Errorf("%d packets of a full batch, waited for %v", all, spent)
 	}
 }
 
@@ -154,20 +173,24 @@ func TestRoomForTheNextBatch(t *testing.T) {
 // TestNothingToClaimHoldsNobodyUp: when a batch claims nothing, its reader does not wait for the trail.
 func TestNothingToClaimHoldsNobodyUp(t *testing.T) {
 	w := newWorld(t)
-	over, early := false, 0
+	var talk *talk
+	early := 0
 	w.Server.audit = keeps{w.trail, func() {
-		if !over {
+		select {
+		case <-talk.claimed:
+		default:
 			early++
 		}
 	}}
 	r, _ := newWire(w.Server)
 	for _, name := range []string{"bob", "alice"} { // nobody asks for the code of the one, who is disabled
-		over, early = false, 0
-		batch := r.sort([]ipv4.Message{datagramFrom(fromVPN, goodLogin(name, testCode))})
-		w.loginAnd(context.Background(), batch, func() { over = true })
+		b := w.newBatch()
+		b.came = append(b.came, r.sort([]ipv4.Message{datagramFrom(fromVPN, goodLogin(name, testCode))})...)
+		talk = newTalk(b, false)
+		w.Server.login(context.Background(), b)
 		w.work.Wait()
-		if !over || early > 0 {
-			t.Errorf("%s: over %v, the trail written to %d times before", name, over, early)
+		if early > 0 {
+			t.Errorf("%s: the trail was written to %d times before", name, early)
 		}
 	}
 	if n := len(w.trail.all()); n != 2 {
@@ -175,24 +198,34 @@ func TestNothingToClaimHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// scripted is a socket from which so many packets can be read at a time; then there are none.
+// scripted is a socket from which so many packets can be read at a time; then it is closed.
 type scripted struct {
 	*wire
-	t       *testing.T
+	looked  func(read int) // before a read that does not wait, with how many were read before
 	packets []ipv4.Message
 	reads   []int
-	sent    []int // messages of one call
+	read    int
+	sent    []int // replies of one call each
+	senders [batchSize]net.UDPAddr
 }
 
-func (s *scripted) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
-	if flags != syscall.MSG_DONTWAIT {
-		s.t.Errorf("a read that waits, with flags %#x", flags)
-	}
-	if len(s.reads) == 0 {
+// ReadBatch writes over what it has read before, as the kernel does.
+func (s *scripted) ReadBatch(ms []ipv4.Message, flags int) (n int, err error) {
+	switch {
+	case flags == syscall.MSG_DONTWAIT && len(s.reads) == 0:
 		return 0, os.NewSyscallError("recvmmsg", syscall.EAGAIN)
+	case len(s.reads) == 0:
+		return 0, net.ErrClosed
+	case flags == syscall.MSG_DONTWAIT:
+		s.looked(s.read)
 	}
-	n := copy(ms, s.packets[:s.reads[0]])
-	s.packets, s.reads = s.packets[n:], s.reads[1:]
+	for n < min(len(ms), s.reads[0]) {
+		from := s.packets[n]
+		s.senders[n] = *from.Addr.(*net.UDPAddr)
+		ms[n].N, ms[n].Addr = copy(ms[n].Buffers[0], from.Buffers[0]), &s.senders[n]
+		n++
+	}
+	s.packets, s.reads, s.read = s.packets[n:], s.reads[1:], s.read+n
 	return n, nil
 }
 
@@ -201,46 +234,113 @@ func (s *scripted) WriteBatch(ms []ipv4.Message, flags int) (int, error) {
 	for i := range ms {
 		replies += len(ms[i].Buffers)
 	}
+	s.mu.Lock()
 	s.sent = append(s.sent, replies)
+	s.mu.Unlock()
 	return s.wire.WriteBatch(ms, flags)
 }
 
 // TestWhatComesMeanwhileIsClaimedTogether: a reader goes on while it gets more, until its batch is full, and replies
-// leave before all of them are sealed.
+// leave before all of them are sealed. Of the odd ones one is disabled, one has to be sought, one's devices to be loaded,
+// and one's walk panics.
 func TestWhatComesMeanwhileIsClaimedTogether(t *testing.T) {
-	for _, c := range []struct{ reads, claims, left, sent []int }{
+	for _, c := range []struct {
+		reads, claims, sent []int
+		odd                 bool
+	}{
 		{reads: []int{10}, claims: []int{10}, sent: []int{10}},
-		{reads: []int{10, 6, 30}, claims: []int{46}, sent: []int{16, 16, 14}},
-		{reads: []int{40, 24, 5}, claims: []int{64}, left: []int{5}, sent: []int{16, 16, 16, 16}},
+		{reads: []int{10, 6, 30}, claims: []int{46}, sent: []int{14, 16, 16}},
+		{reads: []int{40, 24, 5}, claims: []int{5, 64}, sent: []int{5, 16, 16, 16, 16}},
 		{reads: []int{40, 30}, claims: []int{64}, sent: []int{16, 16, 16, 16}}, // of which 24 fit
-		{reads: []int{10, worthMore - 1, 9}, claims: []int{10 + worthMore - 1}, left: []int{9}, sent: []int{13}},
-		{reads: []int{worthMore - 1, 9}, claims: []int{worthMore - 1}, left: []int{9}, sent: []int{3}},
+		{reads: []int{10, worthMore - 1, 9}, claims: []int{9, 10 + worthMore - 1}, sent: []int{9, 13}},
+		{reads: []int{worthMore - 1, 9}, claims: []int{worthMore - 1, 9}, sent: []int{3, 9}},
+		{reads: []int{10, 10}, odd: true, claims: []int{1, 1, 16}, sent: []int{1, 1, 1, 16}},
 	} {
 		w := newWorld(t)
-		var packets []ipv4.Message
+		var looked atomic.Int64
+		w.codes.walking = func(string) { looked.Add(1) }
+		k := &scripted{reads: c.reads}
 		for i := range 80 {
 			name := fmt.Sprintf("user%d", i)
-			w.accounts.known[name] = account(name)
-			w.codes.codes[name+"-id"] = []string{testCode}
-			packets = append(packets, datagramFrom(fmt.Sprintf("192.0.2.1:%d", 2000+i), goodLogin(name, testCode)))
+			a := account(name)
+			w.accounts.known[name], w.codes.codes[a.ID] = a, []string{testCode}
+			switch {
+			case !c.odd || i%5 != 4:
+			case i < 10:
+				a.Disabled = i == 4
+				w.codes.unknown[a.ID] = i == 9
+			case i == 14:
+				delete(w.accounts.known, name)
+				w.accounts.remote[name] = a
+			case i == 19:
+				w.codes.walkPanic = a.ID
+			}
+			k.packets = append(k.packets, datagramFrom(fmt.Sprintf("192.0.2.1:%d", 2000+i), goodLogin(name, testCode)))
+		}
+		k.looked = func(read int) {
+			if got := int(looked.Load()); got != read && !c.odd {
+				t.Errorf("%v: %d of %d were looked at when the next were read", c.reads, got, read)
+			}
 		}
 		r, out := newWire(w.Server)
-		k := &scripted{wire: out, t: t, packets: packets[c.reads[0]:], reads: c.reads[1:]}
-		r.socket.batchConn = k
-		in := r.socket.messages()
-		copy(in, packets[:c.reads[0]])
-		all := r.takeIn(context.Background(), r.socket, in, c.reads[0])
-		r.start(context.Background())
+		k.wire, r.socket.batchConn = out, k
+		if err := w.read(context.Background(), r.socket); !errors.Is(err, net.ErrClosed) {
+			t.Fatal(err)
+		}
 		w.work.Wait()
-		if !slices.Equal(w.codes.batches(), c.claims) || all != c.claims[0] || !slices.Equal(k.reads, c.left) || !slices.Equal(k.sent, c.sent) {
-			t.Errorf("%v: %d in all, claims of %v, not read %v, sent %v; want %v, %v, %v", c.reads, all, w.codes.batches(), k.reads, k.sent, c.claims, c.left, c.sent)
+		slices.Sort(w.codes.settled)
+		slices.Sort(k.sent)
+		if !slices.Equal(w.codes.settled, c.claims) || !slices.Equal(k.sent, c.sent) {
+			t.Errorf("%v: claims of %v, sent %v; want %v, %v", c.reads, w.codes.settled, k.sent, c.claims, c.sent)
 		}
-		if n := len(out.take()); n != all {
-			t.Errorf("%v: %d replies", c.reads, n)
+		if events := len(w.trail.all()); events != k.read {
+			t.Errorf("%v: %d events of %d", c.reads, events, k.read)
 		}
-		if w.slots.taken.Load() != 0 || w.prompt.Load() != 0 {
-			t.Errorf("%v: %d slots, %d under way", c.reads, w.slots.taken.Load(), w.prompt.Load())
+		if w.slots.taken.Load() != 0 || w.prompt.Load() != 0 || w.waiting.Load() != 0 {
+			t.Errorf("%v: %d slots, %d under way, %d wait", c.reads, w.slots.taken.Load(), w.prompt.Load(), w.waiting.Load())
 		}
+	}
+}
+
+// TestALongLookHoldsNobodyUp: those who come while proofs are being compared, which takes long when there are many
+// devices, do not wait for that.
+func TestALongLookHoldsNobodyUp(t *testing.T) {
+	w := newWorld(t)
+	release, looking := make(chan struct{}), make(chan struct{})
+	w.codes.walking = func(account string) {
+		if account == "alice-id" {
+			close(looking)
+			<-release
+		}
+	}
+	w.goesOnBeside(t, func() { <-looking }, release)
+}
+
+// goesOnBeside has others log in while the login of alice, once it has begun, is held up.
+func (w *world) goesOnBeside(t *testing.T, begun func(), release chan<- struct{}) {
+	t.Helper()
+	addr := w.serve(t)
+	slow := radiustest.Dial(t, addr, testSecret)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := retransmit(slow, slow.Login("alice", testCode).Octets())
+		answered <- err
+	}()
+	begun()
+	for range 3 {
+		c := radiustest.Dial(t, addr, testSecret)
+		if _, err := retransmit(c, c.Login("müller", testCode).Octets()); err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case <-answered:
+		t.Error("the first was answered before its time")
+	default:
+	}
+	close(release)
+	if err := <-answered; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -257,27 +357,7 @@ func TestASlowClaimHoldsNobodyUp(t *testing.T) {
 		default:
 		}
 	}
-	addr := w.serve(t)
-	slow := radiustest.Dial(t, addr, testSecret)
-	answered := make(chan error, 1)
-	go func() {
-		_, err := retransmit(slow, slow.Login("alice", testCode).Octets())
-		answered <- err
-	}()
-	eventually(t, "the first is being claimed", func() bool { return len(first) == 0 })
-	for range 3 {
-		c := radiustest.Dial(t, addr, testSecret)
-		if _, err := retransmit(c, c.Login("müller", testCode).Octets()); err != nil {
-			t.Error(err)
-		}
-	}
-	select {
-	case <-answered:
-		t.Error("the first was answered before its claim")
-	default:
-	}
-	close(release)
-	if err := <-answered; err != nil {
-		t.Error(err)
-	}
+	w.goesOnBeside(t, func() {
+		eventually(t, "the first is being claimed", func() bool { return len(first) == 0 })
+	}, release)
 }

@@ -104,7 +104,7 @@ func New(o Options) (*Server, error) {
 		stopped:    make(chan struct{}),
 	}
 	s.quiet.strangers = quiet.NewStrangers()
-	s.refusals = delay.New(maxRefusals, o.Now, s.send)
+	s.refusals = delay.New(maxRefusals, o.Now, func(due []answer) { s.send(due) })
 	// What can fail comes first, so that a failed New leaves nothing behind.
 	if err := CheckClients(o.Clients); err != nil {
 		return nil, err

@@ -314,7 +314,7 @@ func TestRefusalsWaitFromTheirArrival(t *testing.T) {
 
 func TestTooManyRefusalsAreNotAnswered(t *testing.T) {
 	w := newWorld(t, func(o *Options, _ *world) { o.RejectDelay = 500 * time.Millisecond })
-	w.refusals = delay.New(1, w.now, w.send)
+	w.refusals = delay.New(1, w.now, func(due []answer) { w.send(due) })
 	addr := w.serve(t)
 	c := radiustest.Dial(t, addr, testSecret)
 	first, second := c.Login("alice", "000000").Octets(), c.Login("alice", "000001").Octets()

@@ -90,7 +90,7 @@ func (w *world) feedTLS(client string, packets ...[]byte) [][]byte {
 		})
 	}
 	r.answer()
-	r.start(context.Background())
+	r.start(context.Background(), false)
 	w.work.Wait()
 	return out.take()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -24,12 +25,14 @@ type fullWire struct {
 	t    testing.TB
 	full int // how many writes from now on find no room
 	most int // how many datagrams one write takes
+	asks int // how many writes there were
 }
 
 func (w *fullWire) WriteBatch(ms []ipv4.Message, flags int) (int, error) {
 	if flags&syscall.MSG_DONTWAIT == 0 {
 		w.t.Error("a write that may wait for ever")
 	}
+	w.asks++
 	if w.full != 0 {
 		w.full--
 		return -1, os.NewSyscallError("sendmmsg", syscall.EAGAIN)
@@ -69,6 +72,27 @@ func TestAFullSendBufferIsWaitedForWithinBounds(t *testing.T) {
 				t.Errorf("logged: %s", w.logged)
 			}
 		})
+	}
+}
+
+// TestAFullSendBufferIsWaitedForTwice: of all replies of a batch, and not for each part that leaves by itself.
+func TestAFullSendBufferIsWaitedForTwice(t *testing.T) {
+	w := newWorld(t)
+	var packets []ipv4.Message
+	for i := range batchSize {
+		name := fmt.Sprintf("user%d", i)
+		w.accounts.known[name], w.codes.codes[name+"-id"] = account(name), []string{testCode}
+		packets = append(packets, datagramFrom(fmt.Sprintf("192.0.2.1:%d", 2000+i), goodLogin(name, testCode)))
+	}
+	r, _ := newWire(w.Server)
+	out := &fullWire{t: t, full: -1, most: batchSize}
+	r.socket.batchConn = out
+	w.login(t.Context(), r.sort(packets))
+	if got := testutil.ToFloat64(w.metrics.unsent[unsentFailed]); got != batchSize {
+		t.Errorf("%v counted as not sent, want %d", got, batchSize)
+	}
+	if want := 2 * (writePauses + 1); out.asks != want {
+		t.Errorf("%d writes, want %d", out.asks, want)
 	}
 }
 

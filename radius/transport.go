@@ -75,7 +75,7 @@ func (s streams) Receive(c *radsec.Conn, packets [][]byte) {
 		})
 	}
 	r.answer()
-	r.start(s.base)
+	r.start(s.base, false)
 	switch {
 	case k == nil:
 		c.Close()
