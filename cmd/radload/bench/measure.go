@@ -32,6 +32,7 @@ type Measurement struct {
 const (
 	figureOffered     = "offered_per_second"
 	figureAllocations = "allocations_per_packet"
+	figureBatch       = "claims_per_pipeline"      // to Redis
 	figureStart       = "start_seconds"            // until a node was ready
 	figureImport      = "import_seconds"           // of all devices
 	figureKnown       = "first_logins_per_second"  // of accounts that the node did not know
@@ -108,6 +109,8 @@ func (b *bench) perform(ctx context.Context, j job) (m Measurement, err error) {
 	m = l.measurement()
 	if len(l.Floods) > 0 {
 		m.refused(l, before, after)
+	} else if pipelines := after.pipelines - before.pipelines; pipelines > 0 {
+		m.Figures = map[string]float64{figureBatch: (after.claims - before.claims) / pipelines}
 	}
 	made := m.Decided
 	if len(l.Floods) > 0 {
@@ -137,6 +140,7 @@ type view struct {
 	cpu                    []time.Duration
 	memory                 int64
 	discarded, allocations float64 // by all nodes
+	claims, pipelines      float64
 }
 
 // look asks all who work. A node counts what it allocates for that as well: it is little.
@@ -149,6 +153,8 @@ func (b *bench) look(ctx context.Context, processes []*machine.Process, servers 
 			}
 			v.discarded += n["otpgate_radius_packets_discarded_total"]
 			v.allocations += n["go_memstats_mallocs_total"]
+			v.claims += n["otpgate_store_pipeline_claims_sum"]
+			v.pipelines += n["otpgate_store_pipeline_claims_count"]
 		}
 		memory, err := s.Memory()
 		if err != nil {

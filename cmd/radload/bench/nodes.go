@@ -21,7 +21,7 @@ func (b *bench) planNodes(g *group) {
 	accounts := min(nodesAccounts, b.Accounts)
 	stores := len(kindsOf(g))
 	g.estimate = time.Duration(stores)*(time.Duration(maxNodes)*(guessStart+seconds(accounts, guessKnown))+seconds(accounts, guessImport)) +
-		time.Duration(stores*(maxNodes+b.Runs))*shortPeriod
+		time.Duration(stores*maxNodes*b.Runs)*shortPeriod
 	g.done = func(int) bool { return b.recorded(g, b.Runs) }
 	g.measure = func(ctx context.Context, _ int) error {
 		return b.measureNodes(ctx, g, population{accounts, shortPeriod})
@@ -61,10 +61,9 @@ func (b *bench) measureNodes(ctx context.Context, g *group, p population) error 
 				continue
 			}
 			f := farms[c.kind]
-			count := p.accounts / maxNodes
 			m, err := b.perform(ctx, job{
-				servers: f.nodes[:c.nodes], peers: f.processes(), codes: f.codes, count: count, long: min(b.Duration, nodesLong),
-				args: append(b.outstanding(c.nodes), "--logins", fmt.Sprint(count)),
+				servers: f.nodes[:c.nodes], peers: f.processes(), codes: f.codes, long: min(b.Duration, nodesLong),
+				args: append(b.outstanding(c.nodes), "--logins", fmt.Sprint(p.accounts)),
 			})
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)

@@ -181,14 +181,23 @@ func (r *Report) writeNodes(b *strings.Builder) {
 	if len(rows) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n### Several nodes\n\nNodes that share a store, all on the same core, with %d logins outstanding at each; medians of %s. CPU in microseconds per login, of all nodes and all servers of Redis together.\n\n",
+	fmt.Fprintf(b, "\n### Several nodes\n\nNodes that share a store, all on the same core, with %d logins outstanding at each; medians of %s. CPU in microseconds per login, of all nodes and all servers of Redis together; a batch is the logins that a node claims at once.\n\n",
 		r.Outstanding, runs(r.Cases, rows))
-	b.WriteString("| | logins/s | CPU nodes | Redis | together | p50 ms | p99 ms | held |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| | logins/s | CPU nodes | Redis | together | in a batch | p50 ms | p99 ms | held |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, c := range rows {
 		ms := r.Cases[c.name]
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %.1f | %s | %s | %s |\n", c.what, spread(ms, perSecond), cpu(ms, "otpgate"), cpu(ms, "redis"), median(ms, servers),
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %.1f | %s | %s | %s | %s |\n", c.what, spread(ms, perSecond), cpu(ms, "otpgate"), cpu(ms, "redis"), median(ms, servers), batch(ms),
 			milliseconds(ms, func(m Measurement) float64 { return m.P50 }), milliseconds(ms, func(m Measurement) float64 { return m.P99 }), held(ms))
 	}
+}
+
+// batch is how many logins go to Redis at once; empty where nobody has counted.
+func batch(ms []Measurement) string {
+	size := median(ms, func(m Measurement) float64 { return m.Figures[figureBatch] })
+	if size == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", size)
 }
 
 // writeCurves is a row for each rate, for those who do not see the plot.
