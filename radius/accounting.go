@@ -64,7 +64,7 @@ func (r *reader) beginReport(in admitted, p *arrival) (kept bool) {
 func (s *Server) account(ctx context.Context, reports []*report) {
 	defer func() {
 		for range reports {
-			s.reporting.release()
+			s.reporting.Release()
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, accountBudget)

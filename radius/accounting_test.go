@@ -85,8 +85,8 @@ func checkReports(t testing.TB, w *world) {
 	if got := testutil.ToFloat64(w.metrics.receivedUDP); got != total {
 		t.Errorf("%v received, %v accounted for", got, total)
 	}
-	if w.slots.taken.Load() != 0 || w.reporting.taken.Load() != 0 {
-		t.Errorf("%d slots are taken, %d for accounting", w.slots.taken.Load(), w.reporting.taken.Load())
+	if w.slots.Load() != 0 || w.reporting.Load() != 0 {
+		t.Errorf("%d slots are taken, %d for accounting", w.slots.Load(), w.reporting.Load())
 	}
 }
 
@@ -351,8 +351,8 @@ func TestAccountingKeepsNoLoginOut(t *testing.T) {
 		r.start(context.Background(), false)
 	}
 	eventually(t, "what has a slot is acknowledged", func() bool { return len(w.trail.all()) == 8 })
-	if got := testutil.ToFloat64(w.metrics.discarded[discardOverload]); got != 12 || w.slots.taken.Load() != 0 {
-		t.Errorf("%v discarded, %d slots of logins taken", got, w.slots.taken.Load())
+	if got := testutil.ToFloat64(w.metrics.discarded[discardOverload]); got != 12 || w.slots.Load() != 0 {
+		t.Errorf("%v discarded, %d slots of logins taken", got, w.slots.Load())
 	}
 	logins, answers := newWire(w.Server)
 	w.login(context.Background(), logins.sort([]ipv4.Message{datagramFrom("192.0.2.1:1001", goodLogin("alice", testCode))}))
@@ -361,8 +361,8 @@ func TestAccountingKeepsNoLoginOut(t *testing.T) {
 	}
 	close(release)
 	w.work.Wait()
-	if n := len(out.take()); n != 8 || w.reporting.taken.Load() != 0 {
-		t.Errorf("%d acknowledged, %d slots taken", n, w.reporting.taken.Load())
+	if n := len(out.take()); n != 8 || w.reporting.Load() != 0 {
+		t.Errorf("%d acknowledged, %d slots taken", n, w.reporting.Load())
 	}
 }
 

@@ -132,7 +132,7 @@ func TestAnotherChallengeWaitsLikeARefusal(t *testing.T) {
 	if r := c.Answered(right); !r.Is(accessChallenge) {
 		t.Errorf("who is asked for a code first: code %d", r.Code)
 	}
-	eventually(t, "the other waits, and not in a slot", func() bool { return w.refusals.Len() == 1 && w.slots.taken.Load() == 0 })
+	eventually(t, "the other waits, and not in a slot", func() bool { return w.refusals.Len() == 1 && w.slots.Load() == 0 })
 	if r := c.Answered(wrong); !r.Is(accessChallenge) {
 		t.Errorf("a wrong code: code %d", r.Code)
 	}
@@ -368,8 +368,8 @@ func TestTheFirstFactor(t *testing.T) {
 				if n, b := len(w.codes.factors), len(w.accounts.binds()); n != c.factors || b != c.binds {
 					t.Errorf("%d wrong factors counted, %d binds, want %d and %d", n, b, c.factors, c.binds)
 				}
-				if len(w.codes.batches()) != 0 || w.slots.taken.Load() != 0 || w.waiting.Load() != 0 {
-					t.Errorf("claims %v, %d slots, %d wait", w.codes.batches(), w.slots.taken.Load(), w.waiting.Load())
+				if len(w.codes.batches()) != 0 || w.slots.Load() != 0 || w.waiting.Load() != 0 {
+					t.Errorf("claims %v, %d slots, %d wait", w.codes.batches(), w.slots.Load(), w.waiting.Load())
 				}
 			})
 		}
@@ -415,7 +415,10 @@ func TestAnyNodeTakesTheCode(t *testing.T) {
 func TestWhoWasAskedGoesFirst(t *testing.T) {
 	w := newWorld(t, func(o *Options, _ *world) { o.MaxInFlight = 16 })
 	state := w.challenged(t, fromThen, "alice")
-	w.slots.taken.Add(14)
+	taken := 0
+	for w.slots.Take(false) {
+		taken++
+	}
 	discarded := func() float64 { return testutil.ToFloat64(w.metrics.discarded[discardOverload]) }
 	for i, q := range []*probe.Request{
 		password("alice", "geheim"), code("alice", testCode, "nonsense"), code("alice", testCode, ""),
@@ -433,10 +436,14 @@ func TestWhoWasAskedGoesFirst(t *testing.T) {
 		t.Errorf("%d requests remembered", n)
 	}
 	w.wants(t, fromThen, code("alice", testCode, state), "accept ok")
-	w.slots.taken.Add(2) // none at all
+	for w.slots.Take(true) { // none at all
+		taken++
+	}
 	if got := w.feed(fromThen, code("alice", "000000", state).Octets()); len(got) != 0 || discarded() != 6 {
 		t.Errorf("without any slot: %d replies", len(got))
 	}
-	w.slots.taken.Add(-16)
+	for range taken {
+		w.slots.Release()
+	}
 	checkSum(t, w)
 }

@@ -28,7 +28,7 @@ func outline(x Explanation) string {
 func untouched(t *testing.T, w *world) {
 	t.Helper()
 	f := w.codes
-	if n := len(f.batches()) + len(f.wrong) + len(f.factors) + len(f.spent) + len(w.accounts.binds()) + len(w.trail.all()); n != 0 || w.slots.taken.Load() != 0 {
+	if n := len(f.batches()) + len(f.wrong) + len(f.factors) + len(f.spent) + len(w.accounts.binds()) + len(w.trail.all()); n != 0 || w.slots.Load() != 0 {
 		t.Errorf("claims %v, wrong %v, factors %v, binds %q, %d events", f.batches(), f.wrong, f.factors, w.accounts.binds(), len(w.trail.all()))
 	}
 	for _, e := range endings() {

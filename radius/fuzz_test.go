@@ -136,8 +136,8 @@ func FuzzLogin(f *testing.F) {
 		for _, from := range []string{fromVPN, fromOld, fromConcat, fromThen} {
 			w.feed(from, packet)
 		}
-		if n := testutil.ToFloat64(w.metrics.panics); n != 0 || w.slots.taken.Load() != 0 || w.waiting.Load() != 0 {
-			t.Fatalf("%v panics, %d slots, %d wait, by %x\n%s", n, w.slots.taken.Load(), w.waiting.Load(), packet, w.logged)
+		if n := testutil.ToFloat64(w.metrics.panics); n != 0 || w.slots.Load() != 0 || w.waiting.Load() != 0 {
+			t.Fatalf("%v panics, %d slots, %d wait, by %x\n%s", n, w.slots.Load(), w.waiting.Load(), packet, w.logged)
 		}
 		for _, e := range w.trail.all() {
 			if (e.Decision == "accept" || e.Decision == "challenge") && e.Account != "alice-id" && e.Account != "carol-id" && e.Account != "müller-id" {
@@ -192,8 +192,8 @@ func FuzzAccounting(f *testing.F) {
 		copy(packet[4:], sum[:])
 		recorded := len(w.trail.all())
 		got := w.feedTo(forAccounting, fromVPN, packet)
-		if n := testutil.ToFloat64(w.metrics.panics); n != 0 || w.reporting.taken.Load() != 0 || w.slots.taken.Load() != 0 {
-			t.Fatalf("%v panics, %d slots, by %x\n%s", n, w.reporting.taken.Load(), packet, w.logged)
+		if n := testutil.ToFloat64(w.metrics.panics); n != 0 || w.reporting.Load() != 0 || w.slots.Load() != 0 {
+			t.Fatalf("%v panics, %d slots, by %x\n%s", n, w.reporting.Load(), packet, w.logged)
 		}
 		for _, r := range got {
 			if reply, err := probe.Check(packet, r, testSecret); err != nil || !reply.Is(accountingResponse) {

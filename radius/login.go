@@ -2,39 +2,12 @@ package radius
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"otpgate/directory"
 	"otpgate/otp"
 	"otpgate/radius/overload"
 )
-
-// batch is logins that go through the stages together, by what is next for each.
-type batch struct {
-	came              []*attempt // and were not looked at yet
-	decided, walked   []*attempt
-	unknown, unloaded []*attempt
-	talk              *talk // with its reader
-}
-
-// newBatch lends an empty one.
-func (s *Server) newBatch() *batch {
-	b, _ := s.batches.Get().(*batch)
-	if b == nil {
-		b = &batch{came: make([]*attempt, 0, batchSize), walked: make([]*attempt, 0, batchSize)}
-	}
-	return b
-}
-
-// endBatch takes it back. Those who wait for a peer have their lists.
-func (s *Server) endBatch(b *batch) {
-	for _, list := range [...][]*attempt{b.came, b.decided, b.walked} {
-		clear(list)
-	}
-	*b = batch{came: b.came[:0], decided: b.decided[:0], walked: b.walked[:0]}
-	s.batches.Put(b)
-}
 
 // login takes a batch through the stages: what can be decided or walked without asking anybody stays together and is
 // claimed in one call; what must wait for a peer leaves for a goroutine of its own, so that nobody waits for somebody
@@ -81,38 +54,6 @@ func (s *Server) look(ctx context.Context, b *batch) {
 	}
 	clear(b.came)
 	b.came = b.came[:0]
-}
-
-// talk is what the goroutine of a batch and its reader say to each other, while the reader has nothing else to do. Who
-// speaks has the batch until the other one answers.
-type talk struct {
-	batch   *batch
-	worth   bool          // there may be more to read: the goroutine asks
-	looked  chan struct{} // by the goroutine: it has looked at all that came
-	read    chan bool     // by the reader: more came
-	claimed chan struct{} // closed by the goroutine: the claims are answered, whatever they are
-	left    chan struct{} // closed by the reader: it answers no more
-}
-
-func newTalk(b *batch, worth bool) *talk {
-	b.talk = &talk{
-		batch: b, worth: worth,
-		looked: make(chan struct{}), read: make(chan bool), claimed: make(chan struct{}), left: make(chan struct{}),
-	}
-	return b.talk
-}
-
-// more asks the reader for what has come meanwhile, and reports whether there is some.
-func (t *talk) more() bool {
-	if !t.worth {
-		return false
-	}
-	select {
-	case t.looked <- struct{}{}:
-		return <-t.read
-	case <-t.left:
-		return false
-	}
 }
 
 // seek has the directories asked for the accounts of attempts that wait for that. What a search has answered goes
@@ -498,37 +439,17 @@ func (s *Server) patience(c *client) time.Duration {
 	return s.options.Budget
 }
 
-// slots bounds what is in flight. The last eighth is for those who go first.
-type slots struct {
-	taken atomic.Int64
-	most  int64
-}
-
-func (s *slots) take(first bool) bool {
-	most := s.most
-	if !first {
-		most -= most / 8
-	}
-	if s.taken.Add(1) > most {
-		s.taken.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (s *slots) release() { s.taken.Add(-1) }
-
 // enter takes the place of one more attempt, or report, or says why there is none.
 func (s *Server) enter(p *arrival, reports, first bool) (discard, bool) {
 	switch {
 	case reports:
-		return discardOverload, s.reporting.take(true)
-	case !s.slots.take(first):
+		return discardOverload, s.reporting.Take(true)
+	case !s.slots.Take(first):
 		return discardOverload, false
 	}
 	v := s.prompt.Enter(&p.client.quick, first, s.patience(p.client), p.now)
 	if v != overload.Entered {
-		s.slots.release()
+		s.slots.Release()
 	}
 	return turnedAway(v), v == overload.Entered
 }
@@ -536,11 +457,11 @@ func (s *Server) enter(p *arrival, reports, first bool) (discard, bool) {
 // turnBack gives back what enter took.
 func (s *Server) turnBack(p *arrival, reports bool) {
 	if reports {
-		s.reporting.release()
+		s.reporting.Release()
 		return
 	}
 	s.prompt.Leave(&p.client.quick, overload.NotDone, p.now)
-	s.slots.release()
+	s.slots.Release()
 }
 
 func turnedAway(v overload.Verdict) discard {
@@ -574,5 +495,5 @@ func (s *Server) wait(a *attempt) bool {
 func (s *Server) leave(a *attempt) {
 	now := s.now()
 	a.room.Leave(a.share, now.Sub(a.arrived), now)
-	s.slots.release()
+	s.slots.Release()
 }

@@ -145,8 +145,8 @@ func TestResultsBecomeDecisions(t *testing.T) {
 			if word := w.trail.last(t); word != c.want || len(got) != c.replies {
 				t.Errorf("%s and %d replies, want %s and %d", word, len(got), c.want, c.replies)
 			}
-			if w.slots.taken.Load() != 0 || w.waiting.Load() != 0 {
-				t.Errorf("%d slots are taken, %d attempts wait", w.slots.taken.Load(), w.waiting.Load())
+			if w.slots.Load() != 0 || w.waiting.Load() != 0 {
+				t.Errorf("%d slots are taken, %d attempts wait", w.slots.Load(), w.waiting.Load())
 			}
 		})
 	}
@@ -399,8 +399,8 @@ func TestAPanicDropsItsAttemptAndNoOther(t *testing.T) {
 	if got := testutil.ToFloat64(w.metrics.panics); got != 3+3 {
 		t.Errorf("%v panics counted, want 6", got)
 	}
-	if w.slots.taken.Load() != 0 {
-		t.Errorf("%d slots are taken", w.slots.taken.Load())
+	if w.slots.Load() != 0 {
+		t.Errorf("%d slots are taken", w.slots.Load())
 	}
 	if n := strings.Count(w.logged.String(), "panic recovered"); n != 1 {
 		t.Errorf("%d lines about panics in a minute", n)
@@ -568,8 +568,8 @@ func checkSum(t testing.TB, w *world) {
 	if received == 0 || received != discarded+duplicates+attempts+status {
 		t.Errorf("received %v != discarded %v + duplicates %v + attempts %v + Status-Server %v", received, discarded, duplicates, attempts, status)
 	}
-	if w.slots.taken.Load() != 0 || w.waiting.Load() != 0 {
-		t.Errorf("%d slots are taken, %d wait", w.slots.taken.Load(), w.waiting.Load())
+	if w.slots.Load() != 0 || w.waiting.Load() != 0 {
+		t.Errorf("%d slots are taken, %d wait", w.slots.Load(), w.waiting.Load())
 	}
 }
 

@@ -199,7 +199,7 @@ func (m *metrics) addGauges(s *Server, f promauto.Factory) {
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "otpgate_radius_in_flight_requests",
 		Help: "Attempts being worked on.",
-	}, func() float64 { return float64(s.slots.taken.Load()) })
+	}, func() float64 { return float64(s.slots.Load()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "otpgate_radius_waiting_refusals",
 		Help: "Access-Rejects held back until they are due.",

@@ -113,8 +113,8 @@ func TestTooLateForAClaim(t *testing.T) {
 			late++
 		}
 	}
-	if late != 2 || w.slots.taken.Load() != 0 || w.prompt.Load() != 0 || w.waiting.Load() != 0 {
-		t.Errorf("%d given up, %d slots, %d prompt, %d wait", late, w.slots.taken.Load(), w.prompt.Load(), w.waiting.Load())
+	if late != 2 || w.slots.Load() != 0 || w.prompt.Load() != 0 || w.waiting.Load() != 0 {
+		t.Errorf("%d given up, %d slots, %d prompt, %d wait", late, w.slots.Load(), w.prompt.Load(), w.waiting.Load())
 	}
 	// It was not answered, so that it is decided when it comes again.
 	if got := w.feed("192.0.2.1:1001", goodLogin("alice", testCode)); len(got) != 1 || got[0][0] != probe.AccessAccept {
@@ -161,7 +161,7 @@ func TestOneClientLeavesRoom(t *testing.T) {
 				w.codes.settle = func(context.Context, []otp.Walked) { <-release }
 				w.accounts.find = func(context.Context, string) { <-release }
 			})
-			under := func() int { return int(w.slots.taken.Load()) }
+			under := func() int { return int(w.slots.Load()) }
 			r, _ := newWire(w.Server)
 			offer := func(from string, n int) {
 				for i := range n {
@@ -282,7 +282,7 @@ func TestAFloodOfWrongCodes(t *testing.T) {
 			w.work.Go(func() { w.login(context.Background(), batch) })
 		}
 	}
-	if got := w.slots.taken.Load(); got != 128 {
+	if got := w.slots.Load(); got != 128 {
 		t.Errorf("%d slots are taken", got)
 	}
 	if got := testutil.ToFloat64(w.metrics.discarded[discardClientShare]); got != 500-128 {

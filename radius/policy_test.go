@@ -303,8 +303,8 @@ func TestAReplyThatIsTooLongIsNotSent(t *testing.T) {
 	if got := testutil.ToFloat64(w.metrics.unsent[unsentUnsealed]); got != 1 || w.logs("reply not sent", "client=vpn", "4096") != 1 {
 		t.Errorf("%v counted:\n%s", got, w.logged)
 	}
-	if w.slots.taken.Load() != 0 || w.duplicates.Len() != 0 {
-		t.Errorf("%d slots, %d remembered", w.slots.taken.Load(), w.duplicates.Len())
+	if w.slots.Load() != 0 || w.duplicates.Len() != 0 {
+		t.Errorf("%d slots, %d remembered", w.slots.Load(), w.duplicates.Len())
 	}
 	r := w.ask(t, fromVPN, probe.Login(testSecret, "mallory", testCode)) // a refusal fits
 	if !r.Is(probe.AccessReject) {

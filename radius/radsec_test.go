@@ -189,7 +189,7 @@ func TestAllOverOneConnection(t *testing.T) {
 	if got := testutil.ToFloat64(w.metrics.receivedTLS); got != 7 {
 		t.Errorf("%v received over TLS", got)
 	}
-	eventually(t, "nothing is under way", func() bool { return w.slots.taken.Load() == 0 && w.reporting.taken.Load() == 0 })
+	eventually(t, "nothing is under way", func() bool { return w.slots.Load() == 0 && w.reporting.Load() == 0 })
 }
 
 // TestKeysAreHiddenWithTheSecretOfRadSec, which is what both sides have there (RFC 6614 section 2.3).
@@ -394,8 +394,8 @@ func TestShutdownWhileConnectionsTalk(t *testing.T) {
 		if err := w.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if w.slots.taken.Load() != 0 || w.refusals.Len() != 0 {
-			t.Errorf("%d slots taken, %d refusals wait", w.slots.taken.Load(), w.refusals.Len())
+		if w.slots.Load() != 0 || w.refusals.Len() != 0 {
+			t.Errorf("%d slots taken, %d refusals wait", w.slots.Load(), w.refusals.Len())
 		}
 	})
 	eventually(t, "all goroutines end", func() bool { return runtime.NumGoroutine() <= before })

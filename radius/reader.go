@@ -44,6 +44,64 @@ type arrival struct {
 	lay    time.Duration // how long it was in the kernel before it was read
 }
 
+// batch is logins that go through the stages together, by what is next for each.
+type batch struct {
+	came              []*attempt // and were not looked at yet
+	decided, walked   []*attempt
+	unknown, unloaded []*attempt
+	talk              *talk // with its reader
+}
+
+// newBatch lends an empty one.
+func (s *Server) newBatch() *batch {
+	b, _ := s.batches.Get().(*batch)
+	if b == nil {
+		b = &batch{came: make([]*attempt, 0, batchSize), walked: make([]*attempt, 0, batchSize)}
+	}
+	return b
+}
+
+// endBatch takes it back. Those who wait for a peer have their lists.
+func (s *Server) endBatch(b *batch) {
+	for _, list := range [...][]*attempt{b.came, b.decided, b.walked} {
+		clear(list)
+	}
+	*b = batch{came: b.came[:0], decided: b.decided[:0], walked: b.walked[:0]}
+	s.batches.Put(b)
+}
+
+// talk is what the goroutine of a batch and its reader say to each other, while the reader has nothing else to do. Who
+// speaks has the batch until the other one answers.
+type talk struct {
+	batch   *batch
+	worth   bool          // there may be more to read: the goroutine asks
+	looked  chan struct{} // by the goroutine: it has looked at all that came
+	read    chan bool     // by the reader: more came
+	claimed chan struct{} // closed by the goroutine: the claims are answered, whatever they are
+	left    chan struct{} // closed by the reader: it answers no more
+}
+
+func newTalk(b *batch, worth bool) *talk {
+	b.talk = &talk{
+		batch: b, worth: worth,
+		looked: make(chan struct{}), read: make(chan bool), claimed: make(chan struct{}), left: make(chan struct{}),
+	}
+	return b.talk
+}
+
+// more asks the reader for what has come meanwhile, and reports whether there is some.
+func (t *talk) more() bool {
+	if !t.worth {
+		return false
+	}
+	select {
+	case t.looked <- struct{}{}:
+		return <-t.read
+	case <-t.left:
+		return false
+	}
+}
+
 // read receives batches from a socket until the server shuts down.
 func (s *Server) read(ctx context.Context, k *socket) error {
 	r := &reader{Server: s, takes: k.takes}

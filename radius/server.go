@@ -49,15 +49,15 @@ type Server struct {
 	table      atomic.Pointer[table]
 	duplicates *duplicates.Cache
 	refusals   *delay.Queue[answer]
-	slots      slots
-	passwords  turns.Turns    // of accounts whose password is being checked
-	reporting  slots          // of accounting: apart, so that none of it keeps a login out while a peer hangs
-	prompt     *overload.Room // attempts that need no peer but the store
-	waiting    *overload.Room // attempts that have a goroutine of their own
-	spare      sync.Pool      // of *attempt
-	desks      sync.Pool      // of *desk
-	claims     sync.Pool      // of *[]otp.Walked
-	batches    sync.Pool      // of *batch
+	slots      *overload.Slots
+	passwords  turns.Turns     // of accounts whose password is being checked
+	reporting  *overload.Slots // of accounting: apart, so that none of it keeps a login out while a peer hangs
+	prompt     *overload.Room  // attempts that need no peer but the store
+	waiting    *overload.Room  // attempts that have a goroutine of their own
+	spare      sync.Pool       // of *attempt
+	desks      sync.Pool       // of *desk
+	claims     sync.Pool       // of *[]otp.Walked
+	batches    sync.Pool       // of *batch
 	sockets    []*socket
 	radsec     *radsec.Server // nil: no RADIUS over TLS
 	bound      time.Time      // since when the kernel has been keeping packets for us
@@ -96,8 +96,8 @@ func New(o Options) (*Server, error) {
 		logger:     o.Logger.With("component", "radius"),
 		now:        o.Now,
 		duplicates: duplicates.New(duplicates.MaxEntries, duplicates.MaxBytes),
-		slots:      slots{most: int64(o.MaxInFlight)},
-		reporting:  slots{most: int64(o.MaxInFlight)},
+		slots:      overload.NewSlots(o.MaxInFlight),
+		reporting:  overload.NewSlots(o.MaxInFlight),
 		prompt:     overload.NewRoom(o.MaxInFlight, o.MaxInFlight/8),
 		waiting:    overload.NewRoom(o.MaxInFlight/2, 0),
 		closing:    make(chan struct{}),
@@ -280,7 +280,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("radius: a socket is still being read: %w", err))
 	}
 	if err := waitFor(ctx, busy); err != nil {
-		errs = append(errs, fmt.Errorf("radius: %d attempts were not finished: %w", s.slots.taken.Load(), err))
+		errs = append(errs, fmt.Errorf("radius: %d attempts were not finished: %w", s.slots.Load(), err))
 	}
 	if err := waitFor(ctx, s.refusals.Drained()); err != nil {
 		errs = append(errs, fmt.Errorf("radius: %d refusals were not sent: %w", s.refusals.Len(), err))

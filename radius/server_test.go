@@ -171,7 +171,7 @@ func TestAHangingDirectoryLeavesRoom(t *testing.T) {
 		m := datagramFrom(fmt.Sprintf("192.0.2.1:%d", 2000+i), goodLogin("carol", testCode))
 		w.login(ctx, r.sort([]ipv4.Message{m}))
 	}
-	if got := w.slots.taken.Load(); got != 5 {
+	if got := w.slots.Load(); got != 5 {
 		t.Errorf("%d slots are taken", got)
 	}
 	if got := testutil.ToFloat64(w.metrics.discarded[discardOverload]); got != 25 {
@@ -270,7 +270,7 @@ func TestDuplicatesOverTheSocket(t *testing.T) {
 		t.Errorf("code %d", r.Code)
 	}
 	close(release)
-	eventually(t, "the superseded attempt ends", func() bool { return w.slots.taken.Load() == 0 })
+	eventually(t, "the superseded attempt ends", func() bool { return w.slots.Load() == 0 })
 	eventually(t, "its answer is thrown away", func() bool { return testutil.ToFloat64(w.metrics.unsent[unsentSuperseded]) == 1 })
 	if r := c.Exchange(newer.Octets()); !r.Is(probe.AccessReject) { // and not the answer to the old one
 		t.Errorf("code %d", r.Code)
@@ -294,7 +294,7 @@ func TestRefusalsWaitFromTheirArrival(t *testing.T) {
 	if r := c.Answered(right); !r.Is(probe.AccessAccept) {
 		t.Errorf("code %d", r.Code)
 	}
-	eventually(t, "the refusal waits, and not in a slot", func() bool { return w.refusals.Len() == 1 && w.slots.taken.Load() == 0 })
+	eventually(t, "the refusal waits, and not in a slot", func() bool { return w.refusals.Len() == 1 && w.slots.Load() == 0 })
 	c.Send(wrong)
 	c.Alive()
 	if got := testutil.ToFloat64(w.metrics.inFlight); got != 1 {
@@ -419,7 +419,7 @@ func TestAStormOfPackets(t *testing.T) {
 	if _, err := retransmit(radiustest.Dial(t, addr, testSecret), probe.NewRequest(probe.StatusServer, testSecret).Signed().Octets()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "everything is decided", func() bool { return w.slots.taken.Load() == 0 && w.waiting.Load() == 0 && w.refusals.Len() == 0 })
+	eventually(t, "everything is decided", func() bool { return w.slots.Load() == 0 && w.waiting.Load() == 0 && w.refusals.Len() == 0 })
 	checkSum(t, w)
 	accepted := map[string]int{}
 	for _, e := range w.trail.all() {

@@ -192,8 +192,8 @@ func TestSigning(t *testing.T) {
 							t.Errorf("%v counted as %s", n, state)
 						}
 					}
-					if n := w.duplicates.Len(); n > 0 && strings.HasPrefix(want, "discard") || w.slots.taken.Load() != 0 {
-						t.Errorf("%d remembered, %d slots", n, w.slots.taken.Load())
+					if n := w.duplicates.Len(); n > 0 && strings.HasPrefix(want, "discard") || w.slots.Load() != 0 {
+						t.Errorf("%d remembered, %d slots", n, w.slots.Load())
 					}
 				})
 			}

@@ -52,8 +52,8 @@ func TestWhatIsFoundTogetherIsClaimedTogether(t *testing.T) {
 				t.Errorf("%d times %s, want %d: %v", outcomes[what], what, n, outcomes)
 			}
 		}
-		if w.slots.taken.Load() != 0 || w.waiting.Load() != 0 || w.prompt.Load() != 0 {
-			t.Errorf("%d slots, %d wait, %d under way", w.slots.taken.Load(), w.waiting.Load(), w.prompt.Load())
+		if w.slots.Load() != 0 || w.waiting.Load() != 0 || w.prompt.Load() != 0 {
+			t.Errorf("%d slots, %d wait, %d under way", w.slots.Load(), w.waiting.Load(), w.prompt.Load())
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestAPanicInTheWalkOfOneFoundTogether(t *testing.T) {
 	if got := w.feed(vpnAddr, goodLogin("carol", testCode), goodLogin("dora", testCode)); len(got) != 1 {
 		t.Errorf("%d replies, want that of dora", len(got))
 	}
-	if w.slots.taken.Load() != 0 || w.waiting.Load() != 0 {
-		t.Errorf("%d slots, %d wait", w.slots.taken.Load(), w.waiting.Load())
+	if w.slots.Load() != 0 || w.waiting.Load() != 0 {
+		t.Errorf("%d slots, %d wait", w.slots.Load(), w.waiting.Load())
 	}
 }
