@@ -1,9 +1,10 @@
 // Package redisstore keeps devices, claims, tickets and notes in Redis, which any number of nodes share:
 // standalone, Sentinel or Cluster.
 //
-//	Claim(batch) ─► one pipeline ─► one script call per claim ─► WAIT, if wanted ─► receipts in order
-//	                    │                 │
-//	                    │                 └─ reads and writes one hash, atomically
+//	Claim(batch) ─► one pipeline ─► script calls ─► WAIT, if wanted ─► receipts in order
+//	                    │               │
+//	                    │               └─ one for many plain claims, one for each other: see bundle
+//	                    │                  a claim reads and writes one hash, atomically
 //	                    └─ no answer, or one that is no answer: ErrUnavailable, nobody gets in
 //
 //	which server     standalone: the address    Sentinel: sentinels.ask    Cluster: one pipeline for each master
@@ -100,6 +101,11 @@
 //
 //   - Scripts are loaded with every connection, so that a batch does not meet NOSCRIPT halfway. One that
 //     does (SCRIPT FLUSH) runs the refused calls again, after those that were not refused.
+//   - Plain claims, of a code and nothing besides, share a call, which spares Redis and the node what a call costs
+//     by itself. One that fails there fails alone, and as text: the library leaves a list where it finds an error in
+//     it that has a type of its own, and takes what is left of it for the replies to the next commands. In a cluster no
+//     call may concern accounts of two slots; a server of a cluster that is addressed as if it were none refuses the
+//     first such call (CROSSSLOT), and gets no other. A proxy that spreads keys over servers is none of ours.
 //   - Digests of tickets are compared in the script, not in constant time: whoever could measure that
 //     talks to Redis already, and they are HMACs.
 package redisstore

@@ -81,7 +81,8 @@ func (w *writer) call(s *script, n int, c *otp.Claim) call {
 	w.args = append(w.args, "evalsha", &s.sha, "1", &p[0], &p[1], &p[2], &p[3])
 	args := w.args[from:len(w.args):len(w.args)]
 	given := c.Lifetime != 0 || c.Challenge.Given() || c.Share.Given() // as a rule nothing of it is
-	if c.Kind != otp.UseStep || given {
+	plain := c.Kind == otp.UseStep && !given
+	if !plain {
 		args = append(args, int(c.Kind))
 		if c.Kind == otp.WrongCode {
 			args = append(args, max(c.Forget.Milliseconds(), 0), w.waitsOf(c.Backoff))
@@ -92,7 +93,7 @@ func (w *writer) call(s *script, n int, c *otp.Claim) call {
 	if given {
 		args = append(args, c.TokenLifetime().Milliseconds(), challenge(c), c.Challenge.Tries, c.Share.Times, c.Share.Within.Milliseconds())
 	}
-	return call{key: p[0], args: args}
+	return call{key: p[0], args: args, plain: plain}
 }
 
 // challenge is the id of the claim's challenge, "" without one.

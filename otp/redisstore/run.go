@@ -48,21 +48,30 @@ func suspect(cmds []*redis.Cmd) bool {
 	return false
 }
 
-// send makes calls in one pipeline. Calls that Redis refuses because it has lost the scripts are made again
-// after it was given them.
+// send makes calls in one pipeline. Those that Redis has refused without looking at an account are made again: because
+// it has lost the scripts, after it was given them, or because it keeps accounts apart that shared a call.
 func (s *Store) send(ctx context.Context, node *redis.Client, calls []call) []*redis.Cmd {
 	cmds := s.pipeline(ctx, node, calls, false)
-	var lost []int
+	var refused []int
+	lost := false
 	for i, cmd := range cmds {
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			lost = append(lost, i)
+		switch err := cmd.Err(); {
+		case err == nil:
+			continue
+		case redis.HasErrorPrefix(err, "NOSCRIPT"):
+			lost = true
+		case redis.HasErrorPrefix(err, "CROSSSLOT"):
+			s.apart.Store(true)
+		default:
+			continue
 		}
+		refused = append(refused, i)
 	}
-	if len(lost) == 0 || s.loadScripts(ctx, node) != nil {
+	if len(refused) == 0 || lost && s.loadScripts(ctx, node) != nil {
 		return cmds
 	}
-	for n, cmd := range s.pipeline(ctx, node, pick(calls, lost), false) {
-		cmds[lost[n]] = cmd
+	for n, cmd := range s.pipeline(ctx, node, pick(calls, refused), false) {
+		cmds[refused[n]] = cmd
 	}
 	return cmds
 }
@@ -89,7 +98,14 @@ func repeatable(calls []call) bool {
 // that their slot is on its way to the node.
 func (s *Store) pipeline(ctx context.Context, node pipelined, calls []call, asking bool) []*redis.Cmd {
 	cmds, batch := make([]*redis.Cmd, len(calls)), make([]redis.Cmder, 0, len(calls)+1)
-	for i := range calls {
+	var bundles []bundle
+	for i := 0; i < len(calls); i++ {
+		if n := s.bundled(calls[i:]); n > 1 {
+			b := newBundle(ctx, calls[i:i+n], cmds[i:i+n])
+			bundles, batch = append(bundles, b), append(batch, b.cmd)
+			i += n - 1
+			continue
+		}
 		cmds[i] = redis.NewCmd(ctx, calls[i].args...)
 		if asking {
 			batch = append(batch, redis.NewCmd(ctx, "asking"))
@@ -108,6 +124,9 @@ func (s *Store) pipeline(ctx context.Context, node pipelined, calls []call, aski
 	pipe := node.Pipeline()
 	_ = pipe.BatchProcess(ctx, batch...)
 	_, _ = pipe.Exec(ctx) // every command has its own error
+	for i := range bundles {
+		bundles[i].open()
+	}
 	if err := s.confirmed(wait); err != nil {
 		for _, cmd := range cmds {
 			if cmd.Err() == nil {

@@ -51,9 +51,10 @@ func (l *scripts) load(ctx context.Context, p redis.Pipeliner) {
 
 // call is one script call. It can be made again, because a command cannot be sent twice.
 type call struct {
-	key  string
-	args []any // of the whole command
-	once bool  // must not be repeated after a lost reply
+	key   string
+	args  []any // of the whole command
+	once  bool  // must not be repeated after a lost reply
+	plain bool  // of a claim that may share its call with others: see bundle
 }
 
 func newCall(s *script, key string, args ...any) call {

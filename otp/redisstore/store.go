@@ -53,6 +53,7 @@ type Store struct {
 	scripts     scripts
 
 	refused atomic.Pointer[refusal] // what is wrong with a server that must not be used
+	apart   atomic.Bool             // the server keeps accounts apart: no call may concern two of them
 
 	mu       sync.Mutex
 	concerns []concern        // of the last look

@@ -27,6 +27,16 @@ func StartCluster(t testing.TB, args ...string) []*Server {
 // A Shard is a master of a cluster and its replica.
 type Shard struct{ Master, Replica *Server }
 
+// StartShard runs a cluster of one server, which has all slots. It ends with the test.
+func StartShard(t testing.TB, args ...string) *Server {
+	t.Helper()
+	nodes := startNodes(t, 1, "5000", args)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	meet(ctx, t, nodes, 1)
+	return nodes[0]
+}
+
 // StartReplicatedCluster runs a cluster of three masters with a replica each, which takes the master's place
 // within seconds when that is gone. The other masters serve their slots meanwhile.
 func StartReplicatedCluster(t testing.TB, args ...string) []Shard {
