@@ -50,6 +50,7 @@ func TestNodesSoak(t *testing.T) {
 	rate := min(capacity/4, soakDevices/soakPeriod.Seconds()*0.95) // half of what they can do: each is sent once more
 	t.Logf("%.0f logins/s at most; %.0f and as many replays from here on, for %s", capacity, rate, duration)
 
+	around := newWatch(s.redis[0].Addr, s.redis[1].Addr)
 	load := s.start("--replay", "at-once", "--new-step", "--rate", fmt.Sprintf("%.0f", rate), "--duration", duration.String(), "--max-lost", "-1")
 	began := time.Now()
 	tick := time.NewTicker(5 * time.Second)
@@ -68,6 +69,7 @@ func TestNodesSoak(t *testing.T) {
 		}
 	}
 	r := load.report(t)
+	seen := around.end()
 	for _, e := range r.Expectations {
 		// few_lost has another measure here; the rest is of the generator, not of the nodes.
 		if !e.Held && slices.Contains([]string{"nobody_in_wrongly", "nobody_out_wrongly", "answers_signed", "second_answers_same", "replays_refused"}, e.Name) {
@@ -83,6 +85,11 @@ func TestNodesSoak(t *testing.T) {
 	if len(s.events) < 4 {
 		t.Errorf("too little happened to prove anything: %v", s.events)
 	}
+	for _, e := range seen {
+		s.events[e.name]++
+	}
+	s.done = append(s.done, seen...)
+	slices.SortFunc(s.done, func(a, b event) int { return a.at.Compare(b.at) })
 	s.flat()
 	s.explained()
 	t.Logf("figures: soak %s at %.0f logins/s and as many replays (capacity %.0f/s): %d logins, %d accepted, %d lost, %d replays refused, 0 accepted; p50 %s, p99 %s, longest silence %s; %s",
@@ -176,7 +183,8 @@ func expected() []reason {
 		always(`component=(session|posture|clock|health|enroll)`, "both, as those say it who ask in the background"),
 		{
 			regexp.MustCompile(`reason=client_share`), "all come through one gateway, which has most of the places when so many wait at a " +
-				"node that has just started, or for Redis", []string{stopped, killed, failedOver},
+				"node that has just started, or for Redis, or come at once when the machine has stood still",
+			[]string{stopped, killed, failedOver, stoodStill, redisSlow},
 		},
 	}
 }
@@ -431,16 +439,17 @@ func toldAt(line string) time.Time {
 	return at
 }
 
-// before says what was done last before a line of a log.
-func (s *soak) before(at time.Time) string {
+// between says what was done, or happened, last before a line of a log, and next after it.
+func (s *soak) between(at time.Time) string {
 	if at.IsZero() {
 		return "at a time that it does not tell"
 	}
 	what := "before anything was done"
 	for _, e := range s.done {
-		if !e.at.After(at) {
-			what = fmt.Sprintf("%s after %s", at.Sub(e.at).Round(time.Millisecond), e.name)
+		if e.at.After(at) {
+			return fmt.Sprintf("%s, and %s before %s", what, e.at.Sub(at).Round(time.Millisecond), e.name)
 		}
+		what = fmt.Sprintf("%s after %s", at.Sub(e.at).Round(time.Millisecond), e.name)
 	}
 	return what
 }
@@ -459,7 +468,7 @@ func (s *soak) explained() {
 			at := toldAt(line)
 			if strings.Contains(line, "panic") || !usual && !slices.ContainsFunc(reasons, func(r reason) bool { return r.explains(line, n.name, at, s.done) }) {
 				if unexplained++; unexplained <= 10 {
-					s.t.Errorf("%s: nobody expects this line, %s: %s", n.name, s.before(at), line)
+					s.t.Errorf("%s: nobody expects this line, %s: %s", n.name, s.between(at), line)
 				}
 			}
 		}
@@ -476,6 +485,7 @@ func TestReasonsSoak(t *testing.T) {
 		{at, at.Add(time.Second), "redis replica killed", ""},
 		{at.Add(time.Minute), at.Add(time.Minute + 2*time.Second), killed, "other"},
 		{at.Add(time.Hour), at.Add(time.Hour + time.Second), failedOver, ""},
+		{at.Add(2 * time.Hour), at.Add(2*time.Hour + time.Second), stoodStill, ""},
 	}
 	for _, c := range []struct {
 		line, node string
@@ -487,6 +497,8 @@ func TestReasonsSoak(t *testing.T) {
 		{"level=WARN reason=client_share", "other", time.Minute + aftermath + 2*time.Second, false},
 		{"level=WARN reason=client_share", "steady", time.Minute + time.Second, false},
 		{"level=WARN reason=client_share", "steady", time.Hour, true},
+		{"level=WARN reason=client_share", "steady", 2 * time.Hour, true},
+		{"level=WARN reason=malformed", "steady", 2 * time.Hour, false},
 		{"level=WARN reason=client_share", "other", time.Second, false},
 		{"level=WARN reason=client_share", "other", -time.Second, false},
 		{"level=WARN reason=too_slow", "steady", time.Second, true},
@@ -495,6 +507,15 @@ func TestReasonsSoak(t *testing.T) {
 		got := slices.ContainsFunc(expected(), func(r reason) bool { return r.explains(c.line, c.node, at.Add(c.since), done) })
 		if got != c.want {
 			t.Errorf("%s at %s, %s: %v", c.line, c.node, c.since, got)
+		}
+	}
+	s := &soak{done: done}
+	for since, want := range map[time.Duration]string{
+		-time.Second: "before anything was done, and 1s before redis replica killed",
+		time.Second:  "1s after redis replica killed, and 59s before node killed", 3 * time.Hour: "1h0m0s after machine stood still",
+	} {
+		if got := s.between(at.Add(since)); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 	if told := toldAt("time=2026-11-27T01:00:00.000Z level=WARN"); !told.Equal(at) || !toldAt("level=WARN").IsZero() {
