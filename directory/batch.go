@@ -153,7 +153,7 @@ func (s *servers) accounts(ctx context.Context, lookups []lookup, accounts []*Ac
 	} else {
 		var err error
 		if outcomes, err = s.entries(ctx, lookups, s.gather.attributes); err != nil {
-			s.gather.part()
+			s.gather.failed(err)
 			return err
 		}
 	}

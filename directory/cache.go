@@ -30,6 +30,9 @@ const (
 //	find                answer     asks; if unavailable   asks
 //	                               the old account
 //
+// Answers of one time do not all become old at one time, or all who logged in after a start would be asked for again
+// at once: each has up to a quarter less than Fresh. See lifetime.
+//
 // The answer "no such account" lives for missingLife, or Fresh if that is shorter.
 type cache struct {
 	fresh, stale, timeout time.Duration
@@ -72,10 +75,18 @@ func (c *cache) known(key string) (*Account, bool) {
 		return nil, false
 	}
 	e, ok := c.memory.accounts.GetIfPresent(key)
-	if !ok || !within(c.memory.age(e.at), c.fresh) {
+	if !ok || !within(c.memory.age(e.at), lifetime(c.fresh, e.at)) {
 		return nil, false
 	}
 	return &e.account, true
+}
+
+// lifetime is how long an answer is fresh that was asked for at a time: as if drawn by lot from the last quarter of fresh.
+// Those of one search have the same.
+func lifetime(fresh, at time.Duration) time.Duration {
+	const odd = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio: neighbours come out far apart (Knuth, TAOCP 6.4)
+	lot := uint64(at) * odd >> 32
+	return fresh - time.Duration(lot*uint64(fresh/4>>16)>>16)
 }
 
 // find returns what is remembered if it is fresh, and else calls ask, once for all who want the

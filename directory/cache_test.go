@@ -66,6 +66,36 @@ func TestFreshAnswerIsNotAskedForAgain(t *testing.T) {
 	r.expect(t, 3, nil)
 }
 
+// TestAnswersOfOneTimeDoNotGrowOldTogether: those of each hundredth of a second, or of each microsecond, become old all
+// over the last quarter, and none later than it may.
+func TestAnswersOfOneTimeDoNotGrowOldTogether(t *testing.T) {
+	for _, fresh := range []time.Duration{time.Second, time.Minute, 24 * time.Hour} {
+		for _, apart := range []time.Duration{time.Microsecond, 10 * time.Millisecond} {
+			var parts [10]int
+			for n := range 1000 {
+				life := lifetime(fresh, time.Duration(n)*apart)
+				if life > fresh || life <= fresh*3/4 {
+					t.Fatalf("fresh for %s of %s", life, fresh)
+				}
+				parts[10*(fresh-life)/(fresh/4+1)]++
+			}
+			for i, n := range parts {
+				if n < 50 || n > 150 {
+					t.Errorf("%s, %s apart: %d of 1000 in tenth %d", fresh, apart, n, i)
+				}
+			}
+		}
+	}
+	r := newRig(t, time.Minute, time.Hour)
+	r.at = r.at.Add(time.Microsecond)
+	r.expect(t, 1, nil)
+	life := lifetime(time.Minute, time.Microsecond)
+	r.at = r.at.Add(life - 1)
+	r.expect(t, 1, nil)
+	r.at = r.at.Add(1)
+	r.expect(t, 2, nil)
+}
+
 func TestNothingIsFreshWithoutFresh(t *testing.T) {
 	r := newRig(t, 0, 0)
 	r.expect(t, 1, nil)

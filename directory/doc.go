@@ -38,13 +38,13 @@
 // An account without groups is one search. While [ownSearches] are under way, lookups by name wait and
 // go together in one, [sharedLookups] at most ([gatherer]): which entry is whose is told from its values,
 // for names for which servers have no looser idea than we of what is equal. An entry that fits none of
-// the names, an error, or more entries than the server tells, has each asked for alone, and all for
-// [apartFor]. [Set.FindAll] does the same for many at once, and tells together what came together ([crowd]); of each
+// the names, an error of a server that was reached, or more entries than it tells, has each asked for alone, and
+// all for [apartFor]. [Set.FindAll] does the same for many at once, and tells together what came together ([crowd]); of each
 // directory [searchesAtOnce] such searches are under way. [Set.IDs] asks for [idsAtOnce] names in one search.
 //
 // # What is remembered
 //
-// An account is used without asking for Fresh, and trusted for Stale while its directory is
+// An account is used without asking for Fresh, or up to a quarter less, and trusted for Stale while its directory is
 // unavailable; one look-up every [probeEvery] then waits for the directory, and the others do not.
 // That nobody has a name is remembered for [missingLife] at most, or Fresh if it is shorter, apart
 // from the accounts and for [missingSize] names, so that guessing pushes nobody out. Accounts are

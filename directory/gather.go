@@ -14,7 +14,7 @@ const (
 	ownSearches = 4
 	// sharedLookups is how many share a search at most.
 	sharedLookups = 32
-	// apartFor is how long every lookup has a search of its own, after one that was shared did not tell.
+	// apartFor is how long every lookup has a search of its own, after one that was shared did not tell: see failed.
 	apartFor = time.Minute
 )
 
@@ -119,14 +119,16 @@ func (g *gatherer) answer(batch []*question) {
 		lookups[i] = q.lookup
 	}
 	outcomes, err := g.servers.entries(ctx, lookups, g.attributes)
-	if err != nil {
-		g.part()
-	}
+	g.failed(err)
 	g.tell(batch, outcomes, err)
 }
 
-// part has nothing shared for a while.
-func (g *gatherer) part() {
+// failed has nothing shared for a while after a search that does not tell: perhaps one for each lookup does. A directory
+// that is away tells those no more, and they would be too much for it when it is back and everybody asks.
+func (g *gatherer) failed(err error) {
+	if away := (unreached{}); err == nil || errors.As(err, &away) && !errors.Is(err, errApart) {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.apart = g.servers.now().Add(apartFor)

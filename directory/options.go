@@ -67,7 +67,8 @@ type Config struct {
 	// Groups says whether the groups of an account are looked up, directly and through other
 	// groups. It costs a search for each level of nesting. Without it [Account.GroupsCut] is true.
 	Groups bool
-	// Fresh is how long an answer is used without asking again; 0: every look-up asks.
+	// Fresh is how long an answer is used without asking again at most; a quarter less at least, by lot, so that not all are
+	// asked for again at once; 0: every look-up asks.
 	Fresh time.Duration
 	// Stale is how long a known account is trusted while the directory is unavailable; below
 	// Fresh it means nothing.

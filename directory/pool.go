@@ -105,6 +105,7 @@ func (s *servers) search(ctx context.Context, request *ldap.SearchRequest) (entr
 func (s *servers) searchAs(ctx context.Context, request *ldap.SearchRequest, sort func(error) error) (entries []*ldap.Entry, more bool, err error) {
 	slot := &s.slots[s.next.Add(1)%searchConnections]
 	var tried []*server
+	reached := false
 	for range len(s.all) + searchConnections {
 		if ctx.Err() != nil {
 			err = cmp.Or(err, context.Cause(ctx))
@@ -116,6 +117,7 @@ func (s *servers) searchAs(ctx context.Context, request *ldap.SearchRequest, sor
 			break
 		}
 		attempt, cancel := s.share(ctx, reused, tried)
+		reached = reached || !reused
 		entries, more, err = c.search(attempt, request)
 		err = sort(err)
 		cancel()
@@ -125,11 +127,20 @@ func (s *servers) searchAs(ctx context.Context, request *ldap.SearchRequest, sor
 			break
 		}
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("%w: search: %w", ErrUnavailable, err)
+	switch {
+	case err == nil:
+		return entries, more, nil
+	case !reached:
+		err = unreached{err}
 	}
-	return entries, more, nil
+	return nil, false, fmt.Errorf("%w: search: %w", ErrUnavailable, err)
 }
+
+// unreached is why a search failed that no server was asked for, but on a connection that was there before: whatever is
+// wrong, it is not the search.
+type unreached struct{ error }
+
+func (u unreached) Unwrap() error { return u.error }
 
 // share returns the context of one attempt: its part of the time that is left. A connection that
 // was there before is one attempt more, because it may be dead without knowing.

@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -100,6 +101,86 @@ func TestFindAllSharesSearches(t *testing.T) {
 		told += len(answers)
 	}
 	searchesAre(t, server, func(got int) bool { return got > before && got-before < calls/2 })
+}
+
+// TestSearchesAreSharedAgainAfterAnOutage: while a directory was away it could not tell what many ask for, but that
+// says nothing about their search. When it is back is when it has most to do.
+func TestSearchesAreSharedAgainAfterAnOutage(t *testing.T) {
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: crowd(50)})
+	c := over(server)
+	c.Groups = false
+	s, box := open(t, newClock(), c), make(mailbox, 1000)
+	names := make([]string, 50)
+	for i := range names {
+		names[i] = fmt.Sprint("person", i)
+	}
+	told := func(want error) {
+		t.Helper()
+		s.FindAll(t.Context(), questions(patience, names...), box)
+		for of, a := range box.collect(t, len(names)) {
+			if !errors.Is(a.Err, want) {
+				t.Errorf("%v: %v, want %v", of, a.Err, want)
+			}
+		}
+	}
+	told(nil)
+	server.Stop()
+	told(directory.ErrUnavailable)
+	server.Start()
+	eventually(t, func() bool { _, err := s.Find(soon(t, patience), "alice", nil); return err == nil })
+	before := searches(server)
+	told(nil)
+	searchesAre(t, server, func(got int) bool { return got > before && got-before <= len(names)/5 })
+}
+
+// TestASearchThatBreaksTheConnectionIsAskedOneAtATime: what is between a node and its directory cuts a connection on which
+// there is more at once than it can read.
+func TestASearchThatBreaksTheConnectionIsAskedOneAtATime(t *testing.T) {
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: crowd(50)})
+	c := over(server)
+	c.Groups, c.URLs = false, []string{"ldap://" + listen(t, func(client net.Conn) { carryShort(client, server.Addr()) })}
+	s, box := open(t, newClock(), c), make(mailbox, 1000)
+	mustFind(t, s, "alice")
+	names := make([]string, 20)
+	for i := range names {
+		names[i] = fmt.Sprint("person", i)
+	}
+	for round, want := range []error{directory.ErrUnavailable, nil, nil} {
+		s.FindAll(t.Context(), questions(patience, names...), box)
+		for of, a := range box.collect(t, len(names)) {
+			if !errors.Is(a.Err, want) {
+				t.Errorf("round %d, %v: %v, want %v", round, of, a.Err, want)
+			}
+		}
+	}
+}
+
+// carryShort carries the messages of an LDAP connection there and back, until one comes that is long.
+func carryShort(client net.Conn, to string) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	go func() { _, _ = io.Copy(client, server) }()
+	for in := bufio.NewReader(client); ; {
+		// A message is a SEQUENCE (RFC 4511 section 4.1.1): a tag, its length in one octet, or in as many as that one says.
+		head, err := in.Peek(2)
+		if err != nil || head[1] > 0x80+1 { // longer than 255
+			return
+		}
+		length := 2 + int(head[1])
+		if head[1] == 0x80+1 {
+			if head, err = in.Peek(3); err != nil {
+				return
+			}
+			length = 3 + int(head[2])
+		}
+		if _, err := io.CopyN(server, in, int64(length)); err != nil {
+			return
+		}
+	}
 }
 
 // TestAHangingDirectoryHoldsUpNoOther: of one call, those of a directory that answers are told at once, those of

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,7 +32,8 @@ type rig struct {
 	devices int
 	own     []*child // whose work belongs to a login: of the directory, Redis, a node
 	period  string
-	ready   bool // what fails from here on is not a matter of who runs, and how
+	fresh   string // how long nodes do not ask the directory again; empty: an hour
+	ready   bool   // what fails from here on is not a matter of who runs, and how
 }
 
 // child is a process that a rig started.
@@ -148,7 +150,7 @@ func (g *rig) node(name, more string, with ...*child) *target {
 	g.t.Helper()
 	port, metrics := freePort(g.t), freePort(g.t)
 	g.write(name+".yaml", strings.NewReplacer("PORT", port, "METRICS", metrics, "DATA", "data-"+name, "SECRET", secret, "LDAP", g.ldap,
-		"PERIOD", g.period, "MORE", more).Replace(`
+		"PERIOD", g.period, "FRESH", cmp.Or(g.fresh, "1h"), "MORE", more).Replace(`
 data_dir: DATA
 radius:
   listen: ["127.0.0.1:PORT"]
@@ -160,7 +162,7 @@ directories:
     base_dn: "dc=bench"
     bind_dn: "cn=root,dc=bench"
     bind_password: SECRET
-    cache: {fresh: 1h, stale: 2h}
+    cache: {fresh: FRESH, stale: 2h}
 otp: {max_drift: 0, period: PERIOD}
 metrics: {listen: "127.0.0.1:METRICS"}
 MORE

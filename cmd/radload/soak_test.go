@@ -28,6 +28,7 @@ const (
 	soakDevices = 100_000
 	soakChunk   = 5_000
 	soakPeriod  = 15 * time.Second // the shortest, so that fewer devices make as many logins
+	soakFresh   = "10m"            // so that everybody is asked for again some times, also while the directory is away
 	soakLeast   = 3 * time.Minute  // less proves nothing about what grows
 )
 
@@ -191,6 +192,7 @@ func expected() []reason {
 
 func newSoak(t *testing.T) *soak {
 	s := &soak{rig: newRig(t, soakDevices, soakPeriod.String(), false), events: map[string]int{}}
+	s.fresh = soakFresh
 	master, replica, sentinel := redistest.StartSentinel(t)
 	s.redis, s.sentinel = [2]*redistest.Server{master, replica}, sentinel.Addr
 	s.patience(time.Minute) // a machine that is busy is no reason to fail over: nobody but this test is to begin it

@@ -270,7 +270,7 @@ if #KEYS == 1 then return claim(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV) end
 -- stands in; what error() says does not.
 local function failure(problem)
   local text = type(problem) == 'table' and problem.err or problem
-  text = string.match(text, '%-(%u+ .*)') or text
+  text = string.match(text, '^@.-: %-(%u+ [^\r\n]*)') or text
   return string.find(text, '^%u+ ') and text or 'ERR ' .. text
 end
 
