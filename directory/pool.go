@@ -106,7 +106,7 @@ func (s *servers) searchAs(ctx context.Context, request *ldap.SearchRequest, sor
 	slot := &s.slots[s.next.Add(1)%searchConnections]
 	var tried []*server
 	reached := false
-	for range len(s.all) + searchConnections {
+	for attempts := range len(s.all) + searchConnections {
 		if ctx.Err() != nil {
 			err = cmp.Or(err, context.Cause(ctx))
 			break
@@ -117,7 +117,7 @@ func (s *servers) searchAs(ctx context.Context, request *ldap.SearchRequest, sor
 			break
 		}
 		attempt, cancel := s.share(ctx, reused, tried)
-		reached = reached || !reused
+		reached = reached || !reused || attempts > 0 // a second time it was made by whoever was faster
 		entries, more, err = c.search(attempt, request)
 		err = sort(err)
 		cancel()
@@ -136,8 +136,8 @@ func (s *servers) searchAs(ctx context.Context, request *ldap.SearchRequest, sor
 	return nil, false, fmt.Errorf("%w: search: %w", ErrUnavailable, err)
 }
 
-// unreached is why a search failed that no server was asked for, but on a connection that was there before: whatever is
-// wrong, it is not the search.
+// unreached is why a search failed that no server was asked for, but once on a connection that was there before: whatever
+// is wrong, it is not the search.
 type unreached struct{ error }
 
 func (u unreached) Unwrap() error { return u.error }
