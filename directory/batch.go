@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -51,8 +53,10 @@ func (s *servers) entries(ctx context.Context, lookups []lookup, attributes []st
 	}
 	found, more, err := s.searchAs(ctx, s.request(anyOf(terms...), 2*len(lookups), attributes...), refusal)
 	switch {
-	case more, errors.Is(err, errApart):
-		return nil, errApart
+	case more:
+		return nil, fmt.Errorf("%w: the server has more to tell than it may", errApart)
+	case errors.Is(err, errApart):
+		return nil, err
 	case err != nil:
 		return nil, s.aboutBase(err)
 	}
@@ -62,7 +66,7 @@ func (s *servers) entries(ctx context.Context, lookups []lookup, attributes []st
 	}
 	for _, e := range found {
 		if !assign(e, lookups[0].attributes, whose, outcomes) {
-			return nil, errApart
+			return nil, fmt.Errorf("%w: %q may be anybody's", errApart, e.DN)
 		}
 	}
 	return outcomes, nil
@@ -74,14 +78,20 @@ func refusal(err error) error {
 	answer := (*ldap.Error)(nil)
 	if errors.As(err, &answer) && answer.ResultCode < ldap.ErrorNetwork &&
 		!ldap.IsErrorAnyOf(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultNoSuchObject) {
-		return errApart
+		return fmt.Errorf("%w: %v", errApart, err) // it may also be errBroken, and is not here
 	}
 	return err
 }
 
-// assign gives an entry to those who asked for it, and reports whether anybody did: of one that nobody
-// knows why the server found it, it is not known either who else would have got it.
+// assign gives an entry to those who asked for it, and reports whether that is all for whom the server may have found it:
+// not where nobody did, nor where a value has an option (RFC 4512 section 2.5.2), which a filter passes over.
 func assign(e *ldap.Entry, attributes []string, whose map[term][]int, outcomes []outcome) (assigned bool) {
+	for _, a := range e.Attributes {
+		name, _, option := strings.Cut(a.Name, ";")
+		if option && slices.ContainsFunc(attributes, func(other string) bool { return strings.EqualFold(name, other) }) {
+			return false
+		}
+	}
 	for _, attribute := range attributes {
 		for _, value := range e.GetEqualFoldAttributeValues(attribute) {
 			for _, i := range whose[foldTerm(term{attribute, value})] {
@@ -152,8 +162,8 @@ func (s *servers) accounts(ctx context.Context, lookups []lookup, accounts []*Ac
 		outcomes = []outcome{s.entry(ctx, lookups[0], s.gather.attributes)}
 	} else {
 		var err error
-		if outcomes, err = s.entries(ctx, lookups, s.gather.attributes); err != nil {
-			s.gather.failed(err)
+		outcomes, err = s.entries(ctx, lookups, s.gather.attributes)
+		if s.gather.ended(err); err != nil {
 			return err
 		}
 	}

@@ -1,13 +1,18 @@
 package directory_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"otpgate/directory"
 	"otpgate/directory/slapdtest"
@@ -134,6 +139,63 @@ func TestAnEntryThatFitsNoNameIsNotGuessedAt(t *testing.T) {
 		if !errors.Is(errs[i], want) {
 			t.Errorf("%d: %v, want %v", i, errs[i], want)
 		}
+	}
+}
+
+// TestAValueWithAnOptionIsNotPassedOver: a filter finds it (RFC 4511 section 4.5.1.7), so that the name is two entries'.
+func TestAValueWithAnOptionIsNotPassedOver(t *testing.T) {
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: crowd(3)})
+	server.Modify("dn: uid=person0,ou=people," + slapdtest.BaseDN + "\nchangetype: modify\nadd: uid;lang-de\nuid;lang-de: person1\nuid;lang-de: person9\n")
+	c := over(server)
+	c.Groups = false
+	s := open(t, newClock(), c)
+	names := []string{"person0", "person1", "person2", "person9"}
+	ids, errs := s.IDs(soon(t, patience), names)
+	for i, name := range names {
+		a, err := s.Find(soon(t, patience), name, nil)
+		if fmt.Sprint(errs[i]) != fmt.Sprint(err) || err == nil && ids[i] != a.ID {
+			t.Errorf("%s: %q, %v; alone %v", name, ids[i], errs[i], err)
+		}
+		if (name == "person1") != errors.Is(err, directory.ErrAmbiguous) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAskingOneAtATimeIsSaid once, with the reason, and counted.
+func TestAskingOneAtATimeIsSaid(t *testing.T) {
+	c := over(slapdtest.Start(t, slapdtest.Options{LDIF: crowd(20), Database: "sizelimit 1"}))
+	c.Groups, c.Fresh, c.Stale = false, 0, 0
+	var log bytes.Buffer
+	reg, now := prometheus.NewPedanticRegistry(), newClock()
+	s, err := directory.New(directory.Options{
+		Directories: []directory.Config{c}, Registerer: reg, Now: now.Now,
+		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := make(mailbox, 100)
+	for range 3 {
+		s.FindAll(t.Context(), questions(patience, "person1", "person2", "person3"), box)
+		for of, a := range box.collect(t, 3) {
+			if a.Err != nil {
+				t.Errorf("%v: %v", of, a.Err)
+			}
+		}
+		now.Advance(2 * time.Minute)
+	}
+	_ = s.Close()
+	const counter = `
+# HELP otpgate_directory_parted_total Searches for several names that failed in a way that had names looked up one at a time for a minute.
+# TYPE otpgate_directory_parted_total counter
+otpgate_directory_parted_total 3
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(counter), "otpgate_directory_parted_total"); err != nil {
+		t.Error(err)
+	}
+	if text := log.String(); strings.Count(text, "one at a time, because") != 1 || !strings.Contains(text, "more to tell") {
+		t.Errorf("the log:\n%s", text)
 	}
 }
 

@@ -21,13 +21,19 @@ const (
 	// probeEvery is how often one look-up waits for a directory that did not answer, while the
 	// others get the account that is remembered at once.
 	probeEvery = 3 * time.Second
+	// telling is how long somebody has to have waited in vain for that to say anything about the directory.
+	telling = 200 * time.Millisecond
+	// saidEvery is how often it is said that the directory is unavailable, at most.
+	saidEvery = 10 * time.Second
 )
 
 // A cache remembers what one directory said about names.
 //
-//	age of the answer   0 ........ Fresh ................ Stale ........
-//	known               answer     -                      -
-//	find                answer     asks; if unavailable   asks
+//	age of the answer   0 ........ Fresh .................. Stale ........
+//	known               answer     -                        -
+//	atHand              answer     answer, while            -
+//	                               unavailable
+//	find                answer     asks; if unavailable     asks
 //	                               the old account
 //
 // Answers of one time do not all become old at one time, or all who logged in after a start would be asked for again
@@ -39,7 +45,10 @@ type cache struct {
 	memory                *memory
 	missing               *otter.Cache[string, absence]
 	flights               singleflight.Group
-	probeAt               atomic.Int64 // unix nanoseconds; 0: the directory answers
+	probeAt               atomic.Int64           // unix nanoseconds; 0: the directory answers
+	untold                atomic.Pointer[string] // the name of which it could not tell last
+	saidAt                atomic.Int64           // when it was last said to be unavailable; unix nanoseconds
+	said                  atomic.Bool            // and not that it is available again
 	logger                *slog.Logger
 	now                   func() time.Time
 }
@@ -65,7 +74,7 @@ func newCache(c Config, size int, before *cache, logger *slog.Logger, now func()
 		return nil, err
 	}
 	made.memory.resize(size)
-	made.memory.fresh.Store(int64(c.Fresh))
+	made.memory.counts.Store(int64(max(c.Fresh, c.Stale)))
 	return made, nil
 }
 
@@ -76,6 +85,27 @@ func (c *cache) known(key string) (*Account, bool) {
 	}
 	e, ok := c.memory.accounts.GetIfPresent(key)
 	if !ok || !within(c.memory.age(e.at), lifetime(c.fresh, e.at)) {
+		return nil, false
+	}
+	return &e.account, true
+}
+
+// atHand returns an account for which nobody has to wait: one that is known, or, while the directory does not answer and
+// it is nobody's turn to try, one to go on with.
+func (c *cache) atHand(key string) (*Account, bool) {
+	if a, ok := c.known(key); ok {
+		return a, true
+	}
+	if at := c.probeAt.Load(); at == 0 || due(at, c.now()) {
+		return nil, false
+	}
+	return c.old(key)
+}
+
+// old returns an account to go on with while the directory cannot tell.
+func (c *cache) old(key string) (*Account, bool) {
+	e, ok := c.memory.accounts.GetIfPresent(key)
+	if !ok || !within(c.memory.age(e.at), c.stale) {
 		return nil, false
 	}
 	return &e.account, true
@@ -100,18 +130,19 @@ func (c *cache) find(ctx context.Context, key string, ask func(context.Context) 
 	if old == nil {
 		return c.fly(ctx, key, ask)
 	}
-	patience := ctx
+	patience, half := ctx, time.Duration(0)
 	if deadline, ok := ctx.Deadline(); ok { // whoever gets the old account still has something to do with it
+		half = time.Until(deadline) / 2
 		var cancel context.CancelFunc
-		patience, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		patience, cancel = context.WithTimeout(ctx, half)
 		defer cancel()
 	}
 	a, err = c.fly(patience, key, ask)
 	if !errors.Is(err, ErrUnavailable) {
 		return a, err
 	}
-	if ctx.Err() == nil && patience.Err() != nil { // not an answer: the directory is slow, and not the caller gone
-		c.down()
+	if ctx.Err() == nil && patience.Err() != nil { // not an answer, and not the caller gone
+		c.slow(key, half)
 	}
 	return old, nil
 }
@@ -125,14 +156,11 @@ func (c *cache) remembered(key string) (a, old *Account, err error) {
 	if r, ok := c.missing.GetIfPresent(key); ok && within(c.now().Sub(r.at), min(c.fresh, missingLife)) {
 		return nil, nil, r.err
 	}
-	e, ok := c.memory.accounts.GetIfPresent(key)
-	switch {
-	case !ok || !within(c.memory.age(e.at), c.stale):
-		return nil, nil, nil
-	case !c.mayProbe():
-		return &e.account, nil, nil
+	old, ok := c.old(key)
+	if ok && !c.mayProbe(key) {
+		return old, nil, nil
 	}
-	return nil, &e.account, nil
+	return nil, old, nil
 }
 
 // fly waits for ask, or for the caller's context.
@@ -179,7 +207,7 @@ func (c *cache) learned(key string, a *Account, err error, at time.Time) *Accoun
 		c.missing.Set(key, absence{err, at})
 		c.up()
 	case !errors.Is(err, errEntryUnusable): // that is one entry's fault
-		c.down()
+		c.down(key)
 	}
 	return a
 }
@@ -189,25 +217,53 @@ func (c *cache) learned(key string, a *Account, err error, at time.Time) *Accoun
 func within(age, life time.Duration) bool { return age >= 0 && age < life }
 
 // mayProbe reports whether a caller who has something to fall back on should wait for the
-// directory: always while it answers, and else one caller every probeEvery.
-func (c *cache) mayProbe() bool {
+// directory: always while it answers, and else one caller every probeEvery. Who wants the account that it could not tell
+// of last comes after all others, in whose way that one would stand.
+func (c *cache) mayProbe(key string) bool {
 	at, now := c.probeAt.Load(), c.now()
 	if at == 0 {
 		return true
 	}
-	left := time.Duration(at - now.UnixNano())
-	// Nothing is put off for longer than that: more is a clock that was set back.
-	return (left <= 0 || left > probeEvery) && c.probeAt.CompareAndSwap(at, now.Add(probeEvery).UnixNano())
+	if late := time.Duration(now.UnixNano() - at); late >= 0 && late < probeEvery {
+		if untold := c.untold.Load(); untold != nil && *untold == key {
+			return false
+		}
+	}
+	return due(at, now) && c.probeAt.CompareAndSwap(at, now.Add(probeEvery).UnixNano())
 }
 
-func (c *cache) down() {
-	if c.probeAt.Swap(c.now().Add(probeEvery).UnixNano()) == 0 {
+// due reports whether it is time to try a directory that did not answer. Nothing is put off for longer than probeEvery:
+// more is a clock that was set back.
+func due(at int64, now time.Time) bool {
+	left := time.Duration(at - now.UnixNano())
+	return left <= 0 || left > probeEvery
+}
+
+// slow notes that somebody has waited for so long for the directory, and has no answer.
+func (c *cache) slow(key string, waited time.Duration) {
+	if waited >= telling {
+		c.down(key)
+	}
+}
+
+// down notes that the directory could not tell of a name. Whoever asks for another one next finds out at once whether it
+// was that one account, which must not keep everybody on what is remembered; then it is tried every probeEvery.
+func (c *cache) down(key string) {
+	c.untold.Store(&key)
+	now := c.now().UnixNano()
+	if !c.probeAt.CompareAndSwap(0, now) {
+		return
+	}
+	// Where it is one account, it comes and goes with that.
+	if last := c.saidAt.Load(); last == 0 || now-last >= int64(saidEvery) || now < last {
+		c.saidAt.Store(now)
+		c.said.Store(true)
 		c.logger.Error("directory unavailable", "trusting_known_accounts_for", c.stale)
 	}
 }
 
 func (c *cache) up() {
-	if c.probeAt.Load() != 0 && c.probeAt.Swap(0) != 0 {
+	if c.probeAt.Load() != 0 && c.probeAt.Swap(0) != 0 && c.said.Swap(false) {
 		c.logger.Info("directory available again")
 	}
 }

@@ -125,6 +125,115 @@ func TestOldAccountServesWhileTheDirectoryIsGone(t *testing.T) {
 	r.expect(t, 6, nil) // and it counts as there again
 }
 
+// TestOneAccountThatCannotBeToldIsNoOutage: the others' answers are no older than Fresh, however often somebody
+// is asked for of whom the directory cannot tell.
+func TestOneAccountThatCannotBeToldIsNoOutage(t *testing.T) {
+	for _, remembered := range []bool{false, true} {
+		r := newRig(t, time.Minute, 20*time.Hour)
+		cannot := func(context.Context) (*Account, error) { return nil, fmt.Errorf("%w: too many groups", ErrUnavailable) }
+		if remembered {
+			if _, err := r.find(t.Context(), "bob", r.ask); err != nil {
+				t.Fatal(err)
+			}
+			r.asked.Store(0)
+		}
+		r.expect(t, 1, nil)
+		for asked := int64(2); asked < 20; asked++ {
+			for range 60 { // more than a minute
+				r.at = r.at.Add(1100 * time.Millisecond)
+				if _, err := r.find(t.Context(), "bob", cannot); remembered != (err == nil) {
+					t.Fatal(err)
+				}
+			}
+			r.account = &Account{ID: fmt.Sprint(asked)}
+			for range 3 { // it is bob's turn at times
+				if _, err := r.find(t.Context(), "alice", r.ask); err != nil {
+					t.Fatal(err)
+				}
+				r.at = r.at.Add(1100 * time.Millisecond)
+			}
+			if a, known := r.known("alice"); !known || a.ID != r.account.ID {
+				t.Fatalf("alice is what she was: %v", a)
+			}
+		}
+	}
+}
+
+// TestOldAccountsAreAtHandWhileTheDirectoryIsGone: nobody waits for one, but those whose turn it is to try.
+func TestOldAccountsAreAtHandWhileTheDirectoryIsGone(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	atHand := func(want bool) {
+		t.Helper()
+		if a, ok := r.atHand("alice"); ok != want || ok != (a != nil) {
+			t.Errorf("at hand: %v, %v", a, ok)
+		}
+	}
+	atHand(false)
+	r.expect(t, 1, nil)
+	atHand(true)
+	r.at = r.at.Add(time.Minute)
+	atHand(false) // the directory is there, as far as anybody knows
+	r.err = ErrUnavailable
+	r.expect(t, 2, nil)
+	atHand(false) // somebody has to find out
+	if _, err := r.find(t.Context(), "bob", r.ask); !errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+	r.asked.Store(2)
+	r.expect(t, 3, nil) // and it is bob of whom it could not tell last
+	atHand(true)
+	r.at = r.at.Add(probeEvery)
+	atHand(false)
+	atHand(false) // whoever looks does not use up the turn
+	r.at = r.at.Add(probeEvery)
+	r.expect(t, 4, nil)
+	atHand(true)
+	r.at = r.at.Add(-time.Hour)
+	atHand(false) // of a clock that was set back
+	r.at = r.at.Add(time.Hour)
+	atHand(true)
+	r.err = nil
+	r.at = r.at.Add(2 * probeEvery)
+	r.expect(t, 5, nil)
+	r.at = r.at.Add(time.Minute)
+	atHand(false) // it is back
+	r.err = ErrUnavailable
+	r.expect(t, 6, nil)
+	r.at = r.at.Add(time.Hour)
+	r.expect(t, 7, ErrUnavailable)
+	atHand(false) // older than Stale
+}
+
+// TestWhoHasNoTimeSaysNothingAboutTheDirectory.
+func TestWhoHasNoTimeSaysNothingAboutTheDirectory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, half := range []time.Duration{-time.Second, telling - 1, telling} {
+			r := newRig(t, time.Minute, time.Hour)
+			r.expect(t, 1, nil)
+			r.at = r.at.Add(time.Minute)
+			release := make(chan struct{})
+			hang := func(context.Context) (*Account, error) {
+				<-release
+				return r.account, nil
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 2*half)
+			if half > 0 { // else there is no deadline to wait for: it is over
+				if a, err := r.find(ctx, "alice", hang); err != nil || a.ID != r.account.ID {
+					t.Errorf("find = %v, %v", a, err)
+				}
+			} else {
+				r.slow("alice", half)
+			}
+			cancel()
+			if down, want := r.probeAt.Load() != 0, half >= telling; down != want {
+				t.Errorf("after %s in vain: down is %v", half, down)
+			}
+			close(release)
+			synctest.Wait()
+		}
+	})
+}
+
 // TestAClockThatWasSetBackPutsNothingOff: a directory that is back is asked, also when the next try was
 // to be an hour from now.
 func TestAClockThatWasSetBackPutsNothingOff(t *testing.T) {
@@ -136,7 +245,7 @@ func TestAClockThatWasSetBackPutsNothingOff(t *testing.T) {
 	r.at = r.at.Add(-time.Hour)
 	r.expect(t, 3, nil)
 	r.expect(t, 3, nil)
-	r.at = r.at.Add(probeEvery)
+	r.at = r.at.Add(2 * probeEvery)
 	r.expect(t, 4, nil)
 }
 

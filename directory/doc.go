@@ -31,21 +31,23 @@
 // The servers of one directory are taken to have the same content, and are tried in the order of
 // the configuration; one that failed comes last for [penalty]. The time of a request is divided
 // between the attempts that are left, so that a server that hangs costs a part of it. All look-ups
-// of a directory share [searchConnections] connections, because one carries many searches at once;
+// of a directory share [searchConnections] connections, because one carries many searches at once. One that has lived for
+// [connectionLife] goes when there is another, and whoever connects holds up nobody who can have the other one;
 // a bind changes whose connection it is, so passwords are checked on others, [maxBinders] at most.
 // Referrals and continuations are not followed.
 //
 // An account without groups is one search. While [ownSearches] are under way, lookups by name wait and
 // go together in one, [sharedLookups] at most ([gatherer]): which entry is whose is told from its values,
-// for names for which servers have no looser idea than we of what is equal. An entry that fits none of
-// the names, an error of a server that was reached, or more entries than it tells, has each asked for alone, and
-// all for [apartFor]. [Set.FindAll] does the same for many at once, and tells together what came together ([crowd]); of each
+// for names for which servers have no looser idea than we of what is equal. An entry that may fit other names
+// than it seems to, more entries than a server tells, or an error of one that was reached, unless it is busy or
+// unavailable, has each asked for alone, and all for [apartFor]. [Set.FindAll] does the same for many at once, and tells together what came together ([crowd]); of each
 // directory [searchesAtOnce] such searches are under way. [Set.IDs] asks for [idsAtOnce] names in one search.
 //
 // # What is remembered
 //
 // An account is used without asking for Fresh, or up to a quarter less, and trusted for Stale while its directory is
-// unavailable; one look-up every [probeEvery] then waits for the directory, and the others do not.
+// unavailable; one look-up every [probeEvery] then waits for the directory, and the others do not. The first after
+// a failure waits as well: it may have been that one account, of which the directory cannot tell.
 // That nobody has a name is remembered for [missingLife] at most, or Fresh if it is shorter, apart
 // from the accounts and for [missingSize] names, so that guessing pushes nobody out. Accounts are
 // [Options.CacheSize] at most; texts and lists of groups that they have in common are there once

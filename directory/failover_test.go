@@ -1,6 +1,9 @@
 package directory_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
@@ -8,6 +11,7 @@ import (
 	"time"
 
 	"otpgate/directory"
+	"otpgate/directory/directorytest"
 	"otpgate/directory/slapdtest"
 )
 
@@ -105,4 +109,189 @@ func TestServerThatFailedIsTriedLastForAWhile(t *testing.T) {
 			t.Errorf("the hanging server was asked %d times, want %d", got, 3+i)
 		}
 	}
+}
+
+// A relay stands between a node and its directory, which counts connections.
+type relay struct {
+	address     string
+	connections atomic.Int64
+	closed      atomic.Bool // to new connections: they are taken, and nothing is carried
+	held        atomic.Bool // nothing is carried back
+}
+
+func relayTo(t *testing.T, server *slapdtest.Server) *relay {
+	t.Helper()
+	r := &relay{}
+	r.address = listen(t, func(client net.Conn) {
+		r.connections.Add(1)
+		if r.closed.Load() {
+			_, _ = io.Copy(io.Discard, client)
+			return
+		}
+		upstream, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			return
+		}
+		defer upstream.Close()
+		go func() { _, _ = io.Copy(upstream, client) }()
+		for answer := make([]byte, 64<<10); ; {
+			n, err := upstream.Read(answer)
+			if err != nil {
+				return
+			}
+			eventually(t, func() bool { return !r.held.Load() })
+			if _, err := client.Write(answer[:n]); err != nil {
+				return
+			}
+		}
+	})
+	return r
+}
+
+// TestAGoodConnectionStaysWhileThereIsNoOther: one that has lived long enough is used until the next one is there.
+func TestAGoodConnectionStaysWhileThereIsNoOther(t *testing.T) {
+	r, now := relayTo(t, slapdtest.Start(t, slapdtest.Options{})), newClock()
+	c := directorytest.Base()
+	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
+	c.Fresh, c.Stale, c.Timeout, c.Groups = 0, 0, 8*time.Second, false
+	s := open(t, now, c)
+	everybody := func(connections int64) {
+		t.Helper()
+		for range 2 * searchConnections {
+			mustFind(t, s, "alice")
+		}
+		if got := r.connections.Load(); got != connections {
+			t.Errorf("%d connections, want %d", got, connections)
+		}
+	}
+	everybody(searchConnections)
+	r.closed.Store(true)
+	now.Advance(10 * time.Minute)
+	everybody(2 * searchConnections) // each is tried once
+	everybody(2 * searchConnections) // and not at once again
+	r.closed.Store(false)
+	now.Advance(10 * time.Minute)
+	everybody(3 * searchConnections)
+}
+
+// TestWhoConnectsHoldsUpNobodyElse: there is another connection, which works.
+func TestWhoConnectsHoldsUpNobodyElse(t *testing.T) {
+	r := relayTo(t, slapdtest.Start(t, slapdtest.Options{}))
+	c := directorytest.Base()
+	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
+	c.Fresh, c.Stale, c.Timeout, c.Groups = 0, 0, patience, false
+	s := open(t, newClock(), c)
+	mustFind(t, s, "alice")
+	r.closed.Store(true)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.FindID(t.Context(), "nobody's")
+		ended <- err
+	}()
+	eventually(t, func() bool { return r.connections.Load() == 2 })
+	for range 2 * searchConnections {
+		mustFind(t, s, "alice")
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("nobody has connected meanwhile: %v", err)
+	default:
+	}
+	_ = s.Close()
+	<-ended
+}
+
+// TestWhoHangsUpTakesNoConnectionFromTheOthers.
+func TestWhoHangsUpTakesNoConnectionFromTheOthers(t *testing.T) {
+	r := relayTo(t, slapdtest.Start(t, slapdtest.Options{}))
+	c := directorytest.Base()
+	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
+	c.Fresh, c.Stale, c.Timeout = 0, 0, patience
+	s := open(t, newClock(), c)
+	for range searchConnections {
+		mustFind(t, s, "alice")
+	}
+	r.held.Store(true)
+	for range 2 * searchConnections {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		time.AfterFunc(20*time.Millisecond, cancel)
+		if _, err := s.FindMail(ctx, "alice@corp.example"); !errors.Is(err, context.Canceled) {
+			t.Errorf("who hung up: %v", err)
+		}
+	}
+	r.held.Store(false)
+	for range 2 * searchConnections {
+		mustFind(t, s, "alice")
+	}
+	if got := r.connections.Load(); got != searchConnections {
+		t.Errorf("%d connections", got)
+	}
+}
+
+// TestABusyServerIsSaidToBeBusy, and has no more to do because of that: many are not asked for one by one.
+func TestABusyServerIsSaidToBeBusy(t *testing.T) {
+	var searches atomic.Int64
+	c := directorytest.Base()
+	c.URLs = []string{"ldap://" + listen(t, func(conn net.Conn) {
+		for {
+			id, operation, err := readLDAP(conn)
+			if err != nil {
+				return
+			}
+			answer := []byte{0x30, 12, 2, 1, id, operation + 1, 7, 10, 1, 0, 4, 0, 4, 0}
+			if operation == 0x63 { // a search; its end is two more (RFC 4511 section 4.5.2)
+				searches.Add(1)
+				answer[5], answer[9] = 0x65, 51
+			}
+			if _, err := conn.Write(answer); err != nil {
+				return
+			}
+		}
+	})}
+	c.BindDN, c.BindPassword, c.Groups = slapdtest.ServiceDN, slapdtest.ServicePassword, false
+	c.Timeout = patience
+	s, box := open(t, newClock(), c), make(mailbox, 100)
+	_, err := s.Find(soon(t, patience), "alice", nil)
+	wantError(t, err, directory.ErrUnavailable, "Busy")
+	wantError(t, s.Authenticate(soon(t, patience), &directory.Account{Directory: c.Name, DN: "uid=alice"}, "x"), nil, "")
+	names := make([]string, 20)
+	for i := range names {
+		names[i] = fmt.Sprint("person", i)
+	}
+	before := searches.Load()
+	for range 3 {
+		s.FindAll(t.Context(), questions(patience, names...), box)
+		for of, a := range box.collect(t, len(names)) {
+			if !errors.Is(a.Err, directory.ErrUnavailable) {
+				t.Errorf("%v: %v", of, a.Err)
+			}
+		}
+	}
+	if got := searches.Load() - before; got > 3*4 {
+		t.Errorf("%d searches for %d questions, asked three times", got, len(names))
+	}
+}
+
+// readLDAP reads a message, and returns its number, below 128, and the tag of what it is (RFC 4511 section 4.1.1).
+func readLDAP(conn net.Conn) (id, operation byte, err error) {
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(conn, head); err != nil {
+		return 0, 0, err
+	}
+	length := int(head[1])
+	if length > 0x80 {
+		octets := make([]byte, length-0x80)
+		if _, err := io.ReadFull(conn, octets); err != nil {
+			return 0, 0, err
+		}
+		length = 0
+		for _, o := range octets {
+			length = length<<8 | int(o)
+		}
+	}
+	message := make([]byte, length)
+	if _, err := io.ReadFull(conn, message); err != nil {
+		return 0, 0, err
+	}
+	return message[2], message[3], nil
 }

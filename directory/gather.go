@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 	ownSearches = 4
 	// sharedLookups is how many share a search at most.
 	sharedLookups = 32
-	// apartFor is how long every lookup has a search of its own, after one that was shared did not tell: see failed.
+	// apartFor is how long every lookup has a search of its own, after one that was shared did not tell: see ended.
 	apartFor = time.Minute
 )
 
@@ -32,6 +34,7 @@ type gatherer struct {
 	running int
 	waiting []*question
 	apart   time.Time // until then nothing is shared
+	said    bool      // that nothing is, since a shared search has told
 }
 
 // A question is a lookup that somebody waits for.
@@ -119,19 +122,31 @@ func (g *gatherer) answer(batch []*question) {
 		lookups[i] = q.lookup
 	}
 	outcomes, err := g.servers.entries(ctx, lookups, g.attributes)
-	g.failed(err)
+	g.ended(err)
 	g.tell(batch, outcomes, err)
 }
 
-// failed has nothing shared for a while after a search that does not tell: perhaps one for each lookup does. A directory
-// that is away tells those no more, and they would be too much for it when it is back and everybody asks.
-func (g *gatherer) failed(err error) {
-	if away := (unreached{}); err == nil || errors.As(err, &away) && !errors.Is(err, errApart) {
+// ended has nothing shared for a while after a search that does not tell: perhaps one for each lookup does. A directory
+// that is away, or busy, tells those no more, and they would be too much for it when it is back and everybody asks.
+func (g *gatherer) ended(err error) {
+	away, answer := unreached{}, (*ldap.Error)(nil)
+	if errors.As(err, &away) || errors.As(err, &answer) && answer.ResultCode < ldap.ErrorNetwork {
 		return
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.apart = g.servers.now().Add(apartFor)
+	before := g.said
+	if g.said = err != nil; g.said {
+		g.apart = g.servers.now().Add(apartFor)
+	}
+	g.mu.Unlock()
+	if err == nil {
+		return
+	}
+	g.servers.metrics.parted.Inc()
+	if !before {
+		g.servers.logger.Warn("names are looked up one at a time, because the directory does not tell of several at once",
+			"for", apartFor, "error", err)
+	}
 }
 
 // parted reports whether nothing is shared now.

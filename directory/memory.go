@@ -24,7 +24,7 @@ type memory struct {
 	accounts  *otter.Cache[string, *entry] // a pointer, so that a newer answer takes the place of the older
 	sharing   sharing
 	pushedOut atomic.Uint64
-	fresh     atomic.Int64 // nanoseconds
+	counts    atomic.Int64 // for so many nanoseconds an account is of use
 	warned    atomic.Bool
 	size      atomic.Int64
 	began     time.Time // from which ages are counted: a clock that is set makes nobody older
@@ -66,16 +66,15 @@ func (m *memory) keep(key string, a *Account, at time.Time) *Account {
 // age is how long ago something was, that was so long after the memory began.
 func (m *memory) age(at time.Duration) time.Duration { return m.now().Sub(m.began) - at }
 
-// gone is told of every account that goes. One that nobody had to ask for again was pushed out of a
-// memory that is too small.
+// gone is told of every account that goes. One that was still of use was pushed out of a memory that is too small.
 func (m *memory) gone(e otter.DeletionEvent[string, *entry]) {
 	if e.Cause != otter.CauseOverflow {
 		return
 	}
 	m.pushedOut.Add(1)
-	fresh := m.age(e.Value.at) < time.Duration(m.fresh.Load())
-	if fresh && !m.warned.Load() && !m.warned.Swap(true) {
-		m.logger.Warn("more accounts log in than the node remembers: each of the others costs a search in the directory",
+	counts := m.age(e.Value.at) < time.Duration(m.counts.Load())
+	if counts && !m.warned.Load() && !m.warned.Swap(true) {
+		m.logger.Warn("more accounts log in than the node remembers: each of the others costs a search in the directory, and cannot log in while that is away",
 			"known_accounts", m.size.Load(), "hint", "raise known_accounts if the memory allows it")
 	}
 }

@@ -29,6 +29,7 @@ const (
 type metrics struct {
 	durations   *prometheus.HistogramVec
 	connections *prometheus.GaugeVec
+	parted      prometheus.Counter
 	now         func() time.Time
 }
 
@@ -46,6 +47,10 @@ func newMetrics(reg prometheus.Registerer, now func() time.Time) *metrics {
 			Name: "otpgate_directory_connections",
 			Help: "Connections to LDAP servers, by what they are used for.",
 		}, []string{"state"}),
+		parted: promauto.With(reg).NewCounter(prometheus.CounterOpts{
+			Name: "otpgate_directory_parted_total",
+			Help: "Searches for several names that failed in a way that had names looked up one at a time for a minute.",
+		}),
 		now: now,
 	}
 	for _, state := range []string{stateSearch, statePasswordBusy, statePasswordIdle} {

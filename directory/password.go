@@ -74,7 +74,7 @@ func (b *binders) check(ctx context.Context, dn, password string) error {
 		cancel()
 		b.giveBack(c, err == nil || errors.Is(err, ErrPasswordWrong))
 		tried = b.servers.settle(ctx, c, reused, tried, err)
-		if !errors.Is(err, errBroken) || ctx.Err() != nil {
+		if !errors.Is(err, errBroken) || ctx.Err() != nil || len(tried) == len(b.servers.all) {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ const (
 	searchConnections = 2
 	// penalty is how long a server that failed is tried after the others.
 	penalty = 10 * time.Second
-	// connectionLife is how long a connection is used, so that a node comes back to the servers
+	// connectionLife is how long a connection is used before there is another, so that a node comes back to the servers
 	// that are preferred.
 	connectionLife = 5 * time.Minute
 )
@@ -32,6 +32,7 @@ type servers struct {
 	all     []*server
 	slots   [searchConnections]slot
 	next    atomic.Uint32
+	anew    atomic.Bool // an old connection is being replaced
 	binders *binders
 	walk    walker
 	gather  *gatherer
@@ -103,24 +104,25 @@ func (s *servers) search(ctx context.Context, request *ldap.SearchRequest) (entr
 
 // searchAs is search, and takes the errors of an attempt for what sort makes of them.
 func (s *servers) searchAs(ctx context.Context, request *ldap.SearchRequest, sort func(error) error) (entries []*ldap.Entry, more bool, err error) {
-	slot := &s.slots[s.next.Add(1)%searchConnections]
+	turn := s.next.Add(1)
 	var tried []*server
 	reached := false
 	for attempts := range len(s.all) + searchConnections {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || len(tried) == len(s.all) {
 			err = cmp.Or(err, context.Cause(ctx))
 			break
 		}
 		var c *connection
 		var reused bool
-		if c, reused, tried, err = s.take(ctx, slot, tried); err != nil {
+		if c, reused, tried, err = s.take(ctx, turn, tried); err != nil {
 			break
 		}
 		attempt, cancel := s.share(ctx, reused, tried)
-		reached = reached || !reused || attempts > 0 // a second time it was made by whoever was faster
 		entries, more, err = c.search(attempt, request)
 		err = sort(err)
 		cancel()
+		// A second time the connection was made by whoever was faster, if it was there before.
+		reached = reached || !reused || attempts > 0 || !errors.Is(err, errBroken)
 		tried = s.settle(ctx, c, reused, tried, err)
 		c.release()
 		if !errors.Is(err, errBroken) {
@@ -162,10 +164,10 @@ func (s *servers) settle(ctx context.Context, c *connection, reused bool, tried 
 		s.worked(c.from)
 		return tried
 	}
-	c.retire()
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return tried // the caller gave up: that says nothing
 	}
+	c.retire()
 	// A connection that was there before may have been closed for being idle, or by a restart: the
 	// server gets another chance. One that does not answer is asked after the others.
 	if !reused || errors.Is(err, context.DeadlineExceeded) {
@@ -178,31 +180,72 @@ func (s *servers) settle(ctx context.Context, c *connection, reused bool, tried 
 }
 
 // take returns a connection for searches, new or not, with a use of it that has to be released.
-func (s *servers) take(ctx context.Context, slot *slot, tried []*server) (*connection, bool, []*server, error) {
-	select {
-	case slot.lock <- struct{}{}:
-		defer func() { <-slot.lock }()
-	case <-ctx.Done():
-		return nil, false, tried, context.Cause(ctx)
-	}
-	if c := slot.connection; c != nil {
-		if s.young(c) && !slices.Contains(tried, c.from) && c.use() {
-			return c, true, tried, nil
-		}
-		c.retire()
-		slot.connection = nil
-	}
-	c, tried, err := s.connect(ctx, true, tried)
+func (s *servers) take(ctx context.Context, turn uint32, tried []*server) (*connection, bool, []*server, error) {
+	slot, err := s.lock(ctx, turn)
 	if err != nil {
 		return nil, false, tried, err
+	}
+	defer func() { <-slot.lock }()
+	old := slot.connection
+	if old != nil && (slices.Contains(tried, old.from) || !old.use()) {
+		old.retire()
+		old, slot.connection = nil, nil
+	}
+	if old != nil {
+		if s.young(old) || !s.anew.CompareAndSwap(false, true) { // one at a time
+			return old, true, tried, nil
+		}
+		defer s.anew.Store(false)
+	}
+	c, failed, err := s.replace(ctx, old, tried)
+	switch {
+	case err != nil && old != nil: // it is still good
+		if ctx.Err() == nil {
+			old.born = s.now()
+		}
+		return old, true, tried, nil
+	case err != nil:
+		return nil, false, failed, err
+	case old != nil:
+		old.retire()
+		old.release()
 	}
 	s.metrics.connected(stateSearch, 1)
 	c.onClose = func() { s.metrics.connected(stateSearch, -1) }
 	slot.connection = c
 	if !c.use() {
-		return nil, false, tried, fmt.Errorf("%w: %s: closed at once", errBroken, c.from.url)
+		return nil, false, failed, fmt.Errorf("%w: %s: closed at once", errBroken, c.from.url)
 	}
-	return c, false, tried, nil
+	return c, false, failed, nil
+}
+
+// lock locks the slot whose turn it is, or another where nobody connects.
+func (s *servers) lock(ctx context.Context, turn uint32) (*slot, error) {
+	for i := range uint32(searchConnections) {
+		slot := &s.slots[(turn+i)%searchConnections]
+		select {
+		case slot.lock <- struct{}{}:
+			return slot, nil
+		default:
+		}
+	}
+	slot := &s.slots[turn%searchConnections]
+	select {
+	case slot.lock <- struct{}{}:
+		return slot, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// replace makes the next connection of a slot. While there is an old one, that leaves time to go on with it.
+func (s *servers) replace(ctx context.Context, old *connection, tried []*server) (*connection, []*server, error) {
+	if deadline, ok := ctx.Deadline(); ok && old != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	return s.connect(ctx, true, tried)
 }
 
 func (s *servers) young(c *connection) bool {
@@ -213,6 +256,11 @@ func (s *servers) young(c *connection) bool {
 // connect makes a connection to the best server that was not tried yet, bound as the searcher if
 // bind is true, and returns the servers that are not to be tried again.
 func (s *servers) connect(ctx context.Context, bind bool, tried []*server) (*connection, []*server, error) {
+	select {
+	case <-s.closing:
+		return nil, tried, errClosed
+	default:
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {

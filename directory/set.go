@@ -151,14 +151,14 @@ func (s *Set) Known() (accounts int, pushedOut uint64) {
 	return accounts, pushedOut
 }
 
-// FindKnown is [Set.Find] for an account that was asked for within Fresh. It never blocks; false
-// says that Find has to be called, not that there is no such account.
+// FindKnown is [Set.Find] for an account that was asked for within Fresh, or within Stale while the directory is
+// unavailable. It never blocks; false says that Find has to be called, not that there is no such account.
 func (s *Set) FindKnown(name string, allowed []string) (*Account, bool) {
 	w, ok, err := s.names.route(name, allowed)
 	if err != nil || !ok {
 		return nil, false
 	}
-	return s.homes[w.directory].cache.known(w.key)
+	return s.homes[w.directory].cache.atHand(w.key)
 }
 
 // Find returns the account with a login name. allowed are the names of the directories that the

@@ -359,8 +359,8 @@ func (c *crowd) giveUp(q *asked, why error) {
 	c.end(q)
 	q.flight.by = slices.DeleteFunc(q.flight.by, func(other *asked) bool { return other == q })
 	c.mu.Unlock()
-	if q.old != nil && errors.Is(why, context.DeadlineExceeded) { // not an answer: the directory is slow
-		c.home.cache.down()
+	if q.old != nil && errors.Is(why, context.DeadlineExceeded) { // not an answer, and not the caller gone
+		c.home.cache.slow(q.key, q.patience)
 	}
 	q.asker.Found([]Answer{c.answer(q, nil, fmt.Errorf("%w: %w", ErrUnavailable, why))})
 }
