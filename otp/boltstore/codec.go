@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -172,6 +173,16 @@ func (d *decoder) int() int64 {
 	return v
 }
 
+// times reads how often something was: no more often than anything can be.
+func (d *decoder) times() int {
+	n := d.uint()
+	if n > math.MaxInt32 {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
 // count reads the length of a list whose elements take at least one octet each.
 func (d *decoder) count() int {
 	n := d.uint()
@@ -236,13 +247,13 @@ func (r *record) decodeDevices(devices string) error {
 func (d *decoder) more(r *record) {
 	for n := d.count(); n > 0 && d.err == nil; n-- {
 		c := challenge{id: [8]byte([]byte(d.fixed(8)))}
-		wrong := d.uint()
-		c.wrong, c.spent = int(wrong>>1), wrong&1 == 1
+		wrong := d.times()
+		c.wrong, c.spent = wrong>>1, wrong&1 == 1
 		c.token, c.at = d.token(), d.int()
 		r.challenges = append(r.challenges, c)
 	}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
-		r.shares = append(r.shares, share{place: d.place(), device: d.string(), step: d.int(), at: d.int(), uses: int(d.uint())})
+		r.shares = append(r.shares, share{place: d.place(), device: d.string(), step: d.int(), at: d.int(), uses: d.times()})
 	}
 }
 
@@ -285,7 +296,7 @@ func (d *decoder) device(list []enrolled, n int) device {
 }
 
 func (d *decoder) failures() failures {
-	f := failures{count: int(d.uint())}
+	f := failures{count: d.times()}
 	if f.count == 0 {
 		return failures{}
 	}

@@ -27,12 +27,14 @@
 //  6. Opening the file again never makes a new one: that would know nobody. A generation of the journal that
 //     the file names is there and whole, or the store does not open: codes that were used would be good again.
 //     Only the operator may say that it is lost, by a file of the name STORE.journal.lost.
-//  7. A fold that fails keeps nobody out, until memory has room for no more.
+//  7. A fold that fails keeps nobody out, until memory has room for no more. It is tried again every half a minute.
 //  8. While a slice of a fold is written, nobody else writes to the file: it would be put back to what the slice has.
 //     Claims go on, which only read it. A state that changes meanwhile stays dirty, and in the journal's newest
 //     generation, which no fold that is under way removes.
 //  9. Nothing is answered by what may be in memory alone: the last entry that a process finds in the journal is
-//     written once more first.
+//     written once more first, and something to the file.
+//  10. A file that is older than its journal, as one that was restored without it, does not open. One that is removed while it
+//     is open, or overwritten by a rename, is used no more, and what is beside another file in its place is not removed.
 //
 // # The file
 //
@@ -60,7 +62,8 @@
 //   - An account that is folded stays where it is in the index, and gets another mark: the tables are in no cache of
 //     the processor, and each look into one costs as much as the rest of a claim.
 //   - The journal is not in the file, because a commit of bbolt's is two fsyncs and several pages, whatever is
-//     in it. A group with anything but claims goes to the file whole, so that nothing is in two places.
+//     in it. What else comes with a group of claims is a group of its own behind it, and goes to the file whole, so that
+//     no claim waits for the file.
 //   - The list of free pages is written with every commit. Without it bbolt looks for them by walking
 //     through the file, at opening and after a failed commit, in a goroutine whose panic nobody can
 //     catch. It costs one page or a few more per commit.

@@ -44,13 +44,30 @@ type file struct {
 	stuck  atomic.Bool // a panic has left bbolt's locks taken; whoever had it says so
 }
 
-// whole refuses a file that was cut off below what bbolt reads while it holds its locks.
+// whole refuses a file that was cut off below what bbolt reads while it holds its locks, and one that was removed, or
+// another put in its place: what is written there is written to nowhere.
 func (f *file) whole() error {
 	info, err := f.handle.Stat()
-	if err == nil && info.Size() < smallest {
-		err = cutOff(info.Size())
+	if err != nil {
+		return err
 	}
-	return err
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Nlink == 0 {
+		return fmt.Errorf("%w: it was removed, or another put in its place", ErrDamaged)
+	}
+	if info.Size() < smallest {
+		return cutOff(info.Size())
+	}
+	return nil
+}
+
+// at reports whether this is the file at a path, and not another that was put in its place.
+func (f *file) at(path string) bool {
+	mine, err := f.handle.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, there)
 }
 
 func cutOff(size int64) error { return fmt.Errorf("%w: it is %d octets long", ErrDamaged, size) }
@@ -206,6 +223,7 @@ func (s *Store) adopt(db *bbolt.DB) error {
 		return fmt.Errorf("replay the journal: %w", err)
 	}
 	j.broken = s.journal.broken // opening the file has mended nothing
+	j.unsure = true             // the last process may have ended, or an fsync failed, before all of it was on disk
 	if entries := s.index.reset(dirty); len(entries) > 0 || j.first <= j.last {
 		j.fold = newFold(entries, j.last) // at once: the first claims wait for a slice of it, the others do not
 	}

@@ -1,13 +1,19 @@
 package boltstore
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
 
 	"otpgate/otp"
 )
@@ -87,5 +93,113 @@ func TestDamagedFileIsAnError(t *testing.T) {
 func TestMissingDirectoryIsAnError(t *testing.T) {
 	if _, err := Open(Options{Path: filepath.Join(t.TempDir(), "absent", "otp.db")}); err == nil {
 		t.Fatal("no error")
+	}
+}
+
+// TestAFileThatIsRemovedWhileItIsOpen is used no more: what is written to it would be gone.
+func TestAFileThatIsRemovedWhileItIsOpen(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, s, "a")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	backup := copied(t, s)
+	if err := os.Remove(s.options.Path); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if r := claimOne(s, useStep("a", 101, 2)); !errors.Is(r.Err, otp.ErrUnavailable) {
+			t.Fatalf("%+v", r)
+		}
+		if err := s.RemoveDevice(t.Context(), "a", "device"); !errors.Is(err, otp.ErrUnavailable) {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(backup, s.options.Path); err != nil { // its journal is still there
+		t.Fatal(err)
+	}
+	for n, want := range []otp.Answer{otp.Used, otp.Claimed} {
+		if r := claimOne(s, useStep("a", int64(100+2*n), byte(3+n))); r.Answer != want {
+			t.Errorf("step %d: %+v", 100+2*n, r)
+		}
+	}
+}
+
+// TestAFileThatIsReplacedBeforeAStop keeps the journal that belongs to what is there now.
+func TestAFileThatIsReplacedBeforeAStop(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, s, "a")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	if err := os.Rename(copied(t, s), s.options.Path); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	if r := claimOne(openAt(t, s.options.Path), useStep("a", 100, 2)); r.Answer != otp.Used {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAnAnswerIsPrecededByAWrite: what a file says that was just opened may be in the kernel's memory alone.
+func TestAnAnswerIsPrecededByAWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	addDevice(t, s, "a")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	if err := s.Close(); err != nil { // it is folded: there is no entry to be written once more
+		t.Fatal(err)
+	}
+	s = openAt(t, path)
+	number := func() (n int) {
+		t.Helper()
+		if err := s.view(func(tx *bbolt.Tx) error { n = tx.ID(); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := number()
+	if r := claimOne(s, useStep("a", 100, 2)); r.Answer != otp.Used {
+		t.Fatalf("%+v", r)
+	}
+	after := number()
+	if after <= before {
+		t.Errorf("the answer came after transaction %d, which was there before", after)
+	}
+	if r := claimOne(s, useStep("a", 100, 2)); r.Answer != otp.Used || number() != after {
+		t.Errorf("%+v; transaction %d, want %d: once is enough", r, number(), after)
+	}
+}
+
+// TestATicketThatCannotBeReadIsItsAccountsTroubleAlone.
+func TestATicketThatCannotBeReadIsItsAccountsTroubleAlone(t *testing.T) {
+	var logged bytes.Buffer
+	s, err := Open(Options{Path: filepath.Join(t.TempDir(), "otp.db"), Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	for _, account := range []string{"a", "b"} {
+		if err := s.PutTicket(t.Context(), otp.Ticket{Account: account, Digest: otp.Digest{1}, Tries: 3, Expires: noon.Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.do(t.Context(), &request{file: true, run: func(c *commit) {
+		c.put(c.tx.Bucket(ticketsBucket), ticketKey(0, "a"), []byte{format + 1, 1, 2})
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ask := range []func(context.Context, otp.TicketKind, string, otp.Digest, time.Time) (bool, error){s.CheckTicket, s.TakeTicket} {
+		if ok, err := ask(t.Context(), 0, "a", otp.Digest{1}, noon); ok || !errors.Is(err, otp.ErrUnavailable) {
+			t.Errorf("%v, %v", ok, err)
+		}
+		if ok, err := ask(t.Context(), 0, "b", otp.Digest{1}, noon); !ok || err != nil {
+			t.Errorf("somebody else's: %v, %v", ok, err)
+		}
+	}
+	if err := s.Close(); err != nil || logged.Len() > 0 {
+		t.Errorf("%v; the log: %s", err, logged.String())
 	}
 }

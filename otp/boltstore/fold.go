@@ -191,7 +191,7 @@ func (s *Store) beginSlice(n int) {
 }
 
 // sliceOver takes over what became of a slice. What cannot be folded stays in the journal and in memory: logins go on.
-// It is tried again when Ping asks for it, and told once.
+// It is tried again after a while, or when Ping asks for it, and told once.
 func (s *Store) sliceOver(err error) {
 	if err = s.endSlice(err); err == nil {
 		if s.unfoldable && s.journal.fold == nil {
@@ -205,6 +205,9 @@ func (s *Store) sliceOver(err error) {
 		s.logger.Error("journal cannot be folded", append([]any{"path", s.options.Path, "error", err}, traced(err)...)...)
 	}
 	s.journal.broken = err
+	if s.bounds.again > 0 {
+		s.retry = time.After(s.bounds.again)
+	}
 	// After a panic of bbolt's over a page, the file is what it was before. After anything else nobody knows what
 	// bbolt makes of it; memory and the journal are as they were.
 	if bad := (*panicked)(nil); !errors.As(err, &bad) || s.db.Load().stuck.Load() {

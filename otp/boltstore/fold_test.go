@@ -180,29 +180,30 @@ func TestClaimsDoNotWaitForASlice(t *testing.T) {
 	used(t, s, active, 101)
 }
 
-// TestWhatIsFiledWaitsForASlice, which would put an older state in its place otherwise.
+// TestWhatIsFiledWaitsForASlice, which would put an older state in its place otherwise. The claims that came with it do
+// not.
 func TestWhatIsFiledWaitsForASlice(t *testing.T) {
 	s, release := besideASlice(t)
-	// In one group: a label is filed, and all claims with it.
 	unhang := hangClaims(t, s)
-	finish := waits(t, "a group that is filed", func() {
-		var group sync.WaitGroup
-		for n := range active {
-			group.Go(func() {
-				if r := claimOne(s, useStep(accountName(n), 101, 2)); r.Answer != otp.Claimed {
-					t.Errorf("account %d: %+v", n, r)
-				}
-			})
-		}
-		group.Go(func() {
-			if err := s.RenameDevice(context.Background(), accountName(0), "device", "filed"); err != nil {
-				t.Error(err)
+	var claims sync.WaitGroup
+	for n := range active {
+		claims.Go(func() {
+			if r := claimOne(s, useStep(accountName(n), 101, 2)); r.Answer != otp.Claimed {
+				t.Errorf("account %d: %+v", n, r)
 			}
 		})
-		until(t, "all are in the queue", func() bool { return len(s.queue) == active+1 })
-		unhang()
-		group.Wait()
+	}
+	finish := waits(t, "a label", func() {
+		until(t, "the claims are in the queue", func() bool { return len(s.queue) == active })
+		go func() {
+			until(t, "all are in the queue", func() bool { return len(s.queue) == active+1 })
+			unhang()
+		}()
+		if err := s.RenameDevice(context.Background(), accountName(0), "device", "filed"); err != nil {
+			t.Error(err)
+		}
 	})
+	claims.Wait() // while the slice is held
 	release()
 	finish()
 	folded(t, s)

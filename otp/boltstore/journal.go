@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -22,9 +23,11 @@ type bounds struct {
 	foldOctets   int64  // or when the journal is longer than this
 	foldSlice    int    // records folded in one transaction, as a rule
 	hold         func() // before a slice is written; nil: nothing
+	// again is how long after a fold that failed there is another try; 0: only when Ping asks for it.
+	again time.Duration
 }
 
-var usual = bounds{remembered: 131_072, foldAccounts: 100_000, foldOctets: 16 << 20, foldSlice: 1024}
+var usual = bounds{remembered: 131_072, foldAccounts: 100_000, foldOctets: 16 << 20, foldSlice: 1024, again: 30 * time.Second}
 
 // How many times the bounds of the journal may be exceeded.
 const (
@@ -42,8 +45,9 @@ type journal struct {
 	current *wal.File // the generation last; nil: the next append makes one
 	retired int64     // octets in the generations before
 	doubt   []byte    // the last entry, if it was read: nobody knows whether it is on disk
+	unsure  bool      // nor whether all of the file is, as it was when it was opened
 	fold    *fold     // nil: none is under way
-	broken  error     // why the last fold failed; nil: it did not, or Ping wants it tried again
+	broken  error     // why the last fold failed; nil: it did not, or is to be tried again
 }
 
 // ledger is what the store's file says of the journal.
@@ -159,7 +163,7 @@ func (s *Store) begin() error {
 	if err != nil { // the file stays, because it may be named
 		return errors.Join(err, current.Close())
 	}
-	s.journal.ledger, s.journal.current = l, current
+	s.journal.ledger, s.journal.current, s.journal.unsure = l, current, false
 	return nil
 }
 
@@ -176,18 +180,32 @@ func (s *Store) closeJournal() {
 	j.current = nil
 }
 
-// sweep removes the generations that are folded. One that stays does no harm, and goes the next time.
+// sweep removes the generations that are folded. One that stays does no harm, and goes the next time. Those of a file that
+// was put in the place of ours are not ours to remove.
 func (s *Store) sweep() {
-	directory, name := filepath.Split(s.options.Path)
-	entries, err := os.ReadDir(filepath.Clean(directory))
-	for _, e := range entries {
-		number, ours := strings.CutPrefix(e.Name(), name+generationSuffix)
-		if n, bad := strconv.ParseUint(number, 10, 64); !ours || bad != nil || n >= s.journal.first {
-			continue
+	if !s.db.Load().at(s.options.Path) {
+		return
+	}
+	numbers, err := s.generations()
+	for _, n := range numbers {
+		if n < s.journal.first {
+			err = errors.Join(err, os.Remove(s.generation(n)))
 		}
-		err = errors.Join(err, os.Remove(filepath.Join(directory, e.Name())))
 	}
 	if err != nil {
 		s.logger.Debug("folded journal not removed", "error", err)
 	}
+}
+
+// generations are those that have a file.
+func (s *Store) generations() (numbers []uint64, err error) {
+	directory, name := filepath.Split(s.options.Path)
+	entries, err := os.ReadDir(filepath.Clean(directory))
+	for _, e := range entries {
+		number, ours := strings.CutPrefix(e.Name(), name+generationSuffix)
+		if n, bad := strconv.ParseUint(number, 10, 64); ours && bad == nil {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers, err
 }

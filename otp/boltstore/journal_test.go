@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -522,4 +524,94 @@ func TestAGenerationThatWasLeft(t *testing.T) {
 	if left, err := filepath.Glob(path + ".*"); err != nil || len(left) > 0 {
 		t.Errorf("left beside the store: %v, %v", left, err)
 	}
+}
+
+// TestAFoldIsTriedAgainByItself, also where nobody asks whether the store works.
+func TestAFoldIsTriedAgainByItself(t *testing.T) {
+	path, content := filled(t)
+	var logged bytes.Buffer
+	var slices atomic.Int64 // begun
+	s, err := open(Options{Path: path, Logger: slog.New(slog.NewTextHandler(&logged, nil))}, bounds{
+		remembered: 100, foldAccounts: 30, foldOctets: 1 << 20, foldSlice: 8, again: 20 * time.Millisecond, hold: func() { slices.Add(1) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	look := func(so func() bool) bool {
+		t.Helper()
+		is := false
+		if err := s.do(t.Context(), &request{file: true, run: func(*commit) { is = so() }}); err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	claim := func(from, to int) {
+		t.Helper()
+		for n := from; n < to; n++ {
+			if r := claimOne(s, useStep(accountName(n), 101, 2)); r.Answer != otp.Claimed {
+				t.Errorf("account %d: %+v", n, r)
+			}
+		}
+	}
+	claim(690, 710)
+	spoil(t, path, content, accountName(700))
+	claim(0, 40) // more than may wait
+	until(t, "the fold fails", func() bool { return look(func() bool { return s.journal.broken != nil }) })
+	failed := slices.Load()
+	until(t, "it is tried again", func() bool { return slices.Load() > failed+1 })
+	claim(100, 140)
+	mend(t, path, content)
+	until(t, "it is folded", func() bool { return look(func() bool { return s.journal.fold == nil && s.journal.broken == nil }) })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(logged.String(), "journal cannot be folded"); n != 1 || !strings.Contains(logged.String(), "journal can be folded again") {
+		t.Errorf("told %d times:\n%s", n, logged.String())
+	}
+	again := openAt(t, path)
+	for _, n := range []int{690, 700, 709, 0, 39, 100, 139} {
+		if r := claimOne(again, useStep(accountName(n), 101, 3)); r.Answer != otp.Used {
+			t.Errorf("account %d: %+v", n, r)
+		}
+	}
+}
+
+// TestAFileThatIsOlderThanItsJournal: the operator has restored it from a backup, and not what was beside it.
+func TestAFileThatIsOlderThanItsJournal(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, s, "a")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed { // the journal has begun
+		t.Fatalf("%+v", r)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	backup, err := os.ReadFile(s.options.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, s.options.Path)
+	if r := claimOne(s, useStep("a", 101, 2)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	path := Killed(t, s)
+	if err := os.WriteFile(path, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := Open(Options{Path: path}); !errors.Is(err, ErrNoJournal) || !strings.Contains(err.Error(), "older") {
+			t.Fatalf("it opens: %v", err)
+		}
+	}
+	if err := os.WriteFile(path+lostSuffix, nil, 0o600); err != nil { // the operator has waited
+		t.Fatal(err)
+	}
+	again := openAt(t, path)
+	for n, want := range []otp.Answer{otp.Used, otp.Claimed} {
+		if r := claimOne(again, useStep("a", int64(100+2*n), byte(3+n))); r.Answer != want {
+			t.Errorf("step %d: %+v", 100+2*n, r)
+		}
+	}
+	used(t, again, 0, 0) // it closes, and leaves nothing
 }

@@ -3,8 +3,10 @@ package boltstore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"math"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -229,5 +231,15 @@ func TestAGroupThatFailsLeavesNothingBehind(t *testing.T) {
 	}
 	if r := claimOne(s, c); r.Answer != otp.Claimed || r.Failures != 0 || r.Again {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestNothingIsCountedBeyondWhatThereIs: a number that is no number of times is damage, and not one below zero.
+func TestNothingIsCountedBeyondWhatThereIs(t *testing.T) {
+	for n, good := range map[uint64]bool{0: true, math.MaxInt32: true, math.MaxInt32 + 1: false, 1 << 63: false, math.MaxUint64: false} {
+		d := &decoder{b: string(binary.AppendUvarint(nil, n))}
+		if got := d.times(); good && (d.err != nil || uint64(got) != n) || !good && (!errors.Is(d.err, ErrDamaged) || got != 0) {
+			t.Errorf("%d: %d, %v", n, got, d.err)
+		}
 	}
 }

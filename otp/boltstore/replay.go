@@ -72,7 +72,29 @@ func (s *Store) replayGenerations(tx *bbolt.Tx, j *journal, dirty map[string]ima
 			return err
 		}
 	}
-	return nil
+	return s.nothingLater(j)
+}
+
+// nothingLater makes sure that the file is not older than its journal, as one is that came from a backup alone. A
+// generation is named before anything is in it.
+func (s *Store) nothingLater(j *journal) error {
+	numbers, err := s.generations()
+	named := j.last
+	for _, n := range numbers {
+		if n <= named {
+			continue
+		}
+		path, entries := s.generation(n), 0
+		_, _ = wal.Read(path, j.id, n, func(uint64, []byte) error { entries++; return nil }) // one of another store has none
+		if entries == 0 {
+			continue
+		}
+		if old := fmt.Errorf("%w: it is older than %s, which belongs to it", ErrNoJournal, path); !s.givenUp(path, old) {
+			return old
+		}
+		j.last = max(j.last, n) // given up with what is before it
+	}
+	return err
 }
 
 // givenUp reports whether the operator has said that the journal is lost, by a file of this name: codes that

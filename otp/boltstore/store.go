@@ -48,8 +48,9 @@ type Store struct {
 	lost    bool   // some of the journal was given up
 	// unfoldable: the last fold failed, and that was told.
 	unfoldable bool
-	spoiled    int   // how often opening the file ended in a panic
-	closeErr   error // read after stopped is closed
+	retry      <-chan time.Time // when it is tried again; nil: at no time
+	spoiled    int              // how often opening the file ended in a panic
+	closeErr   error            // read after stopped is closed
 }
 
 var _ otp.Store = (*Store)(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -57,9 +58,12 @@ func (s *Store) PutTicket(ctx context.Context, t otp.Ticket) error {
 // taken, but not be checked again.
 func (s *Store) CheckTicket(ctx context.Context, kind otp.TicketKind, account string, digest otp.Digest, now time.Time) (bool, error) {
 	var ok bool
+	var bad error
 	err := s.do(ctx, &request{file: true, run: func(c *commit) {
-		b, key, t := c.ticket(kind, account, now)
-		if t == nil || t.tries <= 0 {
+		var b *bbolt.Bucket
+		var key []byte
+		var t *ticket
+		if b, key, t, bad = c.ticket(kind, account, now); t == nil || t.tries <= 0 {
 			return
 		}
 		t.tries--
@@ -69,36 +73,46 @@ func (s *Store) CheckTicket(ctx context.Context, kind otp.TicketKind, account st
 		}
 		c.delete(b, key)
 	}})
+	if err == nil {
+		err = bad
+	}
 	return err == nil && ok, err
 }
 
 // TakeTicket implements [otp.Store].
 func (s *Store) TakeTicket(ctx context.Context, kind otp.TicketKind, account string, digest otp.Digest, now time.Time) (bool, error) {
 	var ok bool
+	var bad error
 	err := s.do(ctx, &request{file: true, run: func(c *commit) {
-		b, key, t := c.ticket(kind, account, now)
-		if ok = t != nil && t.matches(digest); ok {
+		var b *bbolt.Bucket
+		var key []byte
+		var t *ticket
+		if b, key, t, bad = c.ticket(kind, account, now); t != nil && t.matches(digest) {
+			ok = true
 			c.delete(b, key)
 		}
 	}})
+	if err == nil {
+		err = bad
+	}
 	return err == nil && ok, err
 }
 
-// ticket returns the ticket, or nil when there is none; an expired one it deletes.
-func (c *commit) ticket(kind otp.TicketKind, account string, now time.Time) (*bbolt.Bucket, []byte, *ticket) {
+// ticket returns the ticket, or nil when there is none; an expired one it deletes. One that cannot be read is the trouble
+// of its account alone.
+func (c *commit) ticket(kind otp.TicketKind, account string, now time.Time) (*bbolt.Bucket, []byte, *ticket, error) {
 	b, key := c.tx.Bucket(ticketsBucket), ticketKey(kind, account)
 	value := b.Get(key)
 	if value == nil {
-		return b, key, nil
+		return b, key, nil, nil
 	}
 	t, err := decodeTicket(value)
 	if err != nil {
-		c.fail(err)
-		return b, key, nil
+		return b, key, nil, unavailable(fmt.Errorf("a ticket of %s: %w", account, err))
 	}
 	if millis(now) >= t.expires {
 		c.delete(b, key)
-		return b, key, nil
+		return b, key, nil, nil
 	}
-	return b, key, t
+	return b, key, t, nil
 }

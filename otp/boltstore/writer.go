@@ -81,6 +81,8 @@ func (s *Store) write() {
 			s.sliceOver(err)
 		case <-s.journal.fold.sorting():
 			s.journal.fold.unsorted = nil
+		case <-s.retry:
+			s.retry, s.journal.broken = nil, nil // perhaps: the next slice tells
 		case <-s.closing:
 			s.finish()
 			return
@@ -88,24 +90,41 @@ func (s *Store) write() {
 	}
 }
 
-// group commits r with everything else that is waiting.
+// group commits r with everything else that is waiting: those that write to the file after the others, which do not have
+// to wait for it.
 func (s *Store) group(r *request) {
 	runtime.Gosched() // those whom the last commit woke come along
-	group, claims := []*request{r}, r.claims
-	for claims < groupClaims {
-		select {
-		case r := <-s.queue:
-			group, claims = append(group, r), claims+r.claims
-			continue
-		default:
+	var group, filing []*request
+	claims := 0
+	for more := true; more; {
+		if claims += r.claims; r.file {
+			filing = append(filing, r)
+		} else {
+			group = append(group, r)
 		}
-		break
+		if more = claims < groupClaims; more {
+			select {
+			case r = <-s.queue:
+			default:
+				more = false
+			}
+		}
 	}
-	if s.answer(group) {
+	s.decide(group, claims)
+	s.decide(filing, 0)
+}
+
+// decide answers a group, and sees to what that leaves to be folded.
+func (s *Store) decide(group []*request, claims int) {
+	if len(group) > 0 && s.answer(group) {
 		s.foldIfLong()
 		s.keepUp(claims)
 	}
 }
+
+// lastSlice is how many records are folded at once when nothing else is to be done: more would leave the file with many
+// free pages, which are listed with every commit.
+const lastSlice = 8192
 
 // finish answers what is waiting, folds everything, and closes the file.
 func (s *Store) finish() {
@@ -126,8 +145,11 @@ func (s *Store) finish() {
 		if s.journal.fold == nil {
 			s.startFold()
 		}
+		if !s.folding() { // it can be locked by nobody any more
+			break
+		}
 		s.journal.fold.sort()
-		s.foldMore(len(s.journal.fold.entries))
+		s.foldMore(max(s.bounds.foldSlice, lastSlice))
 		s.join()
 	}
 	s.closeJournal()
@@ -229,13 +251,19 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	return claims, filed || len(s.entry) > 0, nil
 }
 
-// ready is for a group that is about to be carried out.
+// ready is for a group that is about to be carried out. What was read of a file that was just opened is on disk for certain
+// once something was written to it.
 func (s *Store) ready(probe bool) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	if probe {
-		return s.begin()
+	if probe || s.journal.unsure {
+		if err := s.begin(); err != nil {
+			return err
+		}
+	}
+	if probe { // which is there to find out
+		return nil
 	}
 	return s.full()
 }
