@@ -5,12 +5,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // stampLayout is how a moment is written in the name of a rotated file: it sorts as text does.
 const stampLayout = "20060102T150405.000000"
+
+// lastNumber is the highest number in such a name: more digits would sort before it.
+const lastNumber = 9999
 
 func rotatedName(path, stamp string, n int) string {
 	return filepath.Join(filepath.Dir(path), fmt.Sprintf("audit-%s-%04d.jsonl", stamp, n))
@@ -42,18 +46,30 @@ func ended(name string, at time.Time) bool {
 
 // free is a name for a rotated file that sorts behind all others, with a stamp not before newest.
 func free(path string, newest time.Time) string {
-	stamp := newest.UTC().Format(stampLayout)
-	name := rotatedName(path, stamp, 0)
-	if old := rotated(path); len(old) > 0 && name <= old[len(old)-1] { // the clock went back
-		if last := stampOf(old[len(old)-1]); last > stamp {
-			stamp = last
+	stamp, n := newest.UTC().Format(stampLayout), 0
+	if old := rotated(path); len(old) > 0 {
+		last := old[len(old)-1]
+		if then := stampOf(last); then >= stamp { // the clock went back
+			stamp, n = then, numberOf(last)+1 // and not a lower one that is free again: it would be the oldest
 		}
 	}
-	for n := 0; ; n++ {
-		if name = rotatedName(path, stamp, n); !exists(name) {
+	for ; ; n++ {
+		if at, err := time.Parse(stampLayout, stamp); n > lastNumber && err == nil {
+			stamp, n = at.Add(time.Microsecond).Format(stampLayout), 0
+		}
+		if name := rotatedName(path, stamp, n); !exists(name) {
 			return name
 		}
 	}
+}
+
+// numberOf is the number in the name of a rotated file; -1 when somebody else has named it.
+func numberOf(name string) int {
+	n, err := strconv.Atoi(strings.TrimSuffix(name[strings.LastIndexByte(name, '-')+1:], ".jsonl"))
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // exists reports whether there is a file.

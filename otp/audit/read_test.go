@@ -245,3 +245,28 @@ func TestAReaderIsStopped(t *testing.T) {
 		t.Errorf("%d events, %v", n, err)
 	}
 }
+
+// TestAClockThatWasAheadCostsNothing: what is rotated later has a name that sorts behind, and is not what is removed first.
+func TestAClockThatWasAheadCostsNothing(t *testing.T) {
+	dir, now := t.TempDir(), start.AddDate(73, 0, 0)
+	l, err := audit.Open(audit.Options{Dir: dir, MaxBytes: 2000, Keep: 2, Required: true, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close(context.Background()) })
+	const all = 100
+	for n := range all {
+		record(t, l, event(n))
+		now = start.Add(time.Duration(n) * time.Second)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "audit-*.jsonl"))
+	got := ids(t, l, audit.Filter{})
+	if len(files) != 2 || len(got) < 20 || len(got) == all {
+		t.Fatalf("%d events in %v", len(got), files)
+	}
+	for i, id := range got {
+		if want := event(all - len(got) + i).ID; id != want {
+			t.Fatalf("event %d of %d is %s, want %s: %v", i, len(got), id, want, got)
+		}
+	}
+}
