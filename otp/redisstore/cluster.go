@@ -111,7 +111,7 @@ func (c *cluster) attempt(ctx context.Context, calls []call, parts []*part, cmds
 		return
 	}
 	answers := make(chan answered, len(parts))
-	well := 0 // parts that are waited for
+	asked, well := 0, 0 // parts that are asked, and those of them that are waited for
 	for _, p := range parts {
 		switch {
 		case !p.probe:
@@ -121,6 +121,7 @@ func (c *cluster) attempt(ctx context.Context, calls []call, parts []*part, cmds
 			continue
 		}
 		own := pick(calls, p.which)
+		asked++
 		c.store.active.Add(1) // also when nobody waits for it any more
 		go func() {
 			defer c.store.active.Done()
@@ -128,7 +129,9 @@ func (c *cluster) attempt(ctx context.Context, calls []call, parts []*part, cmds
 			answers <- answered{p, cmds, !p.shard.down.Load()}
 		}()
 	}
-	c.gather(ctx, answers, well, cmds)
+	if asked > 0 {
+		c.gather(ctx, answers, well, cmds)
+	}
 	for _, p := range parts {
 		if cmds[p.which[0]] == nil && !p.probe {
 			c.doubt(ctx, p.shard)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -123,7 +124,9 @@ func (s *Store) pipeline(ctx context.Context, node pipelined, calls []call, aski
 	}
 	pipe := node.Pipeline()
 	_ = pipe.BatchProcess(ctx, batch...)
-	_, _ = pipe.Exec(ctx) // every command has its own error
+	if _, err := pipe.Exec(ctx); err != nil {
+		unsent(batch, err)
+	}
 	for i := range bundles {
 		bundles[i].open()
 	}
@@ -135,6 +138,18 @@ func (s *Store) pipeline(ctx context.Context, node pipelined, calls []call, aski
 		}
 	}
 	return cmds
+}
+
+// unsent gives commands the error for which none was sent. As a rule each has its own; not where Redis has refused the
+// new connection that they would have gone by, of which the library says nothing at any of them. It is not an answer of
+// Redis's to them, and does not look like one.
+func unsent(batch []redis.Cmder, err error) {
+	if slices.ContainsFunc(batch, func(c redis.Cmder) bool { return c.Err() != nil }) {
+		return
+	}
+	for _, c := range batch {
+		c.SetErr(fmt.Errorf("new connection: %v", err)) //nolint:errorlint // see above
+	}
 }
 
 // wait asks for the confirmation of all that was written on this connection, and of all that the master had

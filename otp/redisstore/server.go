@@ -109,6 +109,8 @@ func (s *Store) look(ctx context.Context) error {
 		concerns, err := s.inspect(ctx, node, node.Options().Addr)
 		if r, ok := err.(*refusal); ok { //nolint:errorlint // inspect does not wrap it
 			s.refused.Store(r)
+		} else if r := s.refused.Load(); err == nil && r != nil && r.address == node.Options().Addr {
+			s.refused.CompareAndSwap(r, nil) // it was mended, whatever the others do
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -422,6 +422,31 @@ func recovers(t *testing.T, s otp.Store) {
 	}
 }
 
+// TestWhatRedisSaysToANewConnectionIsSaid, with and without replicas, and not that nothing came back.
+func TestWhatRedisSaysToANewConnectionIsSaid(t *testing.T) {
+	for _, replicas := range []int{0, 1} {
+		server := redistest.Start(t)
+		s := open(t, redisstore.Options{Addresses: []string{server.Addr}, MinReplicas: replicas})
+		ours, ctx := admin(t, server), background(t)
+		if err := s.Bind(ctx, "ours"); (err == nil) != (replicas == 0) {
+			t.Fatal(err)
+		}
+		for _, command := range [][]any{{"config", "set", "requirepass", "changed"}, {"client", "kill", "skipme", "yes"}} {
+			if err := ours.Do(ctx, command...).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := claimOne(ctx, s, useStep("a", 1, 1))
+		_, ping := s.Ping(ctx)
+		_, read := s.Devices(ctx, "a")
+		for what, err := range map[string]error{"claim": r.Err, "ping": ping, "devices": read} {
+			if !errors.Is(err, otp.ErrUnavailable) || !strings.Contains(err.Error(), "NOAUTH") {
+				t.Errorf("%d replicas: %s: %v", replicas, what, err)
+			}
+		}
+	}
+}
+
 func TestServerThatGoesAndComesBack(t *testing.T) {
 	server := redistest.Start(t)
 	server.Stop()

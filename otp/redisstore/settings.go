@@ -34,13 +34,9 @@ func ask(ctx context.Context, node pipelined) (settings, error) {
 	for i, section := range []string{"memory", "persistence", "replication"} {
 		info[i] = pipe.Info(ctx, section)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		for _, cmd := range config {
-			if err := cmd.Err(); err != nil && !refused(err) {
-				return settings{}, err
-			}
-		}
-		for _, cmd := range info {
+	if cmds, err := pipe.Exec(ctx); err != nil {
+		unsent(cmds, err)
+		for _, cmd := range cmds {
 			if err := cmd.Err(); err != nil && !refused(err) {
 				return settings{}, err
 			}
