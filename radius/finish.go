@@ -10,6 +10,7 @@ import (
 
 	"otpgate/otp"
 	"otpgate/otp/audit"
+	"otpgate/radius/overload"
 	"otpgate/radius/quiet"
 )
 
@@ -207,9 +208,11 @@ func (s *Server) missPlace(c *client, source netip.Addr, now time.Time) {
 
 // abandon gives up an attempt that nobody has decided, as if there had been no slot for it.
 func (s *Server) abandon(a *attempt, why discard) {
+	now := s.now()
 	s.duplicates.Forget(a.way.entry)
-	s.discard(why, a.client, a.source, s.now())
-	s.leave(a)
+	s.discard(why, a.client, a.source, now)
+	a.room.Leave(a.share, overload.NotDone, now)
+	s.slots.Release()
 	a.way.via.ended()
 	s.over(a)
 }
@@ -282,7 +285,8 @@ func (s *Server) discard(why discard, c *client, source netip.Addr, now time.Tim
 	if !limit.Allow(now) {
 		return
 	}
-	say("packet discarded", "client", name, "source", source.String(), "reason", why.String(), "hint", why.hint())
+	say("packet discarded", "client", name, "source", source.String(), "reason", why.String(),
+		"under_way", s.prompt.Load(), "waiting_for_peers", s.waiting.Load(), "hint", why.hint())
 }
 
 // recovering is deferred around whatever decides attempts: a panic drops them, and is counted.

@@ -24,10 +24,18 @@ func (s *Server) login(ctx context.Context, b *batch) {
 		s.finish(ctx, b.decided)
 		return
 	}
-	s.finish(ctx, b.decided)
+	s.finishBeside(ctx, b.decided)
+	b.decided = nil
 	decided := s.claim(ctx, b.walked)
 	close(b.talk.claimed)
 	s.finish(ctx, decided)
+}
+
+// finishBeside has those finished that need no claim, beside the others, which must not wait for the trail because of them.
+func (s *Server) finishBeside(ctx context.Context, decided []*attempt) {
+	if len(decided) > 0 {
+		s.run(func() { s.finish(ctx, decided) })
+	}
 }
 
 // look takes those that came through the first stage.
@@ -105,7 +113,11 @@ func (s *Server) found(ctx context.Context, answers []directory.Answer) {
 		}
 	}
 	s.loadBeside(ctx, unloaded)
-	s.finish(ctx, decided)
+	if len(walked) == 0 {
+		s.finish(ctx, decided)
+		return
+	}
+	s.finishBeside(ctx, decided)
 	s.finish(ctx, s.claim(ctx, walked))
 }
 
@@ -324,7 +336,7 @@ func (s *Server) claim(ctx context.Context, walked []*attempt) (decided []*attem
 		switch {
 		case results == nil: // settle has panicked
 			decided = append(decided, a)
-		case results[i].Stale:
+		case results[i].Stale, s.cutShort(budget, a, results[i]):
 			if s.wait(a) {
 				s.run(func() { s.loginAlone(ctx, a) })
 			}
@@ -334,6 +346,12 @@ func (s *Server) claim(ctx context.Context, walked []*attempt) (decided []*attem
 		}
 	}
 	return append(decided, late...)
+}
+
+// cutShort reports whether the claim of one of many was given up because others had less time than it has. Nobody knows
+// whether the store has it, which knows the attempt again.
+func (s *Server) cutShort(budget context.Context, a *attempt, r otp.Result) bool {
+	return budget.Err() != nil && r.Reason == otp.ReasonStoreUnavailable && s.worthIt(a, s.now())
 }
 
 // shortest is what part of its patience an attempt must have left to be claimed with others.
@@ -346,7 +364,7 @@ func (s *Server) inTime(walked []*attempt) (left, late []*attempt) {
 	now := s.now()
 	left = walked[:0] // in place
 	for _, a := range walked {
-		if patience := s.patience(a.client); now.Sub(a.arrived) < patience-patience/shortest {
+		if s.worthIt(a, now) && !s.superseded(a) {
 			left = append(left, a)
 			continue
 		}
@@ -354,6 +372,18 @@ func (s *Server) inTime(walked []*attempt) (left, late []*attempt) {
 		late = append(late, a)
 	}
 	return left, late
+}
+
+// worthIt reports whether there is time for a claim.
+func (s *Server) worthIt(a *attempt, now time.Time) bool {
+	patience := s.patience(a.client)
+	return now.Sub(a.arrived) < patience-patience/shortest
+}
+
+// superseded reports whether an attempt that has waited for somebody is not waited for any more, because its gateway has
+// sent another request in its place: that one needs the code.
+func (s *Server) superseded(a *attempt) bool {
+	return a.room == s.waiting && s.duplicates.Superseded(a.way.entry)
 }
 
 // concluded takes over what became of the claim of one attempt of many: a panic ends that one.
@@ -399,7 +429,7 @@ func (s *Server) loginAlone(ctx context.Context, a *attempt) {
 // ask decides one attempt, and may take as long as ctx allows.
 func (s *Server) ask(ctx context.Context, a *attempt) {
 	defer s.recovering(a)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || s.superseded(a) {
 		a.refuse(otp.ReasonTimeout)
 		return
 	}

@@ -66,6 +66,10 @@ func (s *Server) settlePassword(ctx context.Context, a *attempt, walked otp.Walk
 // settleOne claims the step of a walk, or counts what was wrong with the attempt: the code when
 // there is no match, the password when it was refused.
 func (s *Server) settleOne(ctx context.Context, a *attempt, walked otp.Walked, refused error) (stale bool) {
+	if s.superseded(a) {
+		a.refuse(otp.ReasonTimeout)
+		return false
+	}
 	start := s.now()
 	var r otp.Result
 	if refused != nil {
