@@ -86,8 +86,10 @@ func (s *Server) whose(ctx context.Context, email string) (a *directory.Account,
 //  3. those whose place it takes are removed.
 //
 // Whatever fails before the last leaves no device behind, and at most costs an enrollment code, which
-// a person can request again.
+// a person can request again. Nor does somebody who hangs up meanwhile: it is done all the same, and on record.
 func (s *Server) finish(ctx context.Context, event audit.Event, ad admission, n otp.NewDevice) (*enrolled, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
 	dev, leaving, staying, err := s.add(ctx, ad, n)
 	if err = s.full(ad, err); err != nil {
 		s.refused(ctx, event, err)
@@ -96,9 +98,7 @@ func (s *Server) finish(ctx context.Context, event audit.Event, ad admission, n 
 	event.Device, event.Decision, event.Reason = dev.ID, otp.Accept.String(), otp.ReasonOK
 	if err := s.o.Audit.Record(ctx, event); err != nil {
 		// The trail is required, and cannot be written: there must be no device without it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-		defer cancel()
-		return nil, errors.Join(err, s.o.Devices.Remove(ctx, dev.Account, dev.ID))
+		return nil, errors.Join(err, s.undo(ctx, dev.Account, dev.ID))
 	}
 	s.logger.Info("device enrolled", "request", event.ID, "account", dev.Account, "device", dev.ID, "source", event.Source)
 	answer := &enrolled{
@@ -131,8 +131,23 @@ func (s *Server) add(ctx context.Context, ad admission, n otp.NewDevice) (dev ot
 	}
 	leaving, staying = ad.leaving(devices)
 	n.Instead = len(leaving)
-	dev, _, err = s.o.Devices.Add(ctx, n)
+	if dev, _, err = s.o.Devices.Add(ctx, n); errors.Is(err, otp.ErrUnavailable) { // it may be there all the same
+		err = errors.Join(err, s.undo(ctx, n.Account, n.ID))
+	}
 	return dev, leaving, staying, err
+}
+
+// undo removes a device that nobody was told of, if it is there.
+func (s *Server) undo(ctx context.Context, account, device string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	err := s.o.Devices.Remove(ctx, account, device)
+	if err == nil || errors.Is(err, otp.ErrNotFound) {
+		return nil
+	}
+	s.logger.Error("a device may be there that nobody was told of", "account", account, "device", device, "error", err,
+		"hint", "look at otpgate device list when the store is back, and revoke it")
+	return err
 }
 
 // full tells the account's owner by mail that there is no room, if that is what was wrong: the answer

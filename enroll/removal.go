@@ -156,9 +156,11 @@ type removal struct {
 	source, accept        string
 }
 
-// takeAway removes a device and has its owner told. The error wraps [otp.ErrNotFound] when it was gone
-// already, of which nobody is told.
+// takeAway removes a device and has its owner told, whoever hangs up meanwhile. The error wraps [otp.ErrNotFound] when it
+// was gone already, of which nobody is told.
 func (s *Server) takeAway(ctx context.Context, r removal) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
 	devices, err := s.o.Devices.List(ctx, r.account)
 	if err != nil {
 		return err
@@ -208,6 +210,9 @@ func (s *Server) revoke(ctx context.Context, r removal) error {
 		event.Decision, event.Reason = otp.Reject.String(), otp.ReasonNoDevice
 		event.Detail += "; it was not there"
 	case err != nil:
+		event.Decision, event.Reason = otp.Drop.String(), otp.ReasonStoreUnavailable
+		event.Detail += "; it may be gone"
+		_ = s.o.Audit.Record(ctx, event)
 		return err
 	}
 	_ = s.o.Audit.Record(ctx, event) // a device less needs no trail to be safe

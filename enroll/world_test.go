@@ -93,6 +93,17 @@ type world struct {
 	trail    *trail
 	registry *prometheus.Registry
 	logged   *syncBuffer
+	caller   context.Context //nolint:containedctx // of the requests; nil: nobody hangs up
+}
+
+// hangUp has whoever makes the next requests hang up when the function is called, and somebody else make those after it.
+func (w *world) hangUp() func() {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.caller = ctx
+	return func() {
+		cancel()
+		w.caller = nil
+	}
 }
 
 // syncBuffer takes what several goroutines log.
@@ -215,6 +226,9 @@ func (w *world) post(path string, members map[string]string) (int, map[string]an
 func (w *world) do(method, path, body string, headers ...string) *http.Response {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.RemoteAddr = "192.0.2.1:4711"
+	if w.caller != nil {
+		r = r.WithContext(w.caller)
+	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,7 +108,9 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	}
 	var added Added
 	err = s.onRecord(r, audit.Event{Action: "device_added", Account: a.ID, Name: a.Name, Device: n.ID}, func() error {
-		d, seed, err := s.o.Devices.Add(r.Context(), n)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTime) // whoever hangs up
+		defer cancel()
+		d, seed, err := s.o.Devices.Add(ctx, n)
 		if err != nil && !known(err) {
 			err = &Error{err.Error(), "leave it out for the configured default"}
 		}
@@ -121,6 +124,9 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, added)
 }
 
+// changeTime is how long the store may take to add or to remove a device.
+const changeTime = 10 * time.Second
+
 func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {
 	name, which := r.URL.Query().Get("name"), r.URL.Query().Get("device")
 	a, devices, err := s.devicesOf(r, name)
@@ -129,10 +135,15 @@ func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d, err := pick(devices, name, which)
-	if err == nil {
-		err = s.o.Devices.Remove(r.Context(), a.ID, d.ID)
-	}
 	if err != nil {
+		s.fail(w, err, name)
+		return
+	}
+	// Whoever hangs up meanwhile: it is done all the same, and on record.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTime)
+	defer cancel()
+	if err = s.o.Devices.Remove(ctx, a.ID, d.ID); err != nil {
+		_ = s.record(r, audit.Event{Action: "device_revoked", Account: a.ID, Name: a.Name, Device: d.ID, Detail: "perhaps not done: " + err.Error()})
 		s.fail(w, err, name)
 		return
 	}
