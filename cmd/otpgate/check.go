@@ -353,7 +353,13 @@ func (rt *runtime) checkLiveEmbedded(ctx context.Context, cfg *configs.Config) [
 		c := operator.Dial(socket)
 		defer c.Close()
 		s, err := c.Status(ctx)
-		return []console.Finding{clock, found("store", console.NotReady, err, "in use by the running node "+s.Version)}
+		store := found("store", console.NotReady, err, "in use by the running node "+s.Version)
+		for _, own := range s.Checks { // what the node says of it
+			if own.Name == "store" && own.Detail != "" {
+				store.State, store.Detail = console.StateOf(own.State), store.Detail+": "+own.Detail
+			}
+		}
+		return []console.Finding{clock, store}
 	} else if errors.Is(err, fs.ErrPermission) {
 		return []console.Finding{clock, found("store", console.Degraded, withHint(fmt.Errorf("cannot be looked at: %w", err), "run this as the service's user or as root"), "")}
 	}

@@ -49,7 +49,7 @@ func hintFor(err error) string {
 		{keyset.ErrExposed, "chmod 600 it, and find out who has read it: it opens every seed in the store"},
 		{keyset.ErrDamaged, "restore it from a backup, or copy it from another node of this store"},
 		{boltstore.ErrNoJournal, "put the journal back from the backup that the store is from; if it is lost, wait five minutes, until what was used last is too old to be used again, and start again with an empty file beside the store that has its name and .journal.lost"},
-		{boltstore.ErrDamaged, "restore it from a backup, which forgets what was used and revoked since; without one, move it away, and everybody enrolls again"},
+		{boltstore.ErrDamaged, "restore it from a backup, with the journal beside it, and wait five minutes: what was used and revoked since is forgotten; without one, move it away, and everybody enrolls again"},
 		{redisstore.ErrEvicts, "set maxmemory-policy noeviction in Redis: an evicted account would accept its used codes again"},
 		{otp.ErrLocked, "one node uses an embedded store at a time: stop the other one, or give this one a data_dir of its own"},
 		{syscall.ENOSPC, "free space on its file system"},

@@ -21,16 +21,26 @@ func watchCertificate(reg prometheus.Registerer, listener string, files *certifi
 		}
 		return float64(c.Leaf.NotAfter.Unix())
 	})
+	watchStale(reg, prometheus.GaugeOpts{
+		Name:        "otpgate_certificate_stale",
+		Help:        "1 while the files of the listener's certificate cannot be used and the old one stays in force.",
+		ConstLabels: prometheus.Labels{"listener": listener},
+	}, files.stale)
 }
 
 // watchAuthority tells whether the authorities of a listener's clients are those of the file.
 func watchAuthority(reg prometheus.Registerer, listener string, file *authorityFile) {
-	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+	watchStale(reg, prometheus.GaugeOpts{
 		Name:        "otpgate_client_authorities_stale",
 		Help:        "1 while the file with the authorities of clients cannot be used and the old ones stay in force.",
 		ConstLabels: prometheus.Labels{"listener": listener},
-	}, func() float64 {
-		if file.stale() {
+	}, file.stale)
+}
+
+// watchStale is a gauge of whether something is in force that is not what its file says.
+func watchStale(reg prometheus.Registerer, o prometheus.GaugeOpts, stale func() bool) {
+	promauto.With(reg).NewGaugeFunc(o, func() float64 {
+		if stale() {
 			return 1
 		}
 		return 0

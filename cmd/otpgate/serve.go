@@ -25,14 +25,14 @@ SIGHUP reads the configuration again; a bad file leaves the running one in force
 		Example: "  otpgate serve --config /etc/otpgate/otpgate.yaml",
 		Args:    console.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP) // first of all: until then it ends the process
+			defer signal.Stop(hup)
 			cfg, err := rt.load()
 			if err != nil {
 				return err
 			}
 			rt.tuneCollector()
-			hup := make(chan os.Signal, 1)
-			signal.Notify(hup, syscall.SIGHUP)
-			defer signal.Stop(hup)
 			return rt.serve(cmd.Context(), cfg, hup)
 		},
 	}

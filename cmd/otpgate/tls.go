@@ -30,13 +30,17 @@ func rootsFrom(file string) (*x509.CertPool, error) {
 }
 
 // certificateFiles is a certificate that is read again when its files change, so that a renewal
-// needs no restart. While the new files do not fit together, the old certificate stays.
+// needs no restart. While the new files cannot be read, or do not fit together, the old certificate stays, and the log and
+// a gauge tell.
 type certificateFiles struct {
 	certificate, key string
+	logger           *slog.Logger
 
 	mu      sync.Mutex
 	loaded  *tls.Certificate
-	changed [2]time.Time
+	changed [2]time.Time // of what is loaded
+	refused [2]time.Time // of what was read last, if that is no good
+	wrong   error        // about what was read last
 }
 
 func (f *certificateFiles) get() (*tls.Certificate, error) {
@@ -46,26 +50,41 @@ func (f *certificateFiles) get() (*tls.Certificate, error) {
 	for i, name := range []string{f.certificate, f.key} {
 		info, err := os.Stat(name)
 		if err != nil {
-			return f.orLoaded(err)
+			return f.refuse(err, [2]time.Time{})
 		}
 		changed[i] = info.ModTime()
 	}
 	if f.loaded != nil && changed == f.changed {
+		f.wrong = nil
 		return f.loaded, nil
 	}
 	c, err := tls.LoadX509KeyPair(f.certificate, f.key)
 	if err != nil {
-		return f.orLoaded(err)
+		return f.refuse(err, changed)
 	}
-	f.loaded, f.changed = &c, changed
+	f.loaded, f.changed, f.wrong = &c, changed, nil
 	return f.loaded, nil
 }
 
-func (f *certificateFiles) orLoaded(err error) (*tls.Certificate, error) {
-	if f.loaded != nil {
-		return f.loaded, nil
+// refuse keeps what there was, and says so once for each new pair of files.
+func (f *certificateFiles) refuse(err error, changed [2]time.Time) (*tls.Certificate, error) {
+	if f.loaded == nil {
+		return nil, err
 	}
-	return nil, err
+	if f.wrong == nil || changed != f.refused {
+		f.logger.Error("the new certificate cannot be used: the old one stays in force", "certificate", f.certificate, "key", f.key,
+			"error", err, "until", f.loaded.Leaf.NotAfter)
+	}
+	f.refused, f.wrong = changed, err
+	return f.loaded, nil
+}
+
+// stale reports whether the files cannot be used and the certificate is not theirs.
+func (f *certificateFiles) stale() bool {
+	_, _ = f.get() // which looks at them
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.wrong != nil
 }
 
 // authorityFile are the authorities of clients' certificates, in a file that is read again when it

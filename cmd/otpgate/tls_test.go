@@ -99,3 +99,75 @@ func newAuthority(t *testing.T) *radsectest.Authority {
 	}
 	return a
 }
+
+// TestACertificateIsReadAgain: a new one counts at once; one that cannot be used leaves the old one in force, is logged once
+// and shows in a gauge until it is good again.
+func TestACertificateIsReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	var log bytes.Buffer
+	f := &certificateFiles{
+		certificate: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), logger: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	if _, err := f.get(); err == nil {
+		t.Fatal("a certificate without a file")
+	}
+	registry, day := prometheus.NewPedanticRegistry(), 0
+	watchCertificate(registry, "enroll", f)
+	ends := func(day int) time.Time { return time.Unix(1<<33, 0).AddDate(0, 0, day) }
+	changed := func() {
+		t.Helper()
+		for _, name := range []string{f.certificate, f.key} {
+			at := time.Now().Add(time.Duration(day) * time.Minute)
+			if err := os.Chtimes(name, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	renew := func() {
+		t.Helper()
+		day++
+		if err := writeCertificate(f.certificate, f.key, loopback(ends(day)), nil); err != nil {
+			t.Fatal(err)
+		}
+		changed()
+	}
+	in := func(day int, stale, said bool) {
+		t.Helper()
+		for range 3 {
+			c, err := f.get()
+			if err != nil || !c.Leaf.NotAfter.Equal(ends(day)) {
+				t.Fatalf("another certificate than that of day %d: %v", day, err)
+			}
+		}
+		if got := log.String(); strings.Count(got, "level=ERROR") != map[bool]int{true: 1}[said] || strings.Contains(got, "PRIVATE") {
+			t.Errorf("the log of day %d:\n%s", day, got)
+		}
+		log.Reset()
+		metric := "# HELP otpgate_certificate_stale 1 while the files of the listener's certificate cannot be used and the old one stays in force.\n" +
+			"# TYPE otpgate_certificate_stale gauge\n" +
+			"otpgate_certificate_stale{listener=\"enroll\"} " + map[bool]string{true: "1", false: "0"}[stale] + "\n"
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(metric), "otpgate_certificate_stale"); err != nil {
+			t.Error(err)
+		}
+	}
+	renew()
+	in(1, false, false)
+	renew()
+	in(2, false, false)
+	key, err := os.ReadFile(f.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renew()
+	if err := os.WriteFile(f.key, key, 0o600); err != nil { // of the one before
+		t.Fatal(err)
+	}
+	changed()
+	in(2, true, true)
+	if err := os.Remove(f.key); err != nil {
+		t.Fatal(err)
+	}
+	in(2, true, true)
+	renew()
+	in(4, false, false)
+}

@@ -208,7 +208,7 @@ func (n *node) wireRadius(rt *runtime, g *gateways) error {
 
 // radsec reads the certificates for RADIUS over TLS, and again when their files change.
 func (n *node) radsec(cfg *configs.RadSec) (*radius.RadSec, error) {
-	files := &certificateFiles{certificate: cfg.CertificateFile, key: cfg.KeyFile}
+	files := &certificateFiles{certificate: cfg.CertificateFile, key: cfg.KeyFile, logger: n.log}
 	if _, err := files.get(); err != nil {
 		return nil, withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("radius.radsec.certificate_file"))
 	}
@@ -240,7 +240,7 @@ func (n *node) wireEnroll(rt *runtime, cfg *configs.Enroll) error {
 	n.life.onStop("mails", sender.Close)
 	var certificate func() (*tls.Certificate, error)
 	if cfg.CertificateFile != "" {
-		files := &certificateFiles{certificate: cfg.CertificateFile, key: cfg.KeyFile}
+		files := &certificateFiles{certificate: cfg.CertificateFile, key: cfg.KeyFile, logger: n.log}
 		if _, err := files.get(); err != nil {
 			return withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("enroll.certificate_file"))
 		}
