@@ -43,6 +43,7 @@ texts.watch(() => {
 service.watch(() => {
   fillLanguages($("language-first"));
   if (at() === "settings") write();
+  if (at() === "about") lead();
 });
 
 // row is one account: a button that chooses it, and one for what can be done with it.
@@ -121,8 +122,13 @@ install.watch(({ installable, update }) => {
   $("update").hidden = !update;
 });
 
-function about() {
+// lead says whose codes these are.
+function lead() {
   $("about-lead").textContent = text("about.lead", { issuer: service.get().issuer || accounts.current()?.issuer || "" });
+}
+
+function about() {
+  lead();
   $("version").textContent = document.querySelector("meta[name=version]").content;
   $("version-item").hidden = !$("version").textContent;
   go("about");
