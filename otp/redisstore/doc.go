@@ -89,8 +89,11 @@
 // failover takes along to that lag. [Options.MinReplicas] (store.redis.min_replicas) makes it nothing, unless
 // all that have confirmed are gone with the master: of those that are left, Sentinel and Cluster take the
 // one that has most. While fewer replicas are there, nobody gets in: so 1 goes with two replicas, or a failover
-// is over only when a second server is back. Each pipeline ends with a WAIT; what is not confirmed
-// within four fifths of the timeout is not reported, and the gateway's next try finds out what became of it.
+// is over only when a second server is back. And it goes with sentinels whose down-after-milliseconds is more than
+// 1000, which is how often they ask a server: with less they may take the master that they have just made for gone
+// too, and the only replica in its place, which nobody copies until they look again, ten seconds later. Each
+// pipeline ends with a WAIT; what is not confirmed within four fifths of the timeout is not reported, and the
+// gateway's next try finds out what became of it.
 // WAIT says that replicas have it in memory; all of them with the master at once lose what their disks lack.
 //
 // A server that is configured otherwise is used all the same, with a warning in the log and in

@@ -61,14 +61,17 @@ func StartReplica(t testing.TB, of string, args ...string) *Server {
 	return replica
 }
 
-// watch runs a sentinel.
+// watch runs a sentinel, which takes a server for gone that has not answered for 1.5 s. It asks a master once a second, or
+// as often as it may take one for gone, and of one that it has just made it waits for the first answer from then on: with a
+// second or less that one is as good as gone before it is asked, and now and then its only replica is made master in its
+// place, which nobody copies for the ten seconds after.
 func watch(t testing.TB, master string, quorum int) *Server {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(master)
 	sentinel := &Server{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
 	t.Cleanup(sentinel.Kill)
 	_, own, _ := net.SplitHostPort(sentinel.Addr)
-	config := fmt.Sprintf("bind 127.0.0.1\nport %s\ndir %s\nsentinel monitor %s %s %s %d\nsentinel down-after-milliseconds %[3]s 500\nsentinel failover-timeout %[3]s 3000\n", own, sentinel.Dir, MasterName, host, port, quorum)
+	config := fmt.Sprintf("bind 127.0.0.1\nport %s\ndir %s\nsentinel monitor %s %s %s %d\nsentinel down-after-milliseconds %[3]s 1500\nsentinel failover-timeout %[3]s 3000\n", own, sentinel.Dir, MasterName, host, port, quorum)
 	file := filepath.Join(sentinel.Dir, "sentinel.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
