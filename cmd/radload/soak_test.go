@@ -48,6 +48,7 @@ func TestNodesSoak(t *testing.T) {
 	duration = max(duration, soakLeast)
 	s := newSoak(t)
 	capacity := s.capacity()
+	t.Logf("figures: the first node alone %.0f logins/s, both %.0f with 256 outstanding", s.most("64", s.steady), s.most("256", s.steady, s.other))
 	rate := min(capacity/4, soakDevices/soakPeriod.Seconds()*0.95) // half of what they can do: each is sent once more
 	t.Logf("%.0f logins/s at most; %.0f and as many replays from here on, for %s", capacity, rate, duration)
 
@@ -70,7 +71,8 @@ func TestNodesSoak(t *testing.T) {
 		}
 	}
 	r := load.report(t)
-	seen := around.end()
+	s.hitches = around.end()
+	seen := still(s.hitches)
 	for _, e := range r.Expectations {
 		// few_lost has another measure here; the rest is of the generator, not of the nodes.
 		if !e.Held && slices.Contains([]string{"nobody_in_wrongly", "nobody_out_wrongly", "answers_signed", "second_answers_same", "replays_refused"}, e.Name) {
@@ -107,6 +109,7 @@ type soak struct {
 	generator     string
 	events        map[string]int
 	done          []event // as they came
+	hitches       []event // however short
 	turn          int
 	samples       []sample
 	nodes         []string // metrics of the steady node that have to be flat
@@ -257,7 +260,8 @@ func (l *loading) report(t *testing.T) (r report) {
 	return r
 }
 
-// capacity is how many logins a second both nodes can do, when nothing happens to them, and all accounts are known.
+// capacity is how many logins a second both nodes do with 64 outstanding, as in the bench, when nothing happens to them, and
+// all accounts are known.
 func (s *soak) capacity() float64 {
 	s.t.Helper()
 	for _, node := range []*target{s.steady, s.other} {
@@ -265,7 +269,17 @@ func (s *soak) capacity() float64 {
 			s.load("--server", node.addr, "--first", fmt.Sprint(first), "--logins", fmt.Sprint(soakChunk), "--outstanding", "64", "--duration", "5m", "--reuse", "refused").report(s.t)
 		}
 	}
-	return s.start("--outstanding", "64", "--duration", "10s", "--new-step").report(s.t).Load.LoginsPerSecond
+	return s.most("64", s.steady, s.other)
+}
+
+// most is how many logins a second nodes do with so many outstanding in all.
+func (s *soak) most(outstanding string, nodes ...*target) float64 {
+	s.t.Helper()
+	args := []string{"--outstanding", outstanding, "--duration", "10s", "--new-step", "--spread"}
+	for _, n := range nodes {
+		args = append(args, "--server", n.addr)
+	}
+	return s.load(args...).report(s.t).Load.LoginsPerSecond
 }
 
 // disturb does one thing after the other.
@@ -470,7 +484,7 @@ func (s *soak) explained() {
 			at := toldAt(line)
 			if strings.Contains(line, "panic") || !usual && !slices.ContainsFunc(reasons, func(r reason) bool { return r.explains(line, n.name, at, s.done) }) {
 				if unexplained++; unexplained <= 10 {
-					s.t.Errorf("%s: nobody expects this line, %s: %s", n.name, s.between(at), line)
+					s.t.Errorf("%s: nobody expects this line, %s%s: %s", n.name, s.between(at), longest(s.hitches, at), line)
 				}
 			}
 		}
