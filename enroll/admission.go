@@ -88,7 +88,7 @@ func (s *Server) whose(ctx context.Context, email string) (a *directory.Account,
 // Whatever fails before the last leaves no device behind, and at most costs an enrollment code, which
 // a person can request again. Nor does somebody who hangs up meanwhile: it is done all the same, and on record.
 func (s *Server) finish(ctx context.Context, event audit.Event, ad admission, n otp.NewDevice) (*enrolled, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	ctx, cancel := finishing(ctx)
 	defer cancel()
 	dev, leaving, staying, err := s.add(ctx, ad, n)
 	if err = s.full(ad, err); err != nil {
@@ -137,9 +137,14 @@ func (s *Server) add(ctx context.Context, ad admission, n otp.NewDevice) (dev ot
 	return dev, leaving, staying, err
 }
 
+// finishing is the context of what is finished once it has begun, whoever hangs up meanwhile.
+func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+}
+
 // undo removes a device that nobody was told of, if it is there.
 func (s *Server) undo(ctx context.Context, account, device string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	ctx, cancel := finishing(ctx)
 	defer cancel()
 	err := s.o.Devices.Remove(ctx, account, device)
 	if err == nil || errors.Is(err, otp.ErrNotFound) {
@@ -187,7 +192,7 @@ func (s *Server) take(ctx context.Context, ad admission) error {
 // retire removes the devices whose place a new one takes, each on record, and says in the answer which
 // are gone. One that cannot be removed now is still there, and named with those that stay.
 func (s *Server) retire(ctx context.Context, ad admission, dev otp.Device, leaving, staying []otp.Device, answer *enrolled) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout) // the new one is there, whoever hangs up
+	ctx, cancel := finishing(ctx)
 	defer cancel()
 	for _, old := range leaving {
 		err := s.revoke(ctx, removal{

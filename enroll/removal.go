@@ -159,7 +159,7 @@ type removal struct {
 // takeAway removes a device and has its owner told, whoever hangs up meanwhile. The error wraps [otp.ErrNotFound] when it
 // was gone already, of which nobody is told.
 func (s *Server) takeAway(ctx context.Context, r removal) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	ctx, cancel := finishing(ctx)
 	defer cancel()
 	devices, err := s.o.Devices.List(ctx, r.account)
 	if err != nil {

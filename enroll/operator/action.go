@@ -83,6 +83,14 @@ func device(a *directory.Account, d otp.Device) Device {
 	return v
 }
 
+// changeTime is how long the store may take to add or to remove a device.
+const changeTime = 10 * time.Second
+
+// changing is the context of a change that is finished whoever hangs up.
+func changing(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), changeTime)
+}
+
 // maxPeriod is the longest period that is worth looking at, in seconds: beyond it the number would
 // run over as a duration, and be another one.
 const maxPeriod = 24 * 60 * 60
@@ -108,7 +116,7 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	}
 	var added Added
 	err = s.onRecord(r, audit.Event{Action: "device_added", Account: a.ID, Name: a.Name, Device: n.ID}, func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTime) // whoever hangs up
+		ctx, cancel := changing(r)
 		defer cancel()
 		d, seed, err := s.o.Devices.Add(ctx, n)
 		if err != nil && !known(err) {
@@ -124,9 +132,6 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, added)
 }
 
-// changeTime is how long the store may take to add or to remove a device.
-const changeTime = 10 * time.Second
-
 func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {
 	name, which := r.URL.Query().Get("name"), r.URL.Query().Get("device")
 	a, devices, err := s.devicesOf(r, name)
@@ -140,7 +145,7 @@ func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Whoever hangs up meanwhile: it is done all the same, and on record.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), changeTime)
+	ctx, cancel := changing(r)
 	defer cancel()
 	if err = s.o.Devices.Remove(ctx, a.ID, d.ID); err != nil {
 		_ = s.record(r, audit.Event{Action: "device_revoked", Account: a.ID, Name: a.Name, Device: d.ID, Detail: "perhaps not done: " + err.Error()})

@@ -247,6 +247,24 @@ func TestTheJournalOfAnOlderVersion(t *testing.T) {
 	}
 }
 
+// foldedAfterAll sees that a store told once that it could not fold, and later that it could, and that it forgot no claim of
+// accounts 690 to 709, 0 to 39 and 100 to 139.
+func foldedAfterAll(t *testing.T, s *Store, path string, logged *bytes.Buffer) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(logged.String(), "journal cannot be folded"); n != 1 || !strings.Contains(logged.String(), "journal can be folded again") {
+		t.Errorf("told %d times:\n%s", n, logged.String())
+	}
+	again := openAt(t, path)
+	for _, n := range []int{690, 700, 709, 0, 39, 100, 139} {
+		if r := claimOne(again, useStep(accountName(n), 101, 3)); r.Answer != otp.Used {
+			t.Errorf("account %d: %+v", n, r)
+		}
+	}
+}
+
 // TestAFoldThatFails, here because a page has gone bad, keeps nobody out but those of that page; Ping tells of
 // it, and has it tried again.
 func TestAFoldThatFails(t *testing.T) {
@@ -287,18 +305,7 @@ func TestAFoldThatFails(t *testing.T) {
 	if _, err := s.Ping(t.Context()); err != nil {
 		t.Errorf("Ping after the page was mended: %v", err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(logged.String(), "journal cannot be folded"); n != 1 || !strings.Contains(logged.String(), "journal can be folded again") {
-		t.Errorf("told %d times:\n%s", n, logged.String())
-	}
-	again := openAt(t, path)
-	for _, n := range []int{690, 700, 709, 0, 39, 100, 139} {
-		if r := claimOne(again, useStep(accountName(n), 101, 3)); r.Answer != otp.Used {
-			t.Errorf("account %d: %+v", n, r)
-		}
-	}
+	foldedAfterAll(t, s, path, &logged)
 }
 
 // TestAJournalThatIsFull takes nothing more, until it can be folded: of many accounts, or of a few that log in often.
@@ -563,18 +570,7 @@ func TestAFoldIsTriedAgainByItself(t *testing.T) {
 	claim(100, 140)
 	mend(t, path, content)
 	until(t, "it is folded", func() bool { return look(func() bool { return s.journal.fold == nil && s.journal.broken == nil }) })
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(logged.String(), "journal cannot be folded"); n != 1 || !strings.Contains(logged.String(), "journal can be folded again") {
-		t.Errorf("told %d times:\n%s", n, logged.String())
-	}
-	again := openAt(t, path)
-	for _, n := range []int{690, 700, 709, 0, 39, 100, 139} {
-		if r := claimOne(again, useStep(accountName(n), 101, 3)); r.Answer != otp.Used {
-			t.Errorf("account %d: %+v", n, r)
-		}
-	}
+	foldedAfterAll(t, s, path, &logged)
 }
 
 // TestAFileThatIsOlderThanItsJournal: the operator has restored it from a backup, and not what was beside it.
