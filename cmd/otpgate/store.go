@@ -30,7 +30,7 @@ func openStore(cfg *configs.Config, log *slog.Logger, reg prometheus.Registerer,
 	}
 	o := redisstore.Options{
 		Addresses: r.Addresses, MasterName: r.MasterName, Username: r.Username, Password: r.Password.Reveal(),
-		KeyPrefix: r.KeyPrefix, MinReplicas: r.MinReplicas, Logger: log, Registerer: reg,
+		KeyPrefix: r.KeyPrefix, MinReplicas: r.MinReplicas, Now: now, Logger: log, Registerer: reg,
 	}
 	if r.TLS != nil {
 		roots, err := rootsFrom(r.TLS.CAFile)

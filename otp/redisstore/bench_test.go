@@ -72,7 +72,7 @@ func benchmarkClaims(b *testing.B, o redisstore.Options, server *redistest.Serve
 			n := random.IntN(accounts)
 			step++
 			batch[i] = otp.Claim{
-				Kind: otp.UseStep, Account: names[n], Version: 1, Device: devices[n].ID, Step: step,
+				Kind: otp.UseStep, Account: names[n], Version: firstVersion, Device: devices[n].ID, Step: step,
 				Now: noon.Add(time.Duration(step) * time.Minute), Place: otp.Place{byte(n), byte(n >> 8), byte(n >> 16), 1},
 			}
 			for j := 0; j < len(batch[i].Token); j += 8 {

@@ -28,6 +28,9 @@ func open(t testing.TB, o redisstore.Options) *redisstore.Store {
 	if o.Timeout == 0 {
 		o.Timeout = patient
 	}
+	if o.Now == nil {
+		o.Now = atNoon
+	}
 	s, err := redisstore.Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -35,6 +38,11 @@ func open(t testing.TB, o redisstore.Options) *redisstore.Store {
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
+
+// firstVersion is that of an account which was added at noon, as by the stores of these tests.
+var firstVersion = uint64(noon.Unix())
+
+func atNoon() time.Time { return noon }
 
 // opened opens stores on these servers, each with a key prefix of its own.
 func opened(addresses ...string) storetest.Open {
@@ -66,7 +74,7 @@ func TestStoreCrash(t *testing.T) {
 	storetest.RunCrash(t, storetest.Crash{
 		Start: func(t *testing.T) string { return redistest.Start(t).Addr },
 		Open: func(addr string) (otp.Store, error) {
-			return redisstore.Open(redisstore.Options{Addresses: strings.Fields(addr), Timeout: patient})
+			return redisstore.Open(redisstore.Options{Addresses: strings.Fields(addr), Timeout: patient, Now: atNoon})
 		},
 		Rounds: 8,
 	})

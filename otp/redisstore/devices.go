@@ -142,6 +142,10 @@ func decodeUse(d *otp.Device, text string) error {
 	return nil
 }
 
+// versionNow is the least that the version of an account which is changed now may be: the time in seconds. Versions are not
+// negative, and 0 is that of an account that nobody has seen.
+func (s *Store) versionNow() int64 { return max(s.now().Unix(), 1) }
+
 // AddDevices implements [otp.Store]. Of an account that stays within the limit, the devices
 // whose id is new are added even when others exist already; of one that would exceed it, none.
 func (s *Store) AddDevices(ctx context.Context, devices []otp.Device, limit int) ([]error, error) {
@@ -149,6 +153,7 @@ func (s *Store) AddDevices(ctx context.Context, devices []otp.Device, limit int)
 	byAccount := make(map[string]int, len(devices)) // index into calls
 	var calls []call
 	var concerned [][]int
+	now := s.versionNow()
 	for i := range devices {
 		d := &devices[i]
 		if len(d.Algorithm) > 200 || len(d.ID) > 0xffff {
@@ -159,7 +164,7 @@ func (s *Store) AddDevices(ctx context.Context, devices []otp.Device, limit int)
 		if !ok {
 			n = len(calls)
 			byAccount[d.Account] = n
-			calls = append(calls, newCall(s.scripts.add, s.accountKey(d.Account), limit).only())
+			calls = append(calls, newCall(s.scripts.add, s.accountKey(d.Account), limit, now).only())
 			concerned = append(concerned, nil)
 		}
 		sealed := slices.Clone(d.Sealed)
@@ -193,7 +198,7 @@ func (s *Store) add(ctx context.Context, calls []call) ([][]int64, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(result) != (len(calls[n].args)-5)/4 {
+		if len(result) != (len(calls[n].args)-6)/4 {
 			return nil, fmt.Errorf("unexpected reply %v", result)
 		}
 		results[n] = result
@@ -218,7 +223,7 @@ func (s *Store) RenameDevice(ctx context.Context, account, device, label string)
 
 // RemoveDevice implements [otp.Store].
 func (s *Store) RemoveDevice(ctx context.Context, account, device string) error {
-	return s.change(ctx, "remove", newCall(s.scripts.remove, s.accountKey(account), device).only())
+	return s.change(ctx, "remove", newCall(s.scripts.remove, s.accountKey(account), device, s.versionNow()).only())
 }
 
 // change makes a call that tells whether the device is there.

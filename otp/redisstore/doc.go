@@ -23,7 +23,9 @@
 // ~ and their SHA-256. The key and the kind of notes are written the same way. All keys of an account
 // are in one slot. Fields of the hash:
 //
-//	v          version
+//	v          version: no less than the time of the last enrollment or removal in seconds, so that a Redis that was
+//	           lost, or has old accounts back, tells none again that a node may remember with other devices; a
+//	           login that changes the drift adds one
 //	d<device>  what enrollment fixed, then the label
 //	s<device>  sealed seed, its first 64 octets
 //	S<device>  the others, if any
@@ -35,9 +37,9 @@
 //	c          challenges: wrong codes, whether it is spent, the last token, when; there once one was used
 //	m          steps that may be shared: place, when, how often, device; there once one was
 //
-// While every value has at most 64 octets, Redis keeps the hash as one list: 341 to 410 octets for
+// While every value has at most 64 octets, Redis keeps the hash as one list: 338 to 424 octets for
 // an account with one device. Two logins within half a minute make one value longer, and the hash a table for good:
-// 849 octets, or 480 with hash-max-listpack-value 128.
+// 863 octets, or some 490 with hash-max-listpack-value 128.
 //
 // # The least that a Redis user needs
 //

@@ -77,7 +77,7 @@ func TestMemoryPerDevice(t *testing.T) {
 		sealed, label int
 		limit         int64
 	}{
-		{"seed of 20 octets", 53, 12, 400},
+		{"seed of 20 octets", 53, 12, 440},
 		{"seed of 32 octets", 65, 12, 600},
 		{"long label", 53, 40, 600},
 	} {

@@ -41,7 +41,7 @@ func TestMemoryOfADevice(t *testing.T) {
 		for first := 0; first < n; first += 500 {
 			var claims []otp.Claim
 			for i := first; i < first+500; i++ {
-				c := otp.Claim{Kind: otp.UseStep, Account: memoryAccount(i), Version: 1, Device: devices[i].ID, Step: step, Now: at}
+				c := otp.Claim{Kind: otp.UseStep, Account: memoryAccount(i), Version: firstVersion, Device: devices[i].ID, Step: step, Now: at}
 				binary.BigEndian.PutUint64(c.Token[:], uint64(step)<<32|uint64(i))
 				binary.BigEndian.PutUint64(c.Place[:], uint64(i)+1)
 				claims = append(claims, c)

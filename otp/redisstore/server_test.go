@@ -49,7 +49,7 @@ func addDevice(t testing.TB, s otp.Store, account string) {
 }
 
 func useStep(account string, step int64, token byte) otp.Claim {
-	return otp.Claim{Kind: otp.UseStep, Account: account, Version: 1, Device: "abcdefgh22222222", Step: step, Token: otp.Token{token}, Now: noon}
+	return otp.Claim{Kind: otp.UseStep, Account: account, Version: firstVersion, Device: "abcdefgh22222222", Step: step, Token: otp.Token{token}, Now: noon}
 }
 
 func claimOne(ctx context.Context, s otp.Store, c otp.Claim) otp.Receipt {

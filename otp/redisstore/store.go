@@ -33,6 +33,7 @@ type Options struct {
 	// MinReplicas is how many replicas must have confirmed a write before it is reported; 0: none. With at
 	// least one, what was claimed survives a failover to a replica that has confirmed.
 	MinReplicas int
+	Now         func() time.Time // for the versions of accounts; must not be nil
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer // nil: no metrics
 }
@@ -47,6 +48,7 @@ type Store struct {
 	sentinels   *sentinels // nil: nobody is asked for the master
 	logger      *slog.Logger
 	metrics     *metrics
+	now         func() time.Time
 	prefix      string
 	timeout     time.Duration
 	minReplicas int
@@ -72,12 +74,15 @@ func Open(o Options) (*Store, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("redisstore: no address")
 	}
+	if o.Now == nil {
+		return nil, errors.New("redisstore: no clock")
+	}
 	if o.MinReplicas < 0 {
 		return nil, fmt.Errorf("redisstore: %d replicas", o.MinReplicas)
 	}
 	s := &Store{
 		prefix: o.KeyPrefix, timeout: o.Timeout, minReplicas: o.MinReplicas,
-		scripts: newScripts(), metrics: newMetrics(o.Registerer), warned: make(map[concern]bool),
+		now: o.Now, scripts: newScripts(), metrics: newMetrics(o.Registerer), warned: make(map[concern]bool),
 	}
 	if s.prefix == "" {
 		s.prefix = "otpgate:"

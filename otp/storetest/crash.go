@@ -55,9 +55,7 @@ func RunCrash(t *testing.T, c Crash) {
 	}
 	where := c.Start(t)
 	x := c.open(t, where)
-	for n := range crashAccounts {
-		x.add(crashAccount(n), deviceID(n))
-	}
+	x.addAll()
 	x.close()
 	t.Run("killed at random points", func(t *testing.T) {
 		for round := 1; round <= c.Rounds; round++ {
@@ -82,7 +80,22 @@ func (c Crash) open(t *testing.T, where string) *crashed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &crashed{&exam{T: t, store: s, version: 1}}
+	x := &exam{T: t, store: s}
+	x.version = x.snapshot(crashAccount(0)).Version // 0 before addAll
+	return &crashed{x}
+}
+
+// addAll adds the accounts of the crash tests, all at once, so that they have the same version.
+func (x *exam) addAll() {
+	x.Helper()
+	devices := make([]otp.Device, crashAccounts)
+	for n := range devices {
+		devices[n] = newDevice(crashAccount(n), deviceID(n))
+	}
+	if errs, err := x.store.AddDevices(x.context(), devices, 0); errors.Join(append(errs, err)...) != nil {
+		x.Fatal(errs, err)
+	}
+	x.version = x.snapshot(crashAccount(0)).Version
 }
 
 func (x *crashed) close() {

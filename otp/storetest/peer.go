@@ -19,10 +19,8 @@ type Peer struct {
 // RunPeerCrash proves that no claim that was answered is lost when the server behind the store is
 // killed under load, and that the store recovers by itself.
 func RunPeerCrash(t *testing.T, open func(t *testing.T) otp.Store, peer Peer, rounds int) {
-	x := &exam{T: t, store: open(t), version: 1}
-	for n := range crashAccounts {
-		x.add(crashAccount(n), deviceID(n))
-	}
+	x := &exam{T: t, store: open(t)}
+	x.addAll()
 	for round := 1; round <= rounds; round++ {
 		load := &peerLoad{exam: x, first: int64(round * roundSteps), fatal: 1 + rand.IntN(2000), killed: make(chan struct{})}
 		var workers sync.WaitGroup

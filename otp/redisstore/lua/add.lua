@@ -1,6 +1,6 @@
 -- Adds devices to one account.
 -- KEYS[1]  the account
--- ARGV     limit, then for each device: id, what enrollment fixed, sealed seed in two parts
+-- ARGV     limit, now in s, then for each device: id, what enrollment fixed, sealed seed in two parts
 -- Returns  for each device 0 added, 1 there already, 2 too many
 local key, limit = KEYS[1], tonumber(ARGV[1])
 local there, count, known = {}, 0, false
@@ -12,7 +12,7 @@ for _, field in ipairs(redis.call('HKEYS', key)) do
   end
 end
 local results, new = {}, {}
-for i = 2, #ARGV, 4 do
+for i = 3, #ARGV, 4 do
   if there[ARGV[i]] then
     results[#results + 1] = 1
   else
@@ -27,8 +27,12 @@ if limit > 0 and count + #new > limit then
   return results
 end
 if #new == 0 then return results end
+-- The version is the time, or one more than it was where that is later: a Redis that lost the account, or has an old one
+-- back, gives it none that a node may remember with other devices.
+local version = tonumber(ARGV[2])
+if known then version = math.max(version, redis.call('HGET', key, 'v') + 1) end
 -- One write for all of it: an account that is new, as in an import, needs no other.
-local fields = known and {} or {'v', 1}
+local fields = {'v', string.format('%.0f', version)}
 local function add(field, value)
   fields[#fields + 1], fields[#fields + 2] = field, value
 end
@@ -43,5 +47,4 @@ end
 for first = 1, #fields, 1000 do -- Lua takes so many arguments, and some thousand more
   redis.call('HSET', key, unpack(fields, first, math.min(first + 999, #fields)))
 end
-if known then redis.call('HINCRBY', key, 'v', 1) end
 return results

@@ -1,6 +1,6 @@
 -- Forgets a device, every token that claimed a step of it, and which of its steps are shared.
 -- KEYS[1]  the account
--- ARGV     device
+-- ARGV     device, now in s
 -- Returns  whether the device was there
 local key, device = KEYS[1], ARGV[1]
 if redis.call('HEXISTS', key, 'u' .. device) == 0 then return 0 end
@@ -23,5 +23,6 @@ if shares then
   redis.call('HSET', key, 'm', table.concat(kept))
 end
 redis.call('HDEL', key, 'd' .. device, 's' .. device, 'S' .. device, 'u' .. device, 'w' .. device)
-redis.call('HINCRBY', key, 'v', 1)
+-- As in add.lua.
+redis.call('HSET', key, 'v', string.format('%.0f', math.max(ARGV[2], redis.call('HGET', key, 'v') + 1)))
 return 1
