@@ -93,8 +93,10 @@
 // one that has most. While fewer replicas are there, nobody gets in: so 1 goes with two replicas, or a failover
 // is over only when a second server is back. And it goes with sentinels whose down-after-milliseconds is more than
 // 1000, which is how often they ask a server: with less they may take the master that they have just made for gone
-// too, and the only replica in its place, which nobody copies until they look again, ten seconds later. Each
-// pipeline ends with a WAIT; what is not confirmed within four fifths of the timeout is not reported, and the
+// too, and the only replica in its place, which nobody copies until they look again, ten seconds later. It is a
+// concern of [Store.Concerns] while one has less.
+//
+// Each pipeline ends with a WAIT; what is not confirmed within four fifths of the timeout is not reported, and the
 // gateway's next try finds out what became of it.
 // WAIT says that replicas have it in memory; all of them with the master at once lose what their disks lack.
 //

@@ -28,6 +28,8 @@ const (
 	stragglers = 50 * time.Millisecond
 	// askEvery is how often calls that fail have the sentinels asked, at most.
 	askEvery = 50 * time.Millisecond
+	// sentinelAsks is how often a sentinel asks a server that it does not take for gone sooner; milliseconds.
+	sentinelAsks = 1000
 )
 
 // sentinels tell which server is the master. The library's way asks one of them, and waits for it when its
@@ -43,19 +45,22 @@ type sentinels struct {
 	resting atomic.Bool // calls that failed have had them asked a moment ago
 
 	mu     sync.Mutex
-	master string // "": not known yet
-	epoch  uint64 // of the configuration that told it
+	master string      // "": not known yet
+	epoch  uint64      // of the configuration that told it
+	soon   map[int]int // after so many milliseconds each of them takes a server for gone, as it said last
 }
 
 // answer is what a sentinel says.
 type answer struct {
+	by      int // the index of its client
 	address string
 	epoch   uint64 // of the configuration: the higher is the newer
+	soon    int    // milliseconds after which it takes a server for gone; 0: it does not say
 	err     error
 }
 
 func newSentinels(o *Options, d *dialer, logger *slog.Logger, timeout time.Duration) *sentinels {
-	s := &sentinels{name: o.MasterName, dialer: d, logger: logger, timeout: timeout}
+	s := &sentinels{soon: make(map[int]int), name: o.MasterName, dialer: d, logger: logger, timeout: timeout}
 	for _, address := range o.Addresses {
 		own := &dialer{tls: o.TLS, timeout: timeout, links: make(map[*link]string)}
 		client := redis.NewClient(&redis.Options{
@@ -131,8 +136,12 @@ func (s *sentinels) ask(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	answers := make(chan answer, len(s.clients))
-	for _, client := range s.clients {
-		go func() { answers <- s.askOne(ctx, client) }()
+	for i, client := range s.clients {
+		go func() {
+			a := s.askOne(ctx, client)
+			a.by = i
+			answers <- a
+		}()
 	}
 	var told []answer
 	var errs []error
@@ -175,7 +184,33 @@ func (s *sentinels) askOne(ctx context.Context, client *redis.Client) answer {
 		return answer{err: fmt.Errorf("sentinel %s: unexpected answer %v", client.Options().Addr, parts)}
 	}
 	epoch, _ := strconv.ParseUint(master.Val()["config-epoch"], 10, 64)
-	return answer{address: net.JoinHostPort(parts[0], parts[1]), epoch: epoch}
+	soon, _ := strconv.Atoi(master.Val()["down-after-milliseconds"])
+	return answer{address: net.JoinHostPort(parts[0], parts[1]), epoch: epoch, soon: soon}
+}
+
+// concerns are what an operator has to hear about the sentinels. They are asked anew only while there is something:
+// else what they said for the last connection holds.
+func (s *sentinels) concerns(ctx context.Context) []concern {
+	if s.hasty() > 0 {
+		_, _ = s.ask(ctx)
+	}
+	if after := s.hasty(); after > 0 {
+		return []concern{hastySentinel(after)}
+	}
+	return nil
+}
+
+// hasty is after how many milliseconds a sentinel takes a server for gone, if that is too soon; 0: none does.
+func (s *sentinels) hasty() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	least := 0
+	for _, after := range s.soon {
+		if after <= sentinelAsks && (least == 0 || after < least) {
+			least = after
+		}
+	}
+	return least
 }
 
 // choose takes the newest of what was told: the highest epoch, and of those another master than before,
@@ -185,6 +220,11 @@ func (s *sentinels) choose(told []answer) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	best := told[0]
+	for _, a := range told {
+		if a.soon > 0 {
+			s.soon[a.by] = a.soon
+		}
+	}
 	for _, a := range told[1:] {
 		if a.epoch > best.epoch || a.epoch == best.epoch && best.address == s.master {
 			best = a

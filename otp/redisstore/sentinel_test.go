@@ -12,7 +12,7 @@ import (
 // of so many sentinels, which nobody asks.
 func of(number int) *sentinels {
 	return &sentinels{
-		clients: make([]*redis.Client, number), dialer: &dialer{timeout: time.Second, links: make(map[*link]string)},
+		soon: make(map[int]int), clients: make([]*redis.Client, number), dialer: &dialer{timeout: time.Second, links: make(map[*link]string)},
 		logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -36,6 +36,31 @@ func TestASentinelThatMissedAFailoverIsNotBelieved(t *testing.T) {
 	} {
 		if got := s.choose(c.told); got != c.want || s.current() != c.want {
 			t.Errorf("%d: %s and %s, want %s", i, got, s.current(), c.want)
+		}
+	}
+}
+
+// TestTheMostHastySentinelCounts, also when another one tells the master, and when it is late with its next answer.
+func TestTheMostHastySentinelCounts(t *testing.T) {
+	const master = "192.0.2.1:6379"
+	s := of(3)
+	for i, c := range []struct {
+		told []answer
+		want int
+	}{
+		{[]answer{{by: 0, soon: 1500}, {by: 1}, {by: 2, soon: 30_000}}, 0},
+		{[]answer{{by: 0, soon: 1001, epoch: 1}, {by: 1, soon: 900}, {by: 2, soon: 30_000}}, 900},
+		{[]answer{{by: 0, soon: 1500}, {by: 2, soon: 30_000}}, 900},
+		{[]answer{{by: 0, soon: 1000}, {by: 1}}, 900},
+		{[]answer{{by: 1, soon: 1500}}, 1000},
+		{[]answer{{by: 0, soon: 1500}}, 0},
+	} {
+		for n := range c.told {
+			c.told[n].address = master
+		}
+		s.choose(c.told)
+		if got := s.hasty(); got != c.want {
+			t.Errorf("%d: %d, want %d", i, got, c.want)
 		}
 	}
 }

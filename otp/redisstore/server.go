@@ -79,8 +79,8 @@ func (s *Store) warn(c concern) {
 	}
 }
 
-// Concerns are what the last [Store.Ping] found that keeps nobody out, but lets a crash or a failover
-// bring back what was used or revoked: each a fact and what to do about it. Whoever reports health
+// Concerns are what the last [Store.Ping] found that is no reason to refuse a server, but lets a crash or a failover
+// bring back what was used or revoked, or keep people out: each a fact and what to do about it. Whoever reports health
 // calls a node with concerns degraded.
 func (s *Store) Concerns() []string {
 	s.mu.Lock()
@@ -123,11 +123,24 @@ func (s *Store) look(ctx context.Context) error {
 	})
 	if err == nil {
 		s.refused.Store(nil)
+		all = append(all, s.watchers(ctx)...)
 		s.mu.Lock()
 		s.concerns = all
 		s.mu.Unlock()
 	}
 	return err
+}
+
+// watchers are the concerns about sentinels, if there are any.
+func (s *Store) watchers(ctx context.Context) []concern {
+	if s.sentinels == nil {
+		return nil
+	}
+	concerns := s.sentinels.concerns(ctx)
+	for _, c := range concerns {
+		s.warn(c)
+	}
+	return concerns
 }
 
 // Ping implements [otp.Store]: it inspects every master, asks it for its time, and writes a key. The

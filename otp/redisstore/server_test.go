@@ -262,6 +262,43 @@ func TestReplicasThatNeedNotHaveWritesAreAConcern(t *testing.T) {
 	}
 }
 
+// TestASentinelThatIsHastyIsAConcern also to a node that knows the master already, and no longer than it is hasty.
+func TestASentinelThatIsHastyIsAConcern(t *testing.T) {
+	_, _, sentinels := redistest.StartSentinels(t, 1, 3)
+	o := redisstore.Options{MasterName: redistest.MasterName}
+	for _, s := range sentinels {
+		o.Addresses = append(o.Addresses, s.Addr)
+	}
+	after := func(milliseconds int) {
+		t.Helper()
+		for _, s := range sentinels { // all: one may be late with its first answer
+			if err := admin(t, s).Do(background(t), "sentinel", "set", redistest.MasterName, "down-after-milliseconds", milliseconds).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for milliseconds, want := range map[int]string{1001: "", 1000: "after 1000 ms", 900: "after 900 ms"} {
+		after(milliseconds)
+		var l logs
+		o.Logger = l.logger()
+		s := open(t, o)
+		recovers(t, s)
+		concerned := func() bool {
+			if _, err := s.Ping(background(t)); err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(s.Concerns(), func(c string) bool { return strings.Contains(c, "Redis Sentinel takes a server for gone "+want) })
+		}
+		if concerned() != (want != "") || strings.Count(l.String(), "Redis Sentinel takes") != min(len(want), 1) {
+			t.Errorf("%d ms: concerns %q, logged:\n%s", milliseconds, s.Concerns(), l.String())
+		}
+		after(1500)
+		if concerned() && want != "" {
+			t.Errorf("%d ms: %q when it was mended", milliseconds, s.Concerns())
+		}
+	}
+}
+
 func TestServerThatHangs(t *testing.T) {
 	const timeout = 500 * time.Millisecond
 	server := redistest.Start(t)

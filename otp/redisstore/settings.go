@@ -128,6 +128,14 @@ func lacks(want, have int) concern {
 	}
 }
 
+// hastySentinel is that a sentinel takes a server for gone so many milliseconds after its last answer.
+func hastySentinel(soonest int) concern {
+	return concern{
+		fmt.Sprintf("Redis Sentinel takes a server for gone after %d ms, perhaps before it has asked the one that it has just made the master: now and then a second failover follows the first, and where the master needs a replica nobody gets in for ten seconds", soonest),
+		"set down-after-milliseconds to more than 1000 at every sentinel (SENTINEL SET)",
+	}
+}
+
 // concerns are what an operator has to hear. minReplicas is how many replicas have to confirm.
 func (s *settings) concerns(minReplicas int, cluster bool) []concern {
 	var list []concern
