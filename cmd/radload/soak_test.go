@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	soakDevices = 100_000
+	soakDevices = 120_000
 	soakChunk   = 5_000
 	soakPeriod  = 15 * time.Second // the shortest, so that fewer devices make as many logins
 	soakFresh   = "10m"            // so that everybody is asked for again some times, also while the directory is away
