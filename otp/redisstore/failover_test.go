@@ -189,6 +189,50 @@ func testFailoverInCluster(t *testing.T, gone func(*redistest.Server)) {
 	}
 }
 
+// TestAMasterThatWasMendedIsUsedWhileAnotherIsAway: one master of a cluster is refused, because it may evict keys. When its
+// setting is put right, those whom it keeps get in again, also when another master is gone by then.
+func TestAMasterThatWasMendedIsUsedWhileAnotherIsAway(t *testing.T) {
+	servers := redistest.StartCluster(t, "--cluster-require-full-coverage", "no")
+	o := redisstore.Options{Timeout: 2 * time.Second}
+	for _, s := range servers {
+		o.Addresses = append(o.Addresses, s.Addr)
+	}
+	s := open(t, o)
+	recovers(t, s)
+	spread(t, s, 30)
+	keys, err := admin(t, servers[0]).Keys(background(t), "otpgate:{account-*").Result()
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("the first master has %d accounts, %v", len(keys), err)
+	}
+	mine, _, _ := strings.Cut(strings.TrimPrefix(keys[0], "otpgate:{"), "}")
+	set := func(name, value string) {
+		t.Helper()
+		if err := admin(t, servers[0]).ConfigSet(background(t), name, value).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("maxmemory", "100mb")
+	set("maxmemory-policy", "allkeys-lru")
+	late := open(t, o) // it meets the server with its first connection
+	for _, s := range []otp.Store{s, late} {
+		if _, err := s.Ping(background(t)); !errors.Is(err, redisstore.ErrEvicts) {
+			t.Fatalf("Ping: %v", err)
+		}
+	}
+	servers[1].Kill()
+	for i, s := range []otp.Store{s, late} {
+		if r := claimOne(background(t), s, useStep(mine, 100+int64(i), byte(i))); !errors.Is(r.Err, otp.ErrUnavailable) {
+			t.Fatalf("by a server that may evict keys: %+v", r)
+		}
+	}
+	set("maxmemory-policy", "noeviction")
+	for i, s := range []otp.Store{s, late} {
+		until(t, "the master is used when it was mended", func() bool {
+			return claimOne(background(t), s, useStep(mine, 100+int64(i), byte(i))).Answer == otp.Claimed
+		})
+	}
+}
+
 // lagging is a master and a replica that gets nothing any more from some time on.
 func lagging(t *testing.T) (master, replica *redistest.Server, link *redistest.Link) {
 	t.Helper()

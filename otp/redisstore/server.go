@@ -108,7 +108,9 @@ func (s *Store) look(ctx context.Context) error {
 	err := s.eachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 		concerns, err := s.inspect(ctx, node, node.Options().Addr)
 		if r, ok := err.(*refusal); ok { //nolint:errorlint // inspect does not wrap it
-			s.refused.Store(r)
+			found := &refusal{setting: r.setting, value: r.value, address: node.Options().Addr} // a new connection does not know where it leads
+			s.refused.Store(found)
+			err = found
 		} else if r := s.refused.Load(); err == nil && r != nil && r.address == node.Options().Addr {
 			s.refused.CompareAndSwap(r, nil) // it was mended, whatever the others do
 		}
