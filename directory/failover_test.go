@@ -174,6 +174,39 @@ func TestAGoodConnectionStaysWhileThereIsNoOther(t *testing.T) {
 	everybody(3 * searchConnections)
 }
 
+// TestOldConnectionsAreReplacedOneByOne: while one waits for its successor, the other is used, however old it is.
+func TestOldConnectionsAreReplacedOneByOne(t *testing.T) {
+	r, now := relayTo(t, slapdtest.Start(t, slapdtest.Options{})), newClock()
+	c := directorytest.Base()
+	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
+	c.Fresh, c.Stale, c.Timeout, c.Groups = 0, 0, 2*patience, false // whose half is how long the next one is waited for
+	s := open(t, now, c)
+	for range searchConnections {
+		mustFind(t, s, "alice")
+	}
+	r.closed.Store(true)
+	now.Advance(10 * time.Minute)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.FindID(t.Context(), "nobody's")
+		ended <- err
+	}()
+	eventually(t, func() bool { return r.connections.Load() == searchConnections+1 })
+	for range 2 * searchConnections {
+		mustFind(t, s, "alice")
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("nobody has connected meanwhile: %v", err)
+	default:
+	}
+	if got := r.connections.Load(); got != searchConnections+1 {
+		t.Errorf("%d connections", got)
+	}
+	_ = s.Close()
+	<-ended
+}
+
 // TestWhoConnectsHoldsUpNobodyElse: there is another connection, which works.
 func TestWhoConnectsHoldsUpNobodyElse(t *testing.T) {
 	r := relayTo(t, slapdtest.Start(t, slapdtest.Options{}))

@@ -179,44 +179,63 @@ func (s *servers) settle(ctx context.Context, c *connection, reused bool, tried 
 	return tried
 }
 
-// take returns a connection for searches, new or not, with a use of it that has to be released.
+// take returns a connection for searches, and whether it was there before, with a use of it that has to be released.
 func (s *servers) take(ctx context.Context, turn uint32, tried []*server) (*connection, bool, []*server, error) {
 	slot, err := s.lock(ctx, turn)
 	if err != nil {
 		return nil, false, tried, err
 	}
 	defer func() { <-slot.lock }()
-	old := slot.connection
-	if old != nil && (slices.Contains(tried, old.from) || !old.use()) {
-		old.retire()
-		old, slot.connection = nil, nil
+	if old := slot.standing(tried); old != nil {
+		return s.renew(ctx, slot, old, tried)
 	}
-	if old != nil {
-		if s.young(old) || !s.anew.CompareAndSwap(false, true) { // one at a time
-			return old, true, tried, nil
-		}
-		defer s.anew.Store(false)
+	c, failed, err := s.connect(ctx, true, tried)
+	if err != nil {
+		return nil, false, failed, err
 	}
-	c, failed, err := s.replace(ctx, old, tried)
-	switch {
-	case err != nil && old != nil: // it is still good
+	err = s.install(slot, c)
+	return c, false, failed, err
+}
+
+// standing returns the connection of a slot, with a use of it; nil: there is none that may be used.
+func (k *slot) standing(tried []*server) *connection {
+	c := k.connection
+	if c == nil || !slices.Contains(tried, c.from) && c.use() {
+		return c
+	}
+	c.retire()
+	k.connection = nil
+	return nil
+}
+
+// renew has the old connection of a slot replaced when it is time for that, one at a time. It goes on when that fails.
+func (s *servers) renew(ctx context.Context, slot *slot, old *connection, tried []*server) (*connection, bool, []*server, error) {
+	if s.young(old) || !s.anew.CompareAndSwap(false, true) {
+		return old, true, tried, nil
+	}
+	defer s.anew.Store(false)
+	c, failed, err := s.replace(ctx, tried)
+	if err != nil {
 		if ctx.Err() == nil {
 			old.born = s.now()
 		}
 		return old, true, tried, nil
-	case err != nil:
-		return nil, false, failed, err
-	case old != nil:
-		old.retire()
-		old.release()
 	}
+	old.retire()
+	old.release()
+	err = s.install(slot, c)
+	return c, false, failed, err
+}
+
+// install makes a connection that of a slot, with a use of it.
+func (s *servers) install(slot *slot, c *connection) error {
 	s.metrics.connected(stateSearch, 1)
 	c.onClose = func() { s.metrics.connected(stateSearch, -1) }
 	slot.connection = c
 	if !c.use() {
-		return nil, false, failed, fmt.Errorf("%w: %s: closed at once", errBroken, c.from.url)
+		return fmt.Errorf("%w: %s: closed at once", errBroken, c.from.url)
 	}
-	return c, false, failed, nil
+	return nil
 }
 
 // lock locks the slot whose turn it is, or another where nobody connects.
@@ -238,9 +257,9 @@ func (s *servers) lock(ctx context.Context, turn uint32) (*slot, error) {
 	}
 }
 
-// replace makes the next connection of a slot. While there is an old one, that leaves time to go on with it.
-func (s *servers) replace(ctx context.Context, old *connection, tried []*server) (*connection, []*server, error) {
-	if deadline, ok := ctx.Deadline(); ok && old != nil {
+// replace makes the connection that an old one is to make way for, and leaves time to go on with that.
+func (s *servers) replace(ctx context.Context, tried []*server) (*connection, []*server, error) {
+	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		defer cancel()
