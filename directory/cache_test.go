@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -64,6 +65,32 @@ func TestFreshAnswerIsNotAskedForAgain(t *testing.T) {
 	r.expect(t, 2, nil)
 	r.at = r.at.Add(-time.Hour) // a clock set back makes nothing fresh for an hour
 	r.expect(t, 3, nil)
+}
+
+// TestAnOutageThatComesAndGoesIsToldRarely: where the directory cannot tell of one account, it is unavailable and
+// available again with each look-up for that. The log has that once in ten seconds, and both or neither of it; also when
+// the clock is set back.
+func TestAnOutageThatComesAndGoesIsToldRarely(t *testing.T) {
+	var log strings.Builder
+	r := newRig(t, time.Minute, time.Hour)
+	r.logger = slog.New(slog.NewTextHandler(&log, nil))
+	told := func() [2]int {
+		text := log.String()
+		return [2]int{strings.Count(text, "directory unavailable"), strings.Count(text, "directory available again")}
+	}
+	for _, c := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 1}, {time.Second, 1}, {saidEvery - time.Second - 1, 1}, {1, 2}, {saidEvery - 1, 2}, {-time.Hour, 3}} {
+		r.at = r.at.Add(c.after)
+		for range 3 {
+			r.down("alice")
+			r.up()
+		}
+		if got := told(); got != [2]int{c.want, c.want} {
+			t.Errorf("%s later: unavailable %d and available again %d times, want %d each", c.after, got[0], got[1], c.want)
+		}
+	}
 }
 
 // TestAnswersOfOneTimeDoNotGrowOldTogether: those of each hundredth of a second, or of each microsecond, become old all

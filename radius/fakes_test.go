@@ -40,6 +40,7 @@ type fakeAccounts struct {
 	authErr       error
 	find          func(ctx context.Context, name string) // may block
 	slow          time.Duration                          // how long a bind takes
+	bind          func()                                 // may block
 	authenticated []string                               // account id and password of every bind
 	allowed       [][]string
 }
@@ -108,8 +109,11 @@ func (f *fakeAccounts) FindAll(base context.Context, questions []directory.Quest
 
 func (f *fakeAccounts) Authenticate(_ context.Context, a *directory.Account, password string) error {
 	f.mu.Lock()
-	slow := f.slow
+	slow, bind := f.slow, f.bind
 	f.mu.Unlock()
+	if bind != nil {
+		bind()
+	}
 	<-time.After(slow)
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -144,6 +144,46 @@ func TestWhoIsSupersededUsesUpNoCode(t *testing.T) {
 	}
 }
 
+// TestAPasswordThatIsSupersededCountsForNothing: the gateway has begun anew while the directory was asked about it. Right,
+// it uses up no code, and wrong, it is not counted.
+func TestAPasswordThatIsSupersededCountsForNothing(t *testing.T) {
+	for _, password := range []string{"geheim", "falsch"} {
+		entered, release := make(chan struct{}), make(chan struct{})
+		var asked atomic.Int64
+		w := newWorld(t, func(_ *Options, w *world) {
+			w.accounts.bind = func() {
+				if asked.Add(1) == 1 {
+					close(entered)
+					<-release
+				}
+			}
+		})
+		c := radiustest.DialFrom(t, "127.0.0.3", w.serve(t), testSecret)
+		old := c.Login("alice", password+testCode)
+		c.Send(old.Octets())
+		<-entered
+		newer := probe.Login(testSecret, "alice", "geheim"+testCode)
+		newer.Identifier = old.Identifier
+		c.Send(newer.Octets())
+		if r := c.Answered(newer.Octets()); !r.Is(probe.AccessAccept) {
+			t.Errorf("%s: code %d", password, r.Code)
+		}
+		close(release)
+		eventually(t, "the old one ends", func() bool { return w.slots.Load() == 0 })
+		if got := w.codes.batches(); !slices.Equal(got, []int{1}) || len(w.codes.wrong) != 0 {
+			t.Errorf("%s: claims of %v, %d wrong passwords, want the newer one's claim alone", password, got, len(w.codes.wrong))
+		}
+		var ends []string
+		for _, e := range w.trail.all() {
+			ends = append(ends, e.Decision+" "+string(e.Reason))
+		}
+		slices.Sort(ends)
+		if !slices.Equal(ends, []string{"accept ok", "drop timeout"}) {
+			t.Errorf("%s: %q", password, ends)
+		}
+	}
+}
+
 // lateTrail takes refusals only when something was claimed.
 type lateTrail struct {
 	*world

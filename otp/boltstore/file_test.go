@@ -141,6 +141,32 @@ func TestAFileThatIsReplacedBeforeAStop(t *testing.T) {
 	}
 }
 
+// TestAFileThatIsMovedBeforeAStop loses nothing that was claimed before or since, once it is put back.
+func TestAFileThatIsMovedBeforeAStop(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, s, "a")
+	path, away := s.options.Path, filepath.Join(t.TempDir(), "away.db")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	if err := os.Rename(path, away); err != nil {
+		t.Fatal(err)
+	}
+	if r := claimOne(s, useStep("a", 101, 2)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	_ = s.Close()
+	if err := os.Rename(away, path); err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, path)
+	for n, want := range []otp.Answer{otp.Used, otp.Used, otp.Claimed} {
+		if r := claimOne(s, useStep("a", int64(100+n), byte(3+n))); r.Answer != want {
+			t.Errorf("step %d: %+v", 100+n, r)
+		}
+	}
+}
+
 // TestAnAnswerIsPrecededByAWrite: what a file says that was just opened may be in the kernel's memory alone.
 func TestAnAnswerIsPrecededByAWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "otp.db")
