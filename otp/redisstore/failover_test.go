@@ -192,10 +192,13 @@ func testFailoverInCluster(t *testing.T, gone func(*redistest.Server)) {
 // TestAMasterThatWasMendedIsUsedWhileAnotherIsAway: one master of a cluster is refused, because it may evict keys. When its
 // setting is put right, those whom it keeps get in again, also when another master is gone by then.
 func TestAMasterThatWasMendedIsUsedWhileAnotherIsAway(t *testing.T) {
-	servers := redistest.StartCluster(t, "--cluster-require-full-coverage", "no")
+	servers := redistest.StartCluster(t)
 	o := redisstore.Options{Timeout: 2 * time.Second}
-	for _, s := range servers {
+	for _, s := range servers { // which waited until each knew the slots of all; without full coverage nobody does
 		o.Addresses = append(o.Addresses, s.Addr)
+		if err := admin(t, s).ConfigSet(background(t), "cluster-require-full-coverage", "no").Err(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s := open(t, o)
 	recovers(t, s)
