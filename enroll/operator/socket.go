@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -45,23 +46,24 @@ func Listen(path string) (net.Listener, error) {
 		_ = l.Close()
 		return nil, fmt.Errorf("operator: %w", err)
 	}
-	return &listener{l, path}, nil
+	return &listener{l, sync.OnceValue(func() error {
+		err := l.Close()
+		if err == nil {
+			_ = os.Remove(path)
+		}
+		return err
+	})}, nil
 }
 
-// listener removes its socket when it is closed.
+// listener removes its socket when it is closed. Whoever closes it again, as who stops a node does while its server begins,
+// waits until the socket is gone.
 type listener struct {
 	*net.UnixListener
-	path string
+	closeOnce func() error
 }
 
 // Close implements [net.Listener].
-func (l *listener) Close() error {
-	err := l.UnixListener.Close()
-	if err == nil {
-		_ = os.Remove(l.path)
-	}
-	return err
-}
+func (l *listener) Close() error { return l.closeOnce() }
 
 // removeStale removes a socket that nobody listens on.
 func removeStale(path string) error {
