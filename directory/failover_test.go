@@ -148,12 +148,39 @@ func relayTo(t *testing.T, server *slapdtest.Server) *relay {
 	return r
 }
 
+// config is that of a directory behind the relay, which is asked every time.
+func (r *relay) config(timeout time.Duration) directory.Config {
+	c := directorytest.Base()
+	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
+	c.Fresh, c.Stale, c.Timeout = 0, 0, timeout
+	return c
+}
+
+// askBeside asks for somebody beside the test. The channel gets what became of it.
+func askBeside(t *testing.T, s *directory.Set) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.FindID(t.Context(), "nobody's")
+		ended <- err
+	}()
+	return ended
+}
+
+// stillAsks fails the test when that is over.
+func stillAsks(t *testing.T, ended <-chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		t.Fatalf("nobody has connected meanwhile: %v", err)
+	default:
+	}
+}
+
 // TestAGoodConnectionStaysWhileThereIsNoOther: one that has lived long enough is used until the next one is there.
 func TestAGoodConnectionStaysWhileThereIsNoOther(t *testing.T) {
 	r, now := relayTo(t, slapdtest.Start(t, slapdtest.Options{})), newClock()
-	c := directorytest.Base()
-	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
-	c.Fresh, c.Stale, c.Timeout, c.Groups = 0, 0, 8*time.Second, false
+	c := r.config(8 * time.Second)
+	c.Groups = false
 	s := open(t, now, c)
 	everybody := func(connections int64) {
 		t.Helper()
@@ -177,29 +204,20 @@ func TestAGoodConnectionStaysWhileThereIsNoOther(t *testing.T) {
 // TestOldConnectionsAreReplacedOneByOne: while one waits for its successor, the other is used, however old it is.
 func TestOldConnectionsAreReplacedOneByOne(t *testing.T) {
 	r, now := relayTo(t, slapdtest.Start(t, slapdtest.Options{})), newClock()
-	c := directorytest.Base()
-	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
-	c.Fresh, c.Stale, c.Timeout, c.Groups = 0, 0, 2*patience, false // whose half is how long the next one is waited for
+	c := r.config(2 * patience) // whose half is how long the next one is waited for
+	c.Groups = false
 	s := open(t, now, c)
 	for range searchConnections {
 		mustFind(t, s, "alice")
 	}
 	r.closed.Store(true)
 	now.Advance(10 * time.Minute)
-	ended := make(chan error, 1)
-	go func() {
-		_, err := s.FindID(t.Context(), "nobody's")
-		ended <- err
-	}()
+	ended := askBeside(t, s)
 	eventually(t, func() bool { return r.connections.Load() == searchConnections+1 })
 	for range 2 * searchConnections {
 		mustFind(t, s, "alice")
 	}
-	select {
-	case err := <-ended:
-		t.Fatalf("nobody has connected meanwhile: %v", err)
-	default:
-	}
+	stillAsks(t, ended)
 	if got := r.connections.Load(); got != searchConnections+1 {
 		t.Errorf("%d connections", got)
 	}
@@ -210,26 +228,17 @@ func TestOldConnectionsAreReplacedOneByOne(t *testing.T) {
 // TestWhoConnectsHoldsUpNobodyElse: there is another connection, which works.
 func TestWhoConnectsHoldsUpNobodyElse(t *testing.T) {
 	r := relayTo(t, slapdtest.Start(t, slapdtest.Options{}))
-	c := directorytest.Base()
-	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
-	c.Fresh, c.Stale, c.Timeout, c.Groups = 0, 0, patience, false
+	c := r.config(patience)
+	c.Groups = false
 	s := open(t, newClock(), c)
 	mustFind(t, s, "alice")
 	r.closed.Store(true)
-	ended := make(chan error, 1)
-	go func() {
-		_, err := s.FindID(t.Context(), "nobody's")
-		ended <- err
-	}()
+	ended := askBeside(t, s)
 	eventually(t, func() bool { return r.connections.Load() == 2 })
 	for range 2 * searchConnections {
 		mustFind(t, s, "alice")
 	}
-	select {
-	case err := <-ended:
-		t.Fatalf("nobody has connected meanwhile: %v", err)
-	default:
-	}
+	stillAsks(t, ended)
 	_ = s.Close()
 	<-ended
 }
@@ -237,10 +246,7 @@ func TestWhoConnectsHoldsUpNobodyElse(t *testing.T) {
 // TestWhoHangsUpTakesNoConnectionFromTheOthers.
 func TestWhoHangsUpTakesNoConnectionFromTheOthers(t *testing.T) {
 	r := relayTo(t, slapdtest.Start(t, slapdtest.Options{}))
-	c := directorytest.Base()
-	c.BindDN, c.BindPassword, c.URLs = slapdtest.ServiceDN, slapdtest.ServicePassword, []string{"ldap://" + r.address}
-	c.Fresh, c.Stale, c.Timeout = 0, 0, patience
-	s := open(t, newClock(), c)
+	s := open(t, newClock(), r.config(patience))
 	for range searchConnections {
 		mustFind(t, s, "alice")
 	}
