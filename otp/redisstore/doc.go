@@ -94,7 +94,8 @@
 // is over only when a second server is back. And it goes with sentinels whose down-after-milliseconds is more than
 // 1000, which is how often they ask a server: with less they may take the master that they have just made for gone
 // too, and the only replica in its place, which nobody copies until they look again, ten seconds later. It is a
-// concern of [Store.Concerns] while one has less.
+// concern of [Store.Concerns] while one has less; one that does not answer any more counts with what it said last, until
+// the node is restarted without it.
 //
 // Each pipeline ends with a WAIT; what is not confirmed within four fifths of the timeout is not reported, and the
 // gateway's next try finds out what became of it.
