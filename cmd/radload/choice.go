@@ -32,6 +32,9 @@ func (f *runFlags) choose() error {
 		"never": gateway.ReplayNever, "at-once": gateway.ReplayAtOnce, "afterwards": gateway.ReplayAfterwards,
 	}))
 	pick("reuse", f.reuse, one(f.reuse, &o.ReuseAccepted, map[string]bool{"": false, "refused": false, "accepted": true}))
+	if err == nil && o.Each && (o.Outstanding == 0 || o.Spread) {
+		err = console.Usage(errors.New("--each goes with --outstanding, and not with --spread"))
+	}
 	if err == nil && o.Method != gateway.Code && f.family.password == "" {
 		err = console.Usage(fmt.Errorf("--login %s needs --password", f.login))
 	}

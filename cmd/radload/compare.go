@@ -75,7 +75,8 @@ about an hour and 6 GiB in --dir, on a machine that has nothing else to do;
   embedded                              search for every login, on disk
   redis-replica                         a replica confirms every claim
   stranger, forged                      packets that are refused
-  nodes                                 one to three nodes on Redis and on a Cluster
+  nodes                                 one to three nodes on Redis and on a Cluster,
+                                        and three with a Redis each
   scale                                 1,000 accounts, and 1,000,000
   curves                                latency over throughput, of the first two kinds
 

@@ -75,11 +75,11 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// TestBenchOfNodes measures several nodes on a Redis and on a cluster.
+// TestBenchOfNodes measures several nodes on a Redis and on a cluster, and on a Redis each.
 func TestBenchOfNodes(t *testing.T) {
 	t.Parallel()
 	r := measured(t, func(o *bench.Options) { o.Only = []string{"nodes"} })
-	if len(r.Cases) != 6 || r.Cases["nodes-cluster-3"][0].CPU["redis"] <= 0 {
+	if len(r.Cases) != 7 || r.Cases["nodes-cluster-3"][0].CPU["redis"] <= 0 || r.Cases["nodes-apart-3"][0].CPU["redis"] <= 0 {
 		t.Errorf("%+v", r.Cases)
 	}
 }

@@ -20,6 +20,10 @@
 // begun in it, and that shows. With --outstanding so many logins are always under way: that finds out how
 // many a server can do. Its latency says nothing about what people would see at another rate.
 //
+// With several servers all logins begin at the first one, as long as it answers; with --spread at each in turn, as behind a
+// gateway that knows all of them, so that one that is slow gathers what is outstanding; with --each as many are
+// outstanding at each, as with a gateway for each.
+//
 // # What is expected
 //
 // A right and fresh code is accepted; a wrong one (--wrong), a used one (--replay, --reuse refused) is not. Once in a

@@ -39,6 +39,7 @@ type loadReport struct {
 	Login           string  `json:"login"`
 	OfferedRate     float64 `json:"offered_logins_per_second,omitempty"`
 	Outstanding     int     `json:"outstanding,omitempty"`
+	Each            bool    `json:"outstanding_at_each_server,omitempty"`
 	WarmupSeconds   float64 `json:"warmup_seconds"`
 	ElapsedSeconds  float64 `json:"elapsed_seconds"`
 	Ports           int     `json:"ports"`
@@ -155,7 +156,7 @@ func (r *report) fill() {
 	o, g := &r.flags.options, r.result
 	t := &g.Measured
 	r.Load = &loadReport{
-		Devices: o.Roster.Len(), Login: r.flags.login, OfferedRate: o.Rate, Outstanding: o.Outstanding,
+		Devices: o.Roster.Len(), Login: r.flags.login, OfferedRate: o.Rate, Outstanding: o.Outstanding, Each: o.Each,
 		WarmupSeconds: o.Warmup.Seconds(), ElapsedSeconds: g.Elapsed.Seconds(), Ports: g.Lanes,
 		LoginsPerSecond: g.Rate(), UsedUp: g.UsedUp, Silence: g.Silence.Seconds(),
 	}
@@ -215,9 +216,12 @@ func (r *report) print(w io.Writer, json bool) error {
 func (r *report) printLogins(w io.Writer) error {
 	l, p, load := r.Logins, r.Packets, r.Load
 	fmt.Fprintf(w, "%.0f logins/s for %.1f s", load.LoginsPerSecond, load.ElapsedSeconds)
-	if load.OfferedRate > 0 {
+	switch {
+	case load.OfferedRate > 0:
 		fmt.Fprintf(w, ", %.0f offered\n\n", load.OfferedRate)
-	} else {
+	case load.Each:
+		fmt.Fprintf(w, ", %d outstanding at each server\n\n", load.Outstanding)
+	default:
 		fmt.Fprintf(w, ", %d outstanding\n\n", load.Outstanding)
 	}
 	fmt.Fprintf(w, "The longest time without an accepted login was %s.\n\n", short(load.Silence))

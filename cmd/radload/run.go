@@ -66,6 +66,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	flags.Float64Var(&o.Rate, "rate", 0, "logins per second of an open loop")
 	flags.BoolVar(&o.Poisson, "poisson", false, "logins of an open loop come by chance, not evenly")
 	flags.IntVar(&o.Outstanding, "outstanding", 0, "logins under way in a closed loop")
+	flags.BoolVar(&o.Each, "each", false, "--outstanding is at each server, not in all")
 	flags.DurationVar(&o.Duration, "duration", 10*time.Second, "how long to measure")
 	flags.DurationVar(&o.Warmup, "warmup", 0, "how long to load before that")
 	flags.Int64Var(&o.Count, "logins", 0, "end after so many `logins`; 0: by --duration alone")

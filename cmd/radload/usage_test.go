@@ -27,6 +27,8 @@ func TestUsage(t *testing.T) {
 		{"no such replay", to + "--replay=soon --rate=1", `--replay "soon"`},
 		{"no such reuse", to + "--reuse=maybe --rate=1", `--reuse "maybe"`},
 		{"no such signature", to + "--message-authenticator=last --rate=1", `--message-authenticator "last"`},
+		{"at each server, at a rate", to + "--each --rate=1", "--each goes with --outstanding"},
+		{"at each server, and in turn", to + "--each --outstanding=1 --spread", "--each goes with --outstanding"},
 		{"no password", to + "--login=password+code --rate=1", "needs --password"},
 		{"no such flood", to + "--flood=rain:1", "no flood"},
 		{"no rate of a flood", to + "--flood=garbage", "kind:rate"},

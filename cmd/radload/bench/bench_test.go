@@ -29,11 +29,21 @@ func TestChosen(t *testing.T) {
 	if some, err := chosen([]string{"redis", baseline, "redis"}); len(some) != 2 || some[0].name != baseline || some[1].name != "redis" || err != nil {
 		t.Errorf("%v %v", some, err)
 	}
-	if some, err := chosen([]string{groupNodes}); len(some) != 2*maxNodes || err != nil {
+	if some, err := chosen([]string{groupNodes}); len(some) != 2*maxNodes+1 || err != nil {
 		t.Errorf("%v %v", some, err)
 	}
 	if _, err := chosen([]string{"nothing"}); err == nil || !strings.Contains(err.Error(), "embedded") || !strings.Contains(err.Error(), groupScale) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestOutstanding loads each of several servers as one is.
+func TestOutstanding(t *testing.T) {
+	b := &bench{Options: Options{Outstanding: 64}}
+	for servers, want := range map[int]string{1: "--outstanding 64", 3: "--outstanding 64 --each"} {
+		if got := strings.Join(b.outstanding(servers), " "); got != want {
+			t.Errorf("%d: %s, want %s", servers, got, want)
+		}
 	}
 }
 

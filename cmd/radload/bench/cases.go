@@ -40,6 +40,7 @@ type kind string
 const (
 	inRedis   kind = "redis"
 	inCluster kind = "cluster"
+	apart     kind = "apart" // a Redis for each node
 	embedded  kind = "embedded"
 )
 
@@ -74,6 +75,9 @@ func cases() []benchCase {
 			})
 		}
 	}
+	all = append(all, benchCase{
+		name: nodesCase(apart, maxNodes), group: groupNodes, what: fmt.Sprintf("%d of otpgate on a Redis each", maxNodes), server: "otpgate", kind: apart, nodes: maxNodes,
+	})
 	for _, k := range []kind{inRedis, embedded} {
 		for _, large := range []bool{false, true} {
 			all = append(all, benchCase{name: scaleCase(k, large), group: groupScale, server: "otpgate", kind: k, large: large})

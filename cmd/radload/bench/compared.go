@@ -198,11 +198,11 @@ func (b *bench) makeKnown(ctx context.Context, s *site, d *directory) (perSecond
 	return perSecond, err
 }
 
-// outstanding is the closed loop at so many servers.
+// outstanding is the closed loop at so many servers, at each of them.
 func (b *bench) outstanding(servers int) []string {
-	args := []string{"--outstanding", fmt.Sprint(b.Outstanding * servers)}
+	args := []string{"--outstanding", fmt.Sprint(b.Outstanding)}
 	if servers > 1 {
-		args = append(args, "--spread")
+		args = append(args, "--each")
 	}
 	return args
 }

@@ -4,7 +4,7 @@
 //	accounts ─► slapd, Redis, users file, import file      (once; with a folder that stays, once for many benches)
 //	for each run, for each group of cases, in an order that turns:
 //	    start the server ► warm up ► radload ► CPU and memory of every process ► stop
-//	one to three nodes on a Redis and on a cluster, in turn
+//	one to three nodes on a Redis and on a cluster, and three on a Redis each, in turn
 //	a node with few accounts and one with many, side by side, in turn
 //	latency over the rate, of the cases that matter
 //	medians ─► targets, tables, JSON; curves ─► plot
@@ -49,8 +49,10 @@
 //
 // # Several nodes
 //
-// They share a core, and a store. Each has the usual number of logins outstanding: with a third of it, a node would
-// find fewer packets in a batch, and that would be measured instead.
+// They share a core, and a store. Each has the usual number of logins outstanding, all the time: with a third of it, or where
+// what one has answered begins anew at another, a node would find fewer packets in a batch, and that would be measured
+// instead. Three with a Redis each share the core alone: what they take more than one does is not for what they share of
+// a store.
 //
 // # How long it takes
 //
@@ -59,7 +61,7 @@
 //	once       accounts, directory and both imports: 2 to 3 minutes
 //	each run   both kinds of FreeRADIUS 1; redis, redis-open, stranger and forged, which share a node, 1.5; redis-search 0.75;
 //	           embedded and redis-replica 1 each
-//	nodes      6
+//	nodes      8
 //	scale      20, of which half makes the 1,000,000 accounts
 //	curves     10
 //

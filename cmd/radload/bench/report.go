@@ -181,7 +181,7 @@ func (r *Report) writeNodes(b *strings.Builder) {
 	if len(rows) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n### Several nodes\n\nNodes that share a store, all on the same core, with %d logins outstanding at each; medians of %s. CPU in microseconds per login, of all nodes and all servers of Redis together; a batch is the logins that a node claims at once.\n\n",
+	fmt.Fprintf(b, "\n### Several nodes\n\nNodes that share a store, or have one each, all on the same core, with %d logins outstanding at each; medians of %s. CPU in microseconds per login, of all nodes and all servers of Redis together; a batch is the logins that a node claims at once.\n\n",
 		r.Outstanding, runs(r.Cases, rows))
 	b.WriteString("| | logins/s | CPU nodes | Redis | together | in a batch | p50 ms | p99 ms | held |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, c := range rows {

@@ -25,9 +25,14 @@ type store struct {
 	empty  int64         // what Redis used without the devices, in octets; 0: not known
 }
 
-// openStore starts what a store consists of. The first node fills it.
+// openStore starts what a store consists of, of which there is one of a kind for these people. The first node fills it.
 func (b *bench) openStore(ctx context.Context, k kind, p population) (*store, error) {
-	s := &store{kind: k, dir: b.path(fmt.Sprintf("store-%s-%s", k, p))}
+	return b.openStoreIn(ctx, b.path(fmt.Sprintf("store-%s-%s", k, p)), k, p)
+}
+
+// openStoreIn starts a store that is kept in dir.
+func (b *bench) openStoreIn(ctx context.Context, dir string, k kind, p population) (*store, error) {
+	s := &store{kind: k, dir: dir}
 	_, err := os.Stat(filepath.Join(s.dir, marker))
 	s.filled = err == nil && k != inCluster // whose file of nodes holds ports
 	switch {
@@ -42,7 +47,7 @@ func (b *bench) openStore(ctx context.Context, k kind, p population) (*store, er
 	}
 	s.codes = openLedger(p, filepath.Join(s.dir, "codes"), b.Now())
 	switch k {
-	case inRedis:
+	case inRedis, apart:
 		r, err := b.startRedis(ctx, filepath.Join(s.dir, "redis"))
 		if err != nil {
 			return nil, err

@@ -353,6 +353,63 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// TestEach has as many outstanding at each server, also at one that takes longer: what is over at the quick one is followed
+// there.
+func TestEach(t *testing.T) {
+	const quickly, slowly = 20, 2
+	r := people(t, quickly+slowly, roster.Options{})
+	begun, over := make(chan struct{}), make(chan struct{}) // all at the slow one; all at the quick one
+	served := 0
+	quick := serve(t, r, func(x *exchange) {
+		await(t, begun)
+		if served++; served == quickly {
+			close(over)
+		}
+		x.send(x.right())
+	})
+	var late []*exchange
+	slow := serve(t, r, func(x *exchange) {
+		if late = append(late, x); len(late) == slowly {
+			close(begun)
+			await(t, over)
+			for _, x := range late {
+				x.send(x.right())
+			}
+		}
+	})
+	o := options(r, quickly+slowly, quick, slow)
+	o.Each, o.Outstanding = true, slowly
+	if m := load(t, o).Measured; m.Accepted != quickly+slowly || m.Resent != 0 {
+		t.Errorf("%+v", m)
+	}
+	for s, want := range map[*server]int{quick: quickly, slow: slowly} {
+		s.mu.Lock()
+		if len(s.all) != want {
+			t.Errorf("%d requests, want %d", len(s.all), want)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// await waits for what another server does.
+func await(t *testing.T, done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-t.Context().Done():
+	}
+}
+
+// TestNoIdentifier has replays take the Identifiers that logins need, which follow when they are free.
+func TestNoIdentifier(t *testing.T) {
+	const logins = 3 * identifiers
+	r := people(t, logins, roster.Options{})
+	o := options(r, logins, serve(t, r, nil))
+	o.Outstanding, o.Lanes, o.Replay = identifiers, 1, ReplayAtOnce
+	if m := load(t, o).Measured; m.Waited == 0 || m.Accepted != logins || m.ReplayRefused+m.ReplayLeftOut != logins || m.ReplayRefused == 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestLateForAnEarlierRequest answers a request when its Identifier has been given to others. One that is older than
 // what is remembered is nobody's.
 func TestLateForAnEarlierRequest(t *testing.T) {
@@ -478,6 +535,12 @@ func TestOptions(t *testing.T) {
 		{func(o *Options) { o.Rate = 1 }, "either a rate"},
 		{func(o *Options) { o.Rate, o.Outstanding = MaxRate+1, 0 }, "rate"},
 		{func(o *Options) { o.Outstanding = MaxOutstanding + 1 }, "outstanding"},
+		{func(o *Options) { o.Each, o.Spread = true, true }, "at each server"},
+		{func(o *Options) { o.Each, o.Outstanding, o.Rate = true, 0, 1 }, "at each server"},
+		{func(o *Options) {
+			o.Each, o.Lanes, o.Outstanding, o.Servers = true, 2, 257, append(o.Servers, o.Servers...)
+		}, "for 514"},
+		{func(o *Options) { o.Each, o.Lanes, o.Servers = true, 3, append(o.Servers, o.Servers...) }, "3 ports"},
 		{func(o *Options) { o.Duration = 0 }, "duration"},
 		{func(o *Options) { o.Duration = MaxDuration + 1 }, "duration"},
 		{func(o *Options) { o.Timeout = 0 }, "timeout"},

@@ -69,6 +69,7 @@ func (r *ring) pop() byte {
 type lane struct {
 	run   *run
 	conns []port.Port // by server
+	home  uint8       // the server that logins begin at, unless they do at all in turn
 
 	mu        sync.Mutex
 	codec     *packet.Codec
@@ -80,6 +81,8 @@ type lane struct {
 	earliest  int64 // no slot is due before
 	out       [][]port.Message
 	staged    []int // messages of out, by server
+	owed      int   // logins of a closed loop that are to follow those that are over
+	waiting   int   // of them, for which no Identifier was free
 
 	warmup, measured Tally
 	times            Times

@@ -61,6 +61,7 @@ type Options struct {
 	Lanes    int           // 0: as many as it takes
 
 	Spread    bool // logins begin at the servers in turn, rather than at the first
+	Each      bool // Outstanding is at each server, and whatever is over there is followed there
 	Signature packet.Signature
 	Wrong     float64 // share of logins with a wrong code
 	Replay    Replay
@@ -88,6 +89,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("the rate is not up to %.0f logins per second", float64(MaxRate))
 	case o.Outstanding < 0 || o.Outstanding > MaxOutstanding:
 		return fmt.Errorf("outstanding is not up to %d logins", MaxOutstanding)
+	case o.Each && (o.Outstanding == 0 || o.Spread):
+		return errors.New("at each server there can only be a number outstanding, which begin nowhere else")
 	case o.Duration <= 0 || o.Duration+o.Warmup > MaxDuration || o.Warmup < 0:
 		return fmt.Errorf("the duration is not up to %s", MaxDuration)
 	case o.Timeout < 10*time.Millisecond || o.Timeout > time.Minute:
@@ -111,11 +114,25 @@ func (o *Options) check() error {
 	}
 	if o.Lanes == 0 {
 		o.Lanes = o.lanes()
+		if o.Each {
+			o.Lanes = min(o.Lanes, MaxLanes/len(o.Servers)) * len(o.Servers)
+		}
 	}
-	if room := o.Lanes * identifiers; o.Outstanding > room {
-		return fmt.Errorf("%d ports have Identifiers for %d logins, not for %d", o.Lanes, room, o.Outstanding)
+	if o.Each && o.Lanes%len(o.Servers) != 0 {
+		return fmt.Errorf("%d ports are not as many for each of %d servers", o.Lanes, len(o.Servers))
+	}
+	if room := o.Lanes * identifiers; o.underWay() > room {
+		return fmt.Errorf("%d ports have Identifiers for %d logins, not for %d", o.Lanes, room, o.underWay())
 	}
 	return nil
+}
+
+// underWay is how many logins are outstanding in all, in a closed loop.
+func (o *Options) underWay() int {
+	if o.Each {
+		return o.Outstanding * len(o.Servers)
+	}
+	return o.Outstanding
 }
 
 // lanes is how many ports it takes: in a closed loop so many that an Identifier rests for a while before

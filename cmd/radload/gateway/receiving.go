@@ -20,11 +20,10 @@ func (n *lane) read(server int) error {
 		got, err := n.conns[server].ReadBatch(ms, 0)
 		now := n.run.since()
 		n.mu.Lock()
-		over := 0
 		for i := range max(got, 0) {
-			over += n.judge(ms[i].Buffers[0][:ms[i].N], now)
+			n.judge(ms[i].Buffers[0][:ms[i].N], now)
 		}
-		n.refill(over, now)
+		n.refill(now)
 		n.flush()
 		if port.Unreached(err) { // nobody listens there at the moment
 			n.measured.Unreached++
@@ -40,44 +39,44 @@ func (n *lane) read(server int) error {
 	}
 }
 
-// judge counts what octets are, and returns how many logins are over by them.
-func (n *lane) judge(octets []byte, now int64) int {
+// judge counts what octets are.
+func (n *lane) judge(octets []byte, now int64) {
 	if len(octets) < packet.HeaderLength {
 		n.measured.Wrong[packet.Malformed]++
-		return 0
+		return
 	}
 	s := &n.slots[octets[1]]
 	if s.condition == unused {
 		n.measured.Unsettled++
-		return 0
+		return
 	}
 	t := n.tally(&s.login)
 	a, fault := n.codec.Check(s.request, octets, n.run.options.Signature)
 	switch {
 	case fault == packet.Unauthentic && n.ofEarlier(s, octets):
 		t.Late++
-		return 0
+		return
 	case fault != packet.Right:
 		t.Wrong[fault]++
-		return 0
+		return
 	}
 	s.answers++
 	if s.condition == answered {
 		n.repeated(s, octets, t)
-		return 0
+		return
 	}
 	late := s.condition == lost
 	s.condition, s.code, s.answer = answered, a.Code, maphash.Bytes(n.run.seed, octets)
 	if late {
 		t.Late++
-		return 0
+		return
 	}
 	t.Answered++
 	if s.login.measured {
 		n.times.Exchange.Record(since(now, s.sent))
 	}
 	n.free.push(octets[1])
-	return n.decide(s, a, now)
+	n.decide(s, a, now)
 }
 
 // ofEarlier is whether octets answer a request that had the slot before.
@@ -105,13 +104,13 @@ func (n *lane) repeated(s *slot, octets []byte, t *Tally) {
 	}
 }
 
-// decide takes a request's first answer, and returns how many logins are over by it.
-func (n *lane) decide(s *slot, a packet.Answer, now int64) int {
+// decide takes a request's first answer.
+func (n *lane) decide(s *slot, a packet.Answer, now int64) {
 	o, l := &n.run.options, s.login
 	if a.Code == packet.AccessChallenge && l.asksPassword(o) && len(a.State) > 0 {
 		l.second = true
 		n.begin(l, a.State, now) // the Identifier that has just come free is there for it
-		return 0
+		return
 	}
 	t := n.tally(&l)
 	if now < n.run.end.Load() && now >= int64(o.Warmup) && !l.replay {
@@ -144,10 +143,7 @@ func (n *lane) decide(s *slot, a packet.Answer, now int64) int {
 	default:
 		t.Refused++
 	}
-	if l.replay {
-		return 0
-	}
-	return 1
+	n.followed(&l)
 }
 
 // replay sends an accepted code once more, or notes it.

@@ -25,7 +25,6 @@ type run struct {
 	began   time.Time
 	end     atomic.Int64 // when nothing new begins, in nanoseconds since began
 	count   atomic.Int64 // logins begun
-	owed    atomic.Int64 // logins of a closed loop for which no Identifier was free
 	home    atomic.Uint64
 	usedUp  atomic.Bool
 
@@ -90,6 +89,9 @@ func (r *run) open(ctx context.Context) error {
 			conns = append(conns, conn)
 		}
 		n.conns = conns
+		if o.Each {
+			n.home = uint8(i % len(o.Servers))
+		}
 		r.lanes = append(r.lanes, n)
 	}
 	r.reserve()
@@ -144,40 +146,19 @@ func (r *run) load(ctx context.Context) {
 		r.arrive(ctx)
 		return
 	}
-	for i := range r.options.Outstanding {
-		r.beginAt(r.lanes[i%len(r.lanes)])
+	for i := range r.options.underWay() {
+		r.lanes[i%len(r.lanes)].first()
 	}
 	tick := time.NewTicker(sweep)
 	defer tick.Stop()
-	for i := 0; r.since() < r.end.Load(); {
+	for r.since() < r.end.Load() {
 		select {
 		case <-ctx.Done():
 			r.finish()
 			return
 		case <-tick.C:
 		}
-		for ; r.owed.Load() > 0 && i < len(r.lanes); i++ {
-			if r.beginAt(r.lanes[i]) {
-				r.owed.Add(-1)
-			}
-		}
-		i %= len(r.lanes)
 	}
-}
-
-// beginAt begins one login at a lane, if there is room for it.
-func (r *run) beginAt(n *lane) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.free.count == 0 {
-		return false
-	}
-	now := r.since()
-	if l, ok := r.next(n, now); ok {
-		n.begin(l, nil, now)
-		n.flush()
-	}
-	return true
 }
 
 // next is the login whose turn it is. It is false when there is none any more.
@@ -196,7 +177,7 @@ func (r *run) next(n *lane, intended int64) (login, bool) {
 		r.finish()
 		return login{}, false
 	}
-	l := login{turn: turn, intended: intended, measured: intended >= int64(o.Warmup), wrong: n.chance(o.Wrong)}
+	l := login{turn: turn, intended: intended, home: n.home, measured: intended >= int64(o.Warmup), wrong: n.chance(o.Wrong)}
 	if o.Spread {
 		l.home = uint8(r.home.Add(1) % uint64(len(o.Servers)))
 	}

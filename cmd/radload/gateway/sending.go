@@ -85,7 +85,6 @@ func (n *lane) again(now int64) {
 		return
 	}
 	o := &n.run.options
-	over := 0
 	n.earliest = math.MaxInt64
 	for i := range n.slots {
 		s := &n.slots[i]
@@ -103,41 +102,51 @@ func (n *lane) again(now int64) {
 		default:
 			s.condition = lost
 			n.free.push(byte(i))
-			over += n.lose(&s.login)
+			n.lose(&s.login)
 			continue
 		}
 		n.earliest = min(n.earliest, s.due)
 	}
-	n.refill(over, now)
+	n.refill(now)
 	n.flush()
 }
 
-// lose counts what was given up, and returns how many logins are over by that.
-func (n *lane) lose(l *login) int {
+// lose counts what was given up.
+func (n *lane) lose(l *login) {
 	t := n.tally(l)
 	if l.replay {
 		t.ReplayLost++
-		return 0
+	} else {
+		t.Lost++
 	}
-	t.Lost++
-	return 1
+	n.followed(l)
 }
 
-// refill begins as many logins as are over, in a closed loop.
-func (n *lane) refill(over int, now int64) {
-	if n.run.options.Outstanding == 0 {
-		return
+// first has one more login be outstanding, of a closed loop.
+func (n *lane) first() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.owed++
+	n.refill(n.run.since())
+	n.flush()
+}
+
+// followed has another login follow one that is over, in a closed loop.
+func (n *lane) followed(l *login) {
+	if n.run.options.Outstanding > 0 && !l.replay {
+		n.owed++
 	}
-	for range over {
-		if n.free.count == 0 {
-			n.measured.Waited++
-			n.run.owed.Add(1)
-			continue
-		}
+}
+
+// refill begins what is owed. Whatever finds no free Identifier, because replays have them, has the next one.
+func (n *lane) refill(now int64) {
+	for ; n.owed > 0 && n.free.count > 0; n.owed-- {
 		l, ok := n.run.next(n, now)
 		if !ok {
 			return
 		}
 		n.begin(l, nil, now)
 	}
+	n.measured.Waited += uint64(max(n.owed-n.waiting, 0))
+	n.waiting = n.owed
 }
