@@ -23,7 +23,7 @@ const (
 	patience = 60 * time.Second // of a busy machine, with the race detector
 )
 
-// TestMain builds otpgate once: what is loaded is the real program.
+// TestMain builds otpgate once: what is loaded is the real program, with the race detector where these tests have it.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "radload")
 	if err != nil {
@@ -31,7 +31,11 @@ func TestMain(m *testing.M) {
 	}
 	otpgate = sync.OnceValues(func() (string, error) {
 		path := filepath.Join(dir, "otpgate")
-		out, err := exec.Command("go", "build", "-o", path, "otpgate/cmd/otpgate").CombinedOutput()
+		args := []string{"build", "-o", path}
+		if raceEnabled {
+			args = append(args, "-race")
+		}
+		out, err := exec.Command("go", append(args, "otpgate/cmd/otpgate")...).CombinedOutput()
 		if err != nil {
 			err = fmt.Errorf("%w\n%s", err, out)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -98,18 +99,21 @@ func TestFloodsSoak(t *testing.T) {
 			}
 			// From a client of its own, whose secret the logins do not have, and about people who do not log in.
 			flooded.Go(func() {
-				status, _, errs := radload(t, "run", "--server", w.addr, "--secret", "another-"+secret, "--source", "127.0.0.9",
+				status, out, errs := radload(t, "run", "--server", w.addr, "--secret", "another-"+secret, "--source", "127.0.0.9",
 					"--master", "bench", "--count", fmt.Sprint(count), "--first", fmt.Sprint(count-guessed),
-					"--flood", f+"@127.0.0.9", "--duration", long.String(), "--quiet")
-				if status != 0 {
-					t.Errorf("flood: status %d\n%s", status, errs)
+					"--flood", f+"@127.0.0.9", "--duration", long.String(), "--quiet", "--json")
+				var r report
+				if err := json.Unmarshal([]byte(out), &r); status != 0 || err != nil {
+					t.Errorf("flood: status %d, %v\n%s", status, err, errs)
 				}
+				floodsHeld(t, &r, packets)
 			})
 		}
 		args := slices.Concat([]string{"--first", fmt.Sprint(first * rate * int(long/time.Second)), "--timeout", "3s", "--tries", "5"}, limits, beside)
 		known := series(t, metrics, `otpgate_radius_attempts_total\{.*account_unknown"\}`)
 		r, status := w.load(args...)
 		flooded.Wait()
+		floodsHeld(t, &r, packets)
 		searched := series(t, metrics, `otpgate_radius_attempts_total\{.*account_unknown"\}`) - known
 		// Some 500 a second from each of two clients, and those before it is seen.
 		if most := 1100 * (time.Since(began).Seconds() + 2); status != 0 || searched > most {
@@ -134,6 +138,16 @@ func TestFloodsSoak(t *testing.T) {
 	t.Logf("figures: memory %.0f MiB before the floods, %.0f after", before/(1<<20), after/(1<<20))
 	if after-before > 256<<20 {
 		t.Errorf("memory grew from %.0f to %.0f octets", before, after)
+	}
+}
+
+// floodsHeld looks whether floods were as many packets a second as they were to be, where the machine has nothing else to do.
+func floodsHeld(t *testing.T, r *report, packets int) {
+	for _, f := range r.Floods {
+		t.Logf("figures: %.0f packets/s of %s", f.PerSecond, f.Kind)
+		if soaking() && f.PerSecond < 0.9*float64(packets) {
+			t.Errorf("%.0f packets/s of %s, not %d", f.PerSecond, f.Kind, packets)
+		}
 	}
 }
 
