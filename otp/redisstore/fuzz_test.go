@@ -2,8 +2,12 @@ package redisstore
 
 import (
 	"errors"
+	"log/slog"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"otpgate/otp"
 )
@@ -82,6 +86,49 @@ func FuzzInfo(f *testing.F) {
 		_ = s.concerns(1, false)
 		if s.refusal("address") == nil && text != "" && text != "0" && name != "" && name != "noeviction" {
 			t.Fatalf("a server that evicts is taken: maxmemory %q, policy %q", text, name)
+		}
+	})
+}
+
+// FuzzSentinels: whatever sentinels say, one after the other, the master of an older configuration takes no newer one's
+// place, unless all of them say so; and it is one that was told.
+func FuzzSentinels(f *testing.F) {
+	f.Add([]byte{0, 1, 7, 2, 1, 7, 2, 8, 2, 8})
+	f.Add([]byte{2, 1, 7, 1, 7, 1, 7, 2, 2, 8, 2, 8, 2, 8, 5, 1, 7, 1, 7, 1, 7})
+	f.Add([]byte{2, 1, 7, 1, 7, 2, 8, 0, 3, 1, 2, 3, 1, 3, 1, 3, 1})
+	f.Add([]byte{1, 0, 255, 3, 0})
+	f.Fuzz(func(t *testing.T, said []byte) {
+		const all = 3
+		s := &sentinels{
+			soon: map[int]int{}, dialer: &dialer{links: map[*link]string{}}, clients: make([]*redis.Client, all), logger: slog.New(slog.DiscardHandler),
+		}
+		for len(said) > 0 {
+			number, asked := int(said[0])%all+1, s.changes
+			if overtaken := said[0]%2 == 1 && asked > 0; overtaken {
+				asked--
+			}
+			if said = said[1:]; len(said) < 2*number {
+				return
+			}
+			told, newest := []answer{}, uint64(0)
+			for by := range number {
+				a := answer{by: by, address: string('a' + rune(said[0]%4)), epoch: uint64(said[1]), soon: int(said[0]) * 10}
+				told, newest, said = append(told, a), max(newest, a.epoch), said[2:]
+			}
+			before, epoch := s.master, s.epoch
+			late := asked != s.changes
+			master := s.choose(told, asked)
+			switch {
+			case newest < epoch && number < all, newest <= epoch && late:
+				if master != before || s.master != before || s.epoch != epoch {
+					t.Fatalf("%+v: %q of epoch %d, after %q of epoch %d", told, master, s.epoch, before, epoch)
+				}
+			case s.epoch != newest || s.master != master || !slices.ContainsFunc(told, func(a answer) bool { return a.epoch == newest && a.address == master }):
+				t.Fatalf("%+v: %q of epoch %d, after %q of epoch %d", told, master, s.epoch, before, epoch)
+			}
+		}
+		if after := s.hasty(); after > sentinelAsks {
+			t.Fatalf("%d ms are called too soon", after)
 		}
 	})
 }

@@ -44,10 +44,11 @@ type sentinels struct {
 	ended   sync.WaitGroup
 	resting atomic.Bool // calls that failed have had them asked a moment ago
 
-	mu     sync.Mutex
-	master string      // "": not known yet
-	epoch  uint64      // of the configuration that told it
-	soon   map[int]int // after so many milliseconds each of them takes a server for gone, as it said last
+	mu      sync.Mutex
+	master  string      // "": not known yet
+	epoch   uint64      // of the configuration that told it
+	changes uint64      // how often these two became others
+	soon    map[int]int // after so many milliseconds each of them takes a server for gone, as it said last
 }
 
 // answer is what a sentinel says.
@@ -115,6 +116,13 @@ func (s *sentinels) connect(ctx context.Context, network, address string) (net.C
 	return conn, err
 }
 
+// changesSoFar is how often the master has changed, for whoever is about to ask.
+func (s *sentinels) changesSoFar() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changes
+}
+
 // current is the master that was told last.
 func (s *sentinels) current() string {
 	s.mu.Lock()
@@ -135,6 +143,7 @@ func (s *sentinels) changed(ctx context.Context, before string) bool {
 func (s *sentinels) ask(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	asked := s.changesSoFar()
 	answers := make(chan answer, len(s.clients))
 	for i, client := range s.clients {
 		go func() {
@@ -167,7 +176,7 @@ gathering:
 	if len(told) == 0 {
 		return "", fmt.Errorf("%w: %w", errNoMaster, errors.Join(errs...))
 	}
-	return s.choose(told), nil
+	return s.choose(told, asked), nil
 }
 
 // askOne asks one sentinel.
@@ -215,8 +224,10 @@ func (s *sentinels) hasty() int {
 
 // choose takes the newest of what was told: the highest epoch, and of those another master than before,
 // because one sentinel is the first to promote it. One that has not heard of a failover that was told before, as
-// after a partition, is not believed unless all of them say so: its master takes codes again that were used.
-func (s *sentinels) choose(told []answer) string {
+// after a partition, is not believed unless all of them say so: its master takes codes again that were used. Nor are
+// all of them when they were asked before another answer changed the master, as is told by how many changes there were
+// then: many are asked at once during a failover, and what was said first may arrive last.
+func (s *sentinels) choose(told []answer, asked uint64) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	best := told[0]
@@ -230,8 +241,12 @@ func (s *sentinels) choose(told []answer) string {
 			best = a
 		}
 	}
-	if best.epoch < s.epoch && len(told) < len(s.clients) {
+	overtaken := asked != s.changes
+	if best.epoch <= s.epoch && overtaken || best.epoch < s.epoch && len(told) < len(s.clients) {
 		return s.master
+	}
+	if best.epoch != s.epoch || best.address != s.master {
+		s.changes++
 	}
 	s.epoch = best.epoch
 	if best.address != s.master {

@@ -3,10 +3,14 @@ package redisstore
 import (
 	"log/slog"
 	"net"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"otpgate/otp/redisstore/redistest"
 )
 
 // of so many sentinels, which nobody asks.
@@ -34,10 +38,104 @@ func TestASentinelThatMissedAFailoverIsNotBelieved(t *testing.T) {
 		{[]answer{{address: before, epoch: 6}}, before},
 		{[]answer{{address: after}, {address: after}, {address: after}}, after}, // they were all told anew
 	} {
-		if got := s.choose(c.told); got != c.want || s.current() != c.want {
+		if got := s.choose(c.told, s.changes); got != c.want || s.current() != c.want {
 			t.Errorf("%d: %s and %s, want %s", i, got, s.current(), c.want)
 		}
 	}
+}
+
+// TestAnAnswerThatWasOvertakenIsNotBelieved: it was given before another that has arrived, and all sentinels gave it.
+func TestAnAnswerThatWasOvertakenIsNotBelieved(t *testing.T) {
+	const before, after, last = "192.0.2.1:6379", "192.0.2.2:6379", "192.0.2.3:6379"
+	for _, number := range []int{1, 3} {
+		s := of(number)
+		all := func(address string, epoch uint64) []answer {
+			told := make([]answer, number)
+			for by := range told {
+				told[by] = answer{by: by, address: address, epoch: epoch}
+			}
+			return told
+		}
+		s.choose(all(before, 4), s.changes)
+		asked := s.changes
+		for i, c := range []struct {
+			told  []answer
+			asked uint64
+			want  string
+		}{
+			{all(after, 5), asked, after},
+			{all(before, 4), asked, after},
+			{all(before, 5), asked, after}, // two answers of one sentinel, between which it has learned of the failover
+			{all(after, 5), asked, after},
+			{all(last, 6), asked, last},
+			{all(after, 5), asked + 1, last},
+			{all(before, 1), s.changes + 2, before}, // they were told anew
+		} {
+			if got := s.choose(c.told, c.asked); got != c.want || s.current() != c.want {
+				t.Errorf("%d sentinels, %d: %s and %s, want %s", number, i, got, s.current(), c.want)
+			}
+		}
+	}
+}
+
+// TestNobodyGoesBackToTheOldMaster while many ask a sentinel that is failing over.
+func TestNobodyGoesBackToTheOldMaster(t *testing.T) {
+	_, _, sentinel := redistest.StartSentinel(t)
+	log := new(lines)
+	s := newSentinels(&Options{Addresses: []string{sentinel.Addr}, MasterName: redistest.MasterName}, &dialer{timeout: time.Second, links: map[*link]string{}},
+		slog.New(slog.NewTextHandler(log, nil)), 5*time.Second)
+	t.Cleanup(func() { _ = s.close() })
+	before, err := s.ask(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asking sync.WaitGroup
+	enough := make(chan struct{})
+	for range 32 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-enough:
+					return
+				default:
+					_, _ = s.ask(t.Context())
+				}
+			}
+		})
+	}
+	client := redis.NewClient(&redis.Options{Addr: sentinel.Addr, MaintNotificationsConfig: noMaintenance()})
+	defer func() { _ = client.Close() }()
+	until := time.Now().Add(30 * time.Second)
+	for begun := false; s.current() == before && time.Now().Before(until); {
+		if !begun { // it may not have met the replica yet
+			begun = client.Do(t.Context(), "sentinel", "failover", redistest.MasterName).Err() == nil
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	<-time.After(300 * time.Millisecond) // so long what was asked before may arrive
+	close(enough)
+	asking.Wait()
+	if n := log.count("another master"); n != 1 || s.current() == before {
+		t.Errorf("the master has changed %d times, and is %s; before %s", n, s.current(), before)
+	}
+}
+
+// lines is what was logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) count(words string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), words)
 }
 
 // TestTheMostHastySentinelCounts, also when another one tells the master, and when it is late with its next answer.
@@ -58,7 +156,7 @@ func TestTheMostHastySentinelCounts(t *testing.T) {
 		for n := range c.told {
 			c.told[n].address = master
 		}
-		s.choose(c.told)
+		s.choose(c.told, s.changes)
 		if got := s.hasty(); got != c.want {
 			t.Errorf("%d: %d, want %d", i, got, c.want)
 		}
@@ -76,7 +174,7 @@ func TestAConnectionThatAFailoverOvertakesIsNotUsed(t *testing.T) {
 	address := listening.Addr().String()
 	s := of(1)
 	for master, good := range map[string]bool{address: true, "192.0.2.2:6379": false} {
-		s.choose([]answer{{address: master, epoch: s.epoch + 1}})
+		s.choose([]answer{{address: master, epoch: s.epoch + 1}}, s.changes)
 		conn, err := s.connect(t.Context(), "tcp", address)
 		if err != nil {
 			t.Fatal(err)
