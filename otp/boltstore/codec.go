@@ -148,7 +148,12 @@ func (d *decoder) take(n uint64) string {
 	return taken
 }
 
-func (d *decoder) fail() { d.b, d.err = "", errDamaged }
+// fail keeps the first error: what is of a newer version is not damaged.
+func (d *decoder) fail() {
+	if d.b = ""; d.err == nil {
+		d.err = errDamaged
+	}
+}
 
 // number is what an integer is in, for [binary]: ten octets at most, which are copied to the stack.
 func (d *decoder) number() []byte { return []byte(d.b[:min(len(d.b), binary.MaxVarintLen64)]) }

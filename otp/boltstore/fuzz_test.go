@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"otpgate/otp"
+	"otpgate/otp/boltstore/wal"
 )
 
 // FuzzRecord: what a damaged file holds for a record is refused, or a record that comes back as it is when it
@@ -86,6 +87,40 @@ func FuzzNote(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if value, _, err := decodeNote(b); err == nil && len(value) > len(b)-2 {
 			t.Fatalf("%d octets of a value in %d", len(value), len(b))
+		}
+	})
+}
+
+// FuzzLedger: what a damaged file holds for the journal's ledger is refused, or comes back as it is when it is written.
+func FuzzLedger(f *testing.F) {
+	f.Add((&ledger{id: wal.ID{1}, first: 2, last: 3, sequence: 4, entry: 5, entryIn: 3}).encode())
+	f.Add((&ledger{first: 1, last: maxGenerations + 2}).encode())
+	f.Add([]byte{format})
+	f.Add([]byte{format + 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := decodeLedger(b)
+		if err != nil {
+			return
+		}
+		if again, err := decodeLedger(l.encode()); err != nil || again != l || l.last >= l.first && l.last-l.first > maxGenerations {
+			t.Fatalf("%+v comes back as %+v, %v", l, again, err)
+		}
+	})
+}
+
+// FuzzTicket: what a damaged file holds for a ticket is refused, or comes back as it is when it is written.
+func FuzzTicket(f *testing.F) {
+	f.Add((&ticket{digest: otp.Digest{1}, tries: 3, expires: 1e12}).encode())
+	f.Add((&ticket{tries: -1, expires: -1}).encode())
+	f.Add([]byte{format})
+	f.Add([]byte{format + 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		read, err := decodeTicket(b)
+		if err != nil {
+			return
+		}
+		if again, err := decodeTicket(read.encode()); err != nil || *again != *read {
+			t.Fatalf("%+v comes back as %+v, %v", read, again, err)
 		}
 	})
 }

@@ -453,6 +453,32 @@ func TestTheOperatorsWordIsAboutTheJournal(t *testing.T) {
 	}
 }
 
+// TestWhatIsOfANewerVersion is not called damaged.
+func TestWhatIsOfANewerVersion(t *testing.T) {
+	for name, read := range map[string]func() error{
+		"ledger": func() error {
+			b := (&ledger{first: 1, last: 2}).encode()
+			b[0] = format + 1
+			_, err := decodeLedger(b)
+			return err
+		},
+		"ticket": func() error {
+			b := (&ticket{tries: 3}).encode()
+			b[0] = format + 1
+			_, err := decodeTicket(b)
+			return err
+		},
+		"ticket that is shorter": func() error {
+			_, err := decodeTicket([]byte{format + 1})
+			return err
+		},
+	} {
+		if err := read(); err == nil || errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "newer version") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestOlderVersionsStayOut: they would not see the journal. What they find in their own place is of a newer version.
 func TestOlderVersionsStayOut(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
