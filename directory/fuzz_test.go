@@ -3,6 +3,7 @@ package directory
 import (
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -70,4 +71,53 @@ func FuzzPassword(f *testing.F) {
 			t.Fatalf("%q takes no password at all", value)
 		}
 	})
+}
+
+// FuzzShared: of what is found for several names together each gets the entry that has its name, and no other one.
+func FuzzShared(f *testing.F) {
+	f.Add("alice", "bob", "uid", " Alice", "mail", "bob")
+	f.Add("a.b", "a", "uid;lang-de", "a", "UID", "a.b")
+	f.Add("", "k", "uid", "K", "mail", "  ")
+	f.Add("alice", "alice", "uid", "alice", "mail", "ALICE")
+	f.Fuzz(func(t *testing.T, one, other, a, av, b, bv string) {
+		lookups := []lookup{{values: []string{one}}, {values: []string{other}}}
+		whose, outcomes := map[term][]int{}, make([]outcome, len(lookups))
+		for i := range lookups {
+			lookups[i].attributes = []string{"uid", "mail"}
+			if !lookups[i].together() {
+				return
+			}
+			for _, wanted := range lookups[i].terms() {
+				whose[foldTerm(wanted)] = append(whose[foldTerm(wanted)], i)
+			}
+			outcomes[i].err = ErrNotFound
+		}
+		if strings.ContainsFunc(av+bv, func(r rune) bool { return r > unicode.MaxASCII }) {
+			return // what they equal is for a library to say
+		}
+		first := ldap.NewEntry("cn=first,dc=corp", map[string][]string{a: {av}})
+		second := ldap.NewEntry("cn=second,dc=corp", map[string][]string{b: {bv}})
+		_, _ = assign(first, lookups[0].attributes, whose, outcomes), assign(second, lookups[0].attributes, whose, outcomes)
+		for i, l := range lookups {
+			var want outcome
+			switch in, too := named(a, av, l.values[0]), named(b, bv, l.values[0]); {
+			case in && too:
+				want = outcome{first, ErrAmbiguous}
+			case in:
+				want.entry = first
+			case too:
+				want.entry = second
+			default:
+				want.err = ErrNotFound
+			}
+			if got := outcomes[i]; got != want {
+				t.Fatalf("%q of %q and %q, where %q is %q and %q is %q: got %v and %v, want %v and %v", l.values[0], one, other, a, av, b, bv, got.entry, got.err, want.entry, want.err)
+			}
+		}
+	})
+}
+
+// named reports whether a value of ASCII is a name, to a server.
+func named(attribute, value, name string) bool {
+	return (strings.EqualFold(attribute, "uid") || strings.EqualFold(attribute, "mail")) && strings.EqualFold(strings.Trim(value, " \t\n\v\f\r"), name)
 }

@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 		}
 		return path, err
 	})
+	if err := os.Setenv("GORACE", "halt_on_error=1"); err != nil { // for the nodes
+		panic(err)
+	}
 	status := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(status)
@@ -142,12 +145,31 @@ func (w *world) start(name string, args ...string) <-chan struct{} {
 	w.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
+		noRace(w.t, log.Name())
 		if w.t.Failed() {
 			text, _ := os.ReadFile(log.Name())
 			w.t.Logf("%s:\n%s", name, text)
 		}
 	})
 	return ended
+}
+
+// memoryMetric tells how much memory a node has, in octets: all of it, but with the race detector without its shadow of what was
+// ever used, which is four times as much and grows with that.
+func memoryMetric() string {
+	if raceEnabled {
+		return "go_memstats_sys_bytes"
+	}
+	return "process_resident_memory_bytes"
+}
+
+// noRace fails the test when a node's log tells of a race: the node ended there, and may have been started again.
+func noRace(t *testing.T, log string) {
+	t.Helper()
+	text, err := os.ReadFile(log)
+	if _, race, found := strings.Cut(string(text), "DATA RACE"); err != nil || found {
+		t.Errorf("%s, %v: data race%s", log, err, race[:min(len(race), 4000)])
+	}
 }
 
 // await asks until the answer is yes.

@@ -85,11 +85,12 @@ func TestFloodsSoak(t *testing.T) {
 	discarded := func(reason string) float64 {
 		return series(t, metrics, `otpgate_radius_packets_discarded_total\{reason="`+reason+`"\}`)
 	}
-	before := series(t, metrics, "process_resident_memory_bytes")
+	before := series(t, metrics, memoryMetric())
 	limits := []string{"--count", fmt.Sprint(count), "--rate", fmt.Sprint(rate), "--duration", long.String()}
 	for first, floods := range floodsOf(packets) {
 		of := strings.Join(floods, ", ")
 		var flooded sync.WaitGroup
+		t.Cleanup(flooded.Wait)
 		began := time.Now()
 		beside := []string{}
 		for _, f := range floods {
@@ -111,8 +112,10 @@ func TestFloodsSoak(t *testing.T) {
 		}
 		args := slices.Concat([]string{"--first", fmt.Sprint(first * rate * int(long/time.Second)), "--timeout", "3s", "--tries", "5"}, limits, beside)
 		known := series(t, metrics, `otpgate_radius_attempts_total\{.*account_unknown"\}`)
+		ready := watchReadiness(t, metrics)
 		r, status := w.load(args...)
 		flooded.Wait()
+		ready()
 		floodsHeld(t, &r, packets)
 		searched := series(t, metrics, `otpgate_radius_attempts_total\{.*account_unknown"\}`) - known
 		// Some 500 a second from each of two clients, and those before it is seen.
@@ -134,10 +137,52 @@ func TestFloodsSoak(t *testing.T) {
 			t.Errorf("none is counted as %s", reason)
 		}
 	}
-	after := series(t, metrics, "process_resident_memory_bytes")
+	after := series(t, metrics, memoryMetric())
 	t.Logf("figures: memory %.0f MiB before the floods, %.0f after", before/(1<<20), after/(1<<20))
 	if after-before > 256<<20 {
 		t.Errorf("memory grew from %.0f to %.0f octets", before, after)
+	}
+}
+
+// watchReadiness asks a node again and again whether logins pass there. The returned function ends that, and fails the test if
+// the node ever said no: one that has too much to do is not to be taken out of service (section 5.5 of the design).
+func watchReadiness(t *testing.T, metrics string) (end func()) {
+	t.Helper()
+	ending, ended := make(chan struct{}), make(chan struct{})
+	asked, unready := 0, []string{}
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(time.Second) // so long an answer is kept
+		defer tick.Stop()
+		client := &http.Client{Timeout: 5 * time.Second}
+		for {
+			select {
+			case <-tick.C:
+			case <-ending:
+				return
+			case <-t.Context().Done():
+				return
+			}
+			asked++
+			answer, err := client.Get("http://127.0.0.1:" + metrics + "/readyz")
+			if err != nil {
+				unready = append(unready, err.Error())
+				continue
+			}
+			text, _ := io.ReadAll(answer.Body)
+			_ = answer.Body.Close()
+			if answer.StatusCode != http.StatusOK {
+				unready = append(unready, string(text))
+			}
+		}
+	}()
+	return func() {
+		t.Helper()
+		close(ending)
+		<-ended
+		if asked == 0 || len(unready) > 0 {
+			t.Errorf("the node was asked %d times whether it is ready, and was not %d times: %q", asked, len(unready), unready)
+		}
 	}
 }
 
@@ -180,9 +225,11 @@ func TestThreeTimesTheCapacitySoak(t *testing.T) {
 		t.Fatalf("status %d, not held %q\n%+v", status, unheld(most), most.Logins)
 	}
 	capacity := most.Load.LoginsPerSecond
-	before := series(t, metrics, "process_resident_memory_bytes")
+	before := series(t, metrics, memoryMetric())
+	ready := watchReadiness(t, metrics)
 	r, status := w.load(append(devices, "--first", fmt.Sprint(int(most.Logins.Begun)+64), "--rate", fmt.Sprintf("%.0f", 3*capacity),
 		"--duration", long.String(), "--timeout", "3s", "--tries", tries)...)
+	ready()
 	in := r.Load.LoginsPerSecond
 	accepted := series(t, metrics, `otpgate_radius_request_duration_seconds_count\{decision="accept"\}`)
 	inTime := series(t, metrics, `otpgate_radius_request_duration_seconds_bucket\{decision="accept",le="2.5"\}`)
@@ -196,7 +243,7 @@ func TestThreeTimesTheCapacitySoak(t *testing.T) {
 	if accepted-inTime > tardy*accepted || turned == 0 || late > sterile*accepted {
 		t.Errorf("%.0f accepted, %.0f of them in time; %.0f turned away, %.0f came to nothing", accepted, inTime, turned, late)
 	}
-	if after := series(t, metrics, "process_resident_memory_bytes"); after-before > 256<<20 {
+	if after := series(t, metrics, memoryMetric()); after-before > 256<<20 {
 		t.Errorf("memory grew from %.0f to %.0f octets", before, after)
 	}
 }

@@ -110,6 +110,7 @@ func (g *rig) launch(name, program string, args ...string) *child {
 	}()
 	g.t.Cleanup(func() {
 		c.end(syscall.SIGKILL)
+		noRace(g.t, c.log)
 		if text, _ := os.ReadFile(c.log); g.t.Failed() && !g.ready {
 			g.t.Logf("the end of %s:\n%s", c.log, text[max(0, len(text)-1000):])
 		}

@@ -535,8 +535,8 @@ func TestOptions(t *testing.T) {
 		{func(o *Options) { o.Rate = 1 }, "either a rate"},
 		{func(o *Options) { o.Rate, o.Outstanding = MaxRate+1, 0 }, "rate"},
 		{func(o *Options) { o.Outstanding = MaxOutstanding + 1 }, "outstanding"},
-		{func(o *Options) { o.Each, o.Spread = true, true }, "at each server"},
-		{func(o *Options) { o.Each, o.Outstanding, o.Rate = true, 0, 1 }, "at each server"},
+		{func(o *Options) { o.Each, o.Spread = true, true }, "outstanding at each server"},
+		{func(o *Options) { o.Each, o.Outstanding, o.Rate = true, 0, 1 }, "outstanding at each server"},
 		{func(o *Options) {
 			o.Each, o.Lanes, o.Outstanding, o.Servers = true, 2, 257, append(o.Servers, o.Servers...)
 		}, "for 514"},

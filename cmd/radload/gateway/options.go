@@ -90,7 +90,7 @@ func (o *Options) check() error {
 	case o.Outstanding < 0 || o.Outstanding > MaxOutstanding:
 		return fmt.Errorf("outstanding is not up to %d logins", MaxOutstanding)
 	case o.Each && (o.Outstanding == 0 || o.Spread):
-		return errors.New("at each server there can only be a number outstanding, which begin nowhere else")
+		return errors.New("outstanding at each server needs a number outstanding, and no logins that begin in turn")
 	case o.Duration <= 0 || o.Duration+o.Warmup > MaxDuration || o.Warmup < 0:
 		return fmt.Errorf("the duration is not up to %s", MaxDuration)
 	case o.Timeout < 10*time.Millisecond || o.Timeout > time.Minute:
