@@ -167,8 +167,29 @@ func memoryMetric() string {
 func noRace(t *testing.T, log string) {
 	t.Helper()
 	text, err := os.ReadFile(log)
-	if _, race, found := strings.Cut(string(text), "DATA RACE"); err != nil || found {
-		t.Errorf("%s, %v: data race%s", log, err, race[:min(len(race), 4000)])
+	if report := raceIn(string(text)); err != nil || report != "" {
+		t.Errorf("%s, %v: %s", log, err, report)
+	}
+}
+
+// raceIn is what a log tells of a race, from where it begins; "" when it tells of none.
+func raceIn(log string) string {
+	if at := strings.Index(log, "WARNING: DATA RACE"); at >= 0 {
+		return log[at:min(len(log), at+4000)]
+	}
+	return ""
+}
+
+// TestARaceIsSeen in what a program says that has one.
+func TestARaceIsSeen(t *testing.T) {
+	const report = "WARNING: DATA RACE\nWrite at 0x00c000012345 by goroutine 7:\n"
+	for log, want := range map[string]string{
+		"level=WARN msg=x\n==================\n" + report: report, report + strings.Repeat("x", 5000): report + strings.Repeat("x", 4000-len(report)),
+		"level=WARN msg=x\n": "", "": "",
+	} {
+		if got := raceIn(log); got != want {
+			t.Errorf("%.40q: %.80q, want %.80q", log, got, want)
+		}
 	}
 }
 
