@@ -17,6 +17,7 @@
 //
 //  1. A step of a device is claimed before success is reported, and never by two tokens.
 //     Steps are claimed in rising order only: a step at or below the last one claimed is used.
+//     So is a code that such a step has, as long as that one is in the window.
 //     The one exception is asked for with every claim, and bounded: see [Share].
 //  2. A claim is idempotent for its token for [ClaimLifetime] or less, so that a retransmission to
 //     another node, or the Redis library's own retry, gets the first answer again.
@@ -25,6 +26,16 @@
 //  4. Codes and seeds are compared in constant time, and appear in no error and no log.
 //  5. Stores keep and compare; policy (how long to back off, how wide the window is) arrives
 //     as data in the claim.
+//
+// # What is typed twice
+//
+// Two steps of a device have the same code once in a million. Whoever saw it typed in one of them must
+// not get in with it in the other: the latest that has it is claimed, and as long as a used step that has it
+// is in the window, the code is refused ([Claim.Span]). What is not refused is a step that comes when that
+// one has left, and happens to have a code of old: a guess is as likely.
+//
+// Of several devices that show one code, the one whose step ends last is claimed. Where their drifts differ,
+// another one's step may stay in the window for longer, and let the code in again.
 //
 // # Places and back-off
 //

@@ -210,20 +210,36 @@ func firstThere(a, b Device) int {
 	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 }
 
-// walk compares proof with every code of the window and returns the steps that match. It looks at
-// all of them, whichever matches.
+// walk compares proof with every code of the window and appends the device's match, if there is one: the latest step
+// that has the code. It looks at all of them, whichever matches.
 func (d *knownDevice) walk(g *generator, proof Proof, now time.Time, window, maxDrift int, matches []Match) []Match {
 	here, drift := stepAt(now, d.period()), int(d.drift)
+	found, first, last := false, 0, 0 // offsets
 	for offset := drift - window; offset <= drift+window; offset++ {
 		if proof.Match(g.code(d.key(), int(d.digits), here+int64(offset))) {
-			learned := learnedDrift(offset, maxDrift)
-			matches = append(matches, Match{
-				Device: d.text[:d.id], Digits: int(d.digits), Step: here + int64(offset), Offset: offset,
-				Drift: learned, learns: learned != drift,
-			})
+			if !found {
+				found, first = true, offset
+			}
+			last = offset
 		}
 	}
-	return matches
+	if !found {
+		return matches
+	}
+	learned := learnedDrift(last, maxDrift)
+	return append(matches, Match{
+		Device: d.text[:d.id], Digits: int(d.digits), Step: here + int64(last), Span: last - first, Offset: last,
+		Drift: learned, learns: learned != drift, ends: (here + int64(last) + 1) * int64(d.seconds),
+	})
+}
+
+// lastingFirst orders the matches of several devices by when their steps end, the last one first: the one that is
+// claimed must not leave the window while another stays that would let the same code in. Of those that end
+// together the device that was there first is the first.
+func lastingFirst(matches []Match) {
+	if len(matches) > 1 {
+		slices.SortStableFunc(matches, func(a, b Match) int { return cmp.Compare(b.ends, a.ends) })
+	}
 }
 
 // Snapshots is a store that tells of several accounts in one round trip.

@@ -15,9 +15,9 @@ var errKeepsChanging = errors.New("the account keeps changing")
 // matched is claimed, a proof that matched none is counted against its place. Results are in the
 // order of walked. A stale result means that the caller has to walk that attempt again.
 //
-// Where a proof matched several steps, which is a coincidence of digits, the first is claimed and
-// no other: what was typed passes once. An account without devices has nothing to guess: it is
-// decided without the store.
+// Where a proof matched several steps of a device, which is a coincidence of digits, the latest is claimed, and
+// none of them may have been used; of several devices one is claimed: see "What is typed twice" in the package's
+// comment. An account without devices has nothing to guess: it is decided without the store.
 func (v *Verifier) Settle(ctx context.Context, walked []Walked) []Result {
 	results := make([]Result, len(walked))
 	r := v.roundOf()
@@ -85,7 +85,7 @@ func (v *Verifier) claim(w *Walked) Claim {
 	}
 	if len(w.Matches) > 0 {
 		m := w.Matches[0]
-		c.Kind, c.Device, c.Step, c.Drift = UseStep, m.Device, m.Step, m.Drift
+		c.Kind, c.Device, c.Step, c.Span, c.Drift = UseStep, m.Device, m.Step, m.Span, m.Drift
 		c.Lifetime, c.Share = w.Lifetime, w.Share
 		return c
 	}

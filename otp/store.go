@@ -30,6 +30,8 @@ const (
 	// MaxChallenges is how many challenges of an account are known; the one that changed longest ago
 	// makes room.
 	MaxChallenges = 16
+	// MaxSpan is the longest [Claim.Span]: of a window of five steps either side.
+	MaxSpan = 2 * MaxWindow
 	// MaxShares is how many steps of an account may be shared at a time; the oldest makes room.
 	MaxShares = 8
 )
@@ -155,7 +157,10 @@ type Claim struct {
 	// challenge only.
 	Device string
 	Step   int64
-	Drift  int // what the device's drift is to be after UseStep; a change raises the version
+	// Span is how many steps before Step the earliest one lies that has the same code: 0, but for a
+	// coincidence of digits, and at most MaxSpan. None of the steps from there on may have been used.
+	Span  int
+	Drift int // what the device's drift is to be after UseStep; a change raises the version
 
 	// For WrongCode, UseStep and Preview.
 	Miss      Miss // the code's mark: one that the place remembers as wrong stays wrong, and counts once
@@ -171,6 +176,9 @@ type Claim struct {
 	Backoff []time.Duration
 	Forget  time.Duration
 }
+
+// Earliest is the first of the steps that the claim's code may belong to.
+func (c *Claim) Earliest() int64 { return c.Step - int64(c.Span) }
 
 // TokenLifetime is Lifetime within its bounds: 0 to ClaimLifetime.
 func (c *Claim) TokenLifetime() time.Duration {
@@ -230,8 +238,8 @@ type Answer uint8
 //	Claimed    UseStep: the step was claimed before, by a claim with a Share from the same place, no
 //	           longer than this claim's Share.Within ago, and fewer than Share.Times times (and
 //	           Receipt.Shared). LastUsed is kept, and the challenge is spent; nothing else is changed
-//	Used       UseStep, WrongPassword: a step at or above this one was claimed before by
-//	           another token, or the step was used up by wrong passwords
+//	Used       UseStep, WrongPassword: a step at or above Step-Span was claimed before by
+//	           another token, or a step from there to Step was used up by wrong passwords
 //	Counted    WrongCode, WrongPassword: counted, or counted before. The same token counts once
 //	           for WrongPassword; the same Miss counts once for WrongCode. Against a challenge a
 //	           WrongCode counts whether or not its place remembers Miss, but the token that

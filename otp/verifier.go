@@ -3,6 +3,7 @@ package otp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -31,13 +32,16 @@ type Match struct {
 	Device string
 	Digits int
 	Step   int64
-	Offset int  // Step minus the step of the node's clock
-	Drift  int  // the device's drift after a claim of Step
-	learns bool // that is another one than the node knows of
+	Span   int   // how many steps before Step the window has another one with this code: 0, but for a coincidence
+	Offset int   // Step minus the step of the node's clock
+	Drift  int   // the device's drift after a claim of Step
+	learns bool  // that is another one than the node knows of
+	ends   int64 // when Step does, in seconds since 1970
 }
 
 // Walked is an attempt whose proof was compared with every code of every device's window.
-// Matches is empty when none fits; it holds more than one only by a coincidence of digits.
+// Matches is empty when none fits; it holds more than one device only by a coincidence of digits. The
+// first is the one whose step ends last.
 type Walked struct {
 	Attempt
 	Version uint64
@@ -67,7 +71,7 @@ type Result struct {
 type Options struct {
 	Store     Store
 	Keys      Keys
-	Window    int             // steps either side of a device's expected step, 0 to 5
+	Window    int             // steps either side of a device's expected step, 0 to MaxWindow
 	MaxDrift  int             // steps that a device's clock may be learned to be off, 0 to 10
 	CacheSize int             // accounts remembered, of up to 8 devices each; 0: 100,000, about 1 KB each
 	Backoff   []time.Duration // nil: DefaultBackoff
@@ -92,6 +96,9 @@ type Verifier struct {
 	now        func() time.Time
 }
 
+// MaxWindow is the widest [Options.Window], in steps either side.
+const MaxWindow = 5
+
 const defaultCacheSize = 100_000
 
 // New returns a Verifier.
@@ -99,8 +106,8 @@ func New(o Options) (*Verifier, error) {
 	switch {
 	case o.Store == nil || o.Keys == nil || o.Now == nil:
 		return nil, errors.New("otp: Store, Keys and Now must be given")
-	case o.Window < 0 || o.Window > 5:
-		return nil, errors.New("otp: window: 0 to 5 steps")
+	case o.Window < 0 || o.Window > MaxWindow:
+		return nil, fmt.Errorf("otp: window: 0 to %d steps", MaxWindow)
 	case o.MaxDrift < 0 || o.MaxDrift > 10:
 		return nil, errors.New("otp: max drift: 0 to 10 steps")
 	case o.CacheSize < 0:
@@ -227,6 +234,7 @@ func (v *Verifier) walk(a Attempt, k *known) Walked {
 		g.forget()
 		pool.Put(g)
 	}
+	lastingFirst(w.Matches)
 	return w
 }
 

@@ -20,6 +20,9 @@ func (r *record) apply(c *otp.Claim) (receipt otp.Receipt, changed bool) {
 	if c.Kind < otp.UseStep || c.Kind > otp.RightFactor {
 		return otp.Receipt{Err: fmt.Errorf("claim of kind %d: %w", c.Kind, otp.ErrUnavailable)}, false
 	}
+	if c.Span < 0 || c.Span > otp.MaxSpan {
+		return otp.Receipt{Err: fmt.Errorf("claim with a span of %d steps: %w", c.Span, otp.ErrUnavailable)}, false
+	}
 	now := millis(c.Now)
 	if asksForStep(c) && r.claimed(c, now) {
 		return otp.Receipt{Answer: passed(c), Again: true}, false
@@ -84,11 +87,11 @@ func (r *record) useStep(c *otp.Claim, now int64) (otp.Receipt, bool) {
 	if slices.Contains(f.misses, c.Miss) { // what was wrong here stays wrong here
 		return otp.Receipt{Answer: otp.Counted, Failures: f.count, TriesLeft: left}, false
 	}
-	first, again := c.Step > d.lastStep, -1
+	first, again := c.Earliest() > d.lastStep, -1
 	if !first {
 		again = r.shared(c, now)
 	}
-	if d.usedUp(c.Step) || !first && again < 0 {
+	if d.usedUp(c) || !first && again < 0 {
 		return otp.Receipt{Answer: otp.Used, TriesLeft: left}, false
 	}
 	receipt := otp.Receipt{Answer: passed(c), Shared: !first}
@@ -180,16 +183,16 @@ func (r *record) use(d *device, c *otp.Claim, now int64) {
 	}
 }
 
-// usedUp reports whether wrong passwords have used up the step.
-func (d *device) usedUp(step int64) bool {
-	return step <= d.floor || slices.ContainsFunc(d.wrong, func(w wrongStep) bool {
-		return w.step == step && len(w.tokens) >= otp.MaxWrongPasswords
+// usedUp reports whether wrong passwords have used up the step, or one that its code belongs to as well.
+func (d *device) usedUp(c *otp.Claim) bool {
+	return c.Earliest() <= d.floor || slices.ContainsFunc(d.wrong, func(w wrongStep) bool {
+		return w.step >= c.Earliest() && w.step <= c.Step && len(w.tokens) >= otp.MaxWrongPasswords
 	})
 }
 
 // wrongPassword counts a wrong password against the step.
 func (r *record) wrongPassword(d *device, c *otp.Claim, now int64) (otp.Receipt, bool) {
-	if c.Step <= d.lastStep && !r.lastClaimBy(d, c.Token, now) || d.usedUp(c.Step) {
+	if c.Earliest() <= d.lastStep && !r.lastClaimBy(d, c.Token, now) || d.usedUp(c) {
 		return otp.Receipt{Answer: otp.Used}, false
 	}
 	i := slices.IndexFunc(d.wrong, func(w wrongStep) bool { return w.step == c.Step })

@@ -64,6 +64,8 @@ func valid(c *otp.Claim) error {
 	switch {
 	case c.Kind < otp.UseStep || c.Kind > otp.RightFactor:
 		return unavailable("claim", fmt.Errorf("kind %d", c.Kind))
+	case c.Span < 0 || c.Span > otp.MaxSpan:
+		return unavailable("claim", fmt.Errorf("a span of %d steps", c.Span))
 	case c.Step >= limit48 || c.Step <= -limit48 || c.Drift != int(int32(c.Drift)) || len(c.Device) > 0xffff:
 		return unavailable("claim", fmt.Errorf("step %d, drift %d or the device is out of range", c.Step, c.Drift))
 	case c.Challenge.Tries != int(int16(c.Challenge.Tries)) || c.Share.Times != int(int32(c.Share.Times)):

@@ -80,7 +80,7 @@ func (w *writer) call(s *script, n int, c *otp.Claim) call {
 	from := len(w.args)
 	w.args = append(w.args, "evalsha", &s.sha, "1", &p[0], &p[1], &p[2], &p[3])
 	args := w.args[from:len(w.args):len(w.args)]
-	given := c.Lifetime != 0 || c.Challenge.Given() || c.Share.Given() // as a rule nothing of it is
+	given := c.Lifetime != 0 || c.Challenge.Given() || c.Share.Given() || c.Span != 0 // as a rule nothing of it is
 	plain := c.Kind == otp.UseStep && !given
 	if !plain {
 		args = append(args, int(c.Kind))
@@ -91,7 +91,7 @@ func (w *writer) call(s *script, n int, c *otp.Claim) call {
 		}
 	}
 	if given {
-		args = append(args, c.TokenLifetime().Milliseconds(), challenge(c), c.Challenge.Tries, c.Share.Times, c.Share.Within.Milliseconds())
+		args = append(args, c.TokenLifetime().Milliseconds(), challenge(c), c.Challenge.Tries, c.Share.Times, c.Share.Within.Milliseconds(), c.Span)
 	}
 	return call{key: p[0], args: args, plain: plain}
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ func runClaims(t *testing.T, open Open) {
 			x.want(x.use(101, 3, 1, 0), otp.Claimed)
 			x.want(x.use(100, 4, 1, 0), otp.Used)
 		}},
+		{"a code that two steps have is used when either is", testSpan},
 		{"devices have steps of their own", func(x *exam) {
 			x.want(x.use(100, 1, 1, 0), otp.Claimed)
 			other := deviceID(2)
@@ -169,7 +171,40 @@ func runAnswers(t *testing.T, open Open) {
 			}
 			x.want(x.use(100, 2, 1, 0), otp.Claimed)
 		}},
+		{"a span out of range is an error and changes nothing", func(x *exam) {
+			for _, span := range []int{-1, otp.MaxSpan + 1, math.MaxInt} {
+				c := x.use(100, 1, 1, 0)
+				c.Span = span
+				if r := x.claim(c); r.Err == nil || r.Answer != otp.NoAnswer {
+					x.Fatalf("span %d: answer %s, error %v", span, name(r.Answer), r.Err)
+				}
+			}
+			x.want(x.use(100, 2, 1, 0), otp.Claimed)
+		}},
 	}.run(t, open)
+}
+
+// testSpan has codes that belong to several steps, by coincidence.
+func testSpan(x *exam) {
+	over := func(c otp.Claim, span int) otp.Claim {
+		c.Span = span
+		return c
+	}
+	x.want(x.use(100, 1, 1, 0), otp.Claimed)
+	x.want(over(x.use(101, 2, 1, 0), 1), otp.Used) // 100 has it as well
+	x.want(over(x.wrongPassword(101, 3, 1, 0), 1), otp.Used)
+	x.want(over(x.use(103, 4, 1, 0), 2), otp.Claimed)
+	x.want(x.use(102, 5, 1, 0), otp.Used)
+	x.want(over(x.use(103, 4, 1, time.Second), 2), otp.Claimed) // sent again
+	x.want(over(x.use(104+otp.MaxSpan, 6, 1, 0), otp.MaxSpan), otp.Claimed)
+
+	for tok := range otp.MaxWrongPasswords {
+		x.want(x.wrongPassword(200, 10+tok, 1, 0), otp.Counted)
+	}
+	x.want(over(x.use(201, 20, 1, 0), 1), otp.Used) // wrong passwords have used up 200
+	x.want(over(x.wrongPassword(202, 21, 1, 0), 2), otp.Used)
+	x.want(over(x.wrongPassword(202, 22, 1, 0), 1), otp.Counted)
+	x.want(over(x.use(203, 23, 1, 0), 2), otp.Claimed)
 }
 
 // throttle makes a place back off, for a minute from start on.

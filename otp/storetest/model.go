@@ -199,10 +199,10 @@ func (m *model) share(d *modelDevice, c otp.Claim) otp.Receipt {
 }
 
 func (m *model) use(d *modelDevice, f *modelFailures, c otp.Claim) otp.Receipt {
-	if len(d.wrong[c.Step]) >= otp.MaxWrongPasswords {
+	if d.usedUp(c) {
 		return otp.Receipt{Answer: otp.Used}
 	}
-	if c.Step <= d.last {
+	if c.Step-int64(c.Span) <= d.last {
 		return m.share(d, c)
 	}
 	if c.Share.Times >= 2 && c.Share.Within > 0 {
@@ -232,10 +232,20 @@ func (m *model) welcome(place otp.Place) {
 	m.own[place] = &modelFailures{}
 }
 
+// usedUp reports whether wrong passwords have used up a step that the claim's code belongs to.
+func (d *modelDevice) usedUp(c otp.Claim) bool {
+	for before := range c.Span + 1 {
+		if len(d.wrong[c.Step-int64(before)]) >= otp.MaxWrongPasswords {
+			return true
+		}
+	}
+	return false
+}
+
 func (d *modelDevice) wrongPassword(c otp.Claim) otp.Receipt {
 	tokens := d.wrong[c.Step]
-	used := len(tokens) >= otp.MaxWrongPasswords
-	if c.Step <= d.last { // claimed by another token?
+	used := d.usedUp(c)
+	if c.Step-int64(c.Span) <= d.last { // claimed by another token?
 		last := d.claimed[len(d.claimed)-1]
 		used = used || last.token != c.Token || c.Now.Sub(last.at) > otp.ClaimLifetime
 	}
@@ -359,6 +369,9 @@ func (x *trial) random(account string, m *model) otp.Claim {
 	}
 	if x.rnd.IntN(15) == 0 {
 		c.Drift = x.rnd.IntN(5) - 2
+	}
+	if x.rnd.IntN(8) == 0 {
+		c.Span = x.rnd.IntN(otp.MaxSpan + 1)
 	}
 	if kind == otp.WrongCode && x.rnd.IntN(6) == 0 { // of a node whose clock is wrong
 		c.Now = c.Now.Add(time.Duration(x.rnd.IntN(100_000)-50_000) * time.Millisecond)

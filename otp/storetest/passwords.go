@@ -62,6 +62,17 @@ func runPasswords(t *testing.T, open Open) {
 			}
 			x.want(x.use(100, 5000, 1, 0), otp.Used)
 		}},
+		{"nor is a code that one of those and another step have", func(x *exam) {
+			for n := 1; n <= otp.MaxWrongPasswords; n++ {
+				x.want(x.wrongPassword(100, n, 1, 0), otp.Counted)
+			}
+			for step := 102; step < 200; step++ {
+				x.want(x.wrongPassword(int64(step), step, 1, 0), otp.Counted)
+				c := x.use(101, 5000+step, 1, 0)
+				c.Span = 1
+				x.want(c, otp.Used)
+			}
+		}},
 		{"a claimed step is used", func(x *exam) {
 			x.want(x.use(100, 1, 1, 0), otp.Claimed)
 			x.want(x.wrongPassword(100, 2, 1, 0), otp.Used)

@@ -5,7 +5,7 @@
 --          step 6, now in ms 6, drift 4, zero 6        what 'u' becomes, unless it has a floor
 --          'x' and the place 9, miss 4, version as text
 --          and, unless it is kind 1 and nothing of it is used: kind, forget in ms, waits in ms
---          and, unless nothing of it is used: lifetime of a token in ms, challenge, tries, times, within in ms
+--          and, unless nothing of it is used: lifetime of a token in ms, challenge, tries, times, within in ms, span
 -- Returns  1 Claimed, 2 Used, 4 Stale, 8 Welcomed, or {answer, failures, until, tries left, 1 again | 2 shared};
 --          for several accounts a list of that, or of a text where a claim has failed: an error within a list is
 --          more than some clients can read
@@ -19,10 +19,10 @@ local function claim(key, entry, used, rest, more) -- more: ARGV, or nothing
   -- claim below none is made that is not needed there.
   local step, now, drift = unpack('>i6I6i4', used)
   local device, theirs, version = sub(entry, 25), sub(rest, 1, 9), sub(rest, 14)
-  local lifetime, challenge, tries, times, within = LIFETIME, '', 0, 0, 0
+  local lifetime, challenge, tries, times, within, span = LIFETIME, '', 0, 0, 0, 0
   if more[7] then
     lifetime, challenge, tries = tonumber(more[7]), more[8], tonumber(more[9])
-    times, within = tonumber(more[10]), tonumber(more[11])
+    times, within, span = tonumber(more[10]), tonumber(more[11]), tonumber(more[12])
   end
   local right, preview = kind == '5', kind == '4' -- of kind 1, if it names a device, and of the place otherwise
   local asks = kind == '1' or preview and device ~= ''
@@ -164,12 +164,15 @@ local function claim(key, entry, used, rest, more) -- more: ARGV, or nothing
     return {5, failures, wait, left, 0}
   end
 
-  -- Wrong passwords: of this step, of all steps that stay, and the lowest of them.
+  -- Wrong passwords: of this step, of all steps that stay, and the lowest of them. Whether the step, or one that its
+  -- code belongs to as well, was used up by them.
   local laststep, lastuse, olddrift, floor = unpack('>I6I6i4I6', use)
-  local tokens, others, lowest, steps = '', {}, step, 1
+  local tokens, others, lowest, steps, earliest = '', {}, step, 1, step - span
+  local usedup = earliest <= floor
   i = 1
   while i <= #wrong do
     local s, toks, next = unpack('>I6I2c0', wrong, i)
+    if s >= earliest and s <= step and #toks >= 16 * MAX_WRONG then usedup = true end
     if s == step then
       tokens = toks
     else
@@ -178,7 +181,6 @@ local function claim(key, entry, used, rest, more) -- more: ARGV, or nothing
     end
     i = next
   end
-  local usedup = step <= floor or #tokens >= 16 * MAX_WRONG
 
   local function keep(above)
     local list = {}
@@ -196,7 +198,7 @@ local function claim(key, entry, used, rest, more) -- more: ARGV, or nothing
       if dev == device then last = math.abs(now - at) <= LIFETIME and tok or nil end
       i = next
     end
-    if usedup or (step <= laststep and last ~= token) then return 2 end
+    if usedup or (earliest <= laststep and last ~= token) then return 2 end
     for j = 1, #tokens, 16 do
       if sub(tokens, j, j + 15) == token then return {5, #tokens / 16, 0, 0, 0} end
     end
@@ -214,7 +216,7 @@ local function claim(key, entry, used, rest, more) -- more: ARGV, or nothing
   end
 
   -- Steps that may be shared, and the use of this one that they allow.
-  local first, again, shares = step > laststep, nil, nil
+  local first, again, shares = earliest > laststep, nil, nil
   if times >= 2 and within > 0 then
     shares = {}
     local text = call('HGET', key, 'm') or ''
