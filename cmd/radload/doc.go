@@ -30,7 +30,8 @@
 // million a fresh code is the same as that of a step before, and may be refused as used.
 // Every answer has a right Response Authenticator and a right Message-Authenticator, as the first attribute unless
 // --message-authenticator says otherwise. A second answer to the same packet has the same octets. No
-// login is lost, unless --max-lost allows some. What of that held is listed at the end.
+// login is lost, unless --max-lost allows some. What of that held is listed at the end, and of the logins that
+// were decided wrongly the first, with account, step and time: the logs of the servers have them by these.
 //
 // Each device logs in once per step, because its second login would be a replay. So a rate of R needs R
 // times the period devices: 5,000 logins per second need 300,000 with codes of 60 seconds. An open loop that lacks

@@ -27,6 +27,7 @@ type report struct {
 	Floods       []floodReport          `json:"floods,omitempty"`
 	Generator    generatorReport        `json:"generator"`
 	Expectations []expectation          `json:"expectations"`
+	Mistakes     []mistakeReport        `json:"mistakes,omitempty"` // some of the logins that were decided wrongly
 	Held         bool                   `json:"held"`
 
 	flags  *runFlags
@@ -84,6 +85,17 @@ type replayReport struct {
 	Accepted uint64 `json:"accepted"`
 	Lost     uint64 `json:"lost"`
 	LeftOut  uint64 `json:"left_out"`
+}
+
+// mistakeReport is a login to look for in the logs of the servers.
+type mistakeReport struct {
+	What     string    `json:"what"`
+	Account  string    `json:"account"`
+	Step     int64     `json:"step"`
+	Repeats  bool      `json:"code_of_another_step_too"`
+	Server   string    `json:"asked_first"`
+	Asked    time.Time `json:"asked"`
+	Answered time.Time `json:"answered"`
 }
 
 type timesReport struct {
@@ -177,6 +189,11 @@ func (r *report) fill() {
 	if o.Replay != gateway.ReplayNever {
 		r.Replays = &replayReport{t.Replayed, t.ReplayRefused, t.ReplayAccepted, t.ReplayLost, t.ReplayLeftOut}
 	}
+	for _, m := range g.Mistakes {
+		r.Mistakes = append(r.Mistakes, mistakeReport{
+			m.Kind.String(), m.Account, m.Step, m.Repeats, o.Servers[m.Server].String(), m.Asked.UTC(), m.Answered.UTC(),
+		})
+	}
 	r.Latency = map[string]timesReport{
 		"accepted": timesOf(&g.Times.Accepted), "refused": timesOf(&g.Times.Refused), "exchange": timesOf(&g.Times.Exchange),
 	}
@@ -210,7 +227,19 @@ func (r *report) print(w io.Writer, json bool) error {
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\n", e.Name, word, e.Detail)
 		}
+		for _, m := range r.Mistakes {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", m.What, m.Account, m.detail())
+		}
 	})
+}
+
+func (m *mistakeReport) detail() string {
+	text := fmt.Sprintf("step %d, asked %s first at %s, answered at %s", m.Step, m.Server,
+		m.Asked.Format("15:04:05.000"), m.Answered.Format("15:04:05.000"))
+	if m.Repeats {
+		text += "; its code is that of another step, too"
+	}
+	return text
 }
 
 func (r *report) printLogins(w io.Writer) error {

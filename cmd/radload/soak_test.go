@@ -84,6 +84,9 @@ func TestNodesSoak(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Logf("why people were refused: %s", s.why())
+		for _, m := range r.Mistakes {
+			t.Logf("%s: %s, %s", m.What, m.Account, m.detail())
+		}
 	}
 	if most := r.Logins.Begun / 1000; r.Logins.Lost > most {
 		t.Errorf("%d of %d logins were lost", r.Logins.Lost, r.Logins.Begun)

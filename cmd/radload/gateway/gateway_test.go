@@ -182,9 +182,13 @@ func TestRefusedAsUsed(t *testing.T) {
 	o := options(r, 2, serve(t, r, func(x *exchange) { x.send(x.answer(packet.AccessReject, secret, blank())) }))
 	began, then := time.Now(), time.Date(2026, 11, 26, 5, 8, 30, 0, time.UTC)
 	o.Now = func() time.Time { return then.Add(time.Since(began)) }
-	m := load(t, o).Measured
+	result := load(t, o)
+	m := result.Measured
 	if m.Refused != 1 || m.Repeated != 1 || m.WronglyRefused != 1 || m.Over() != 2 {
 		t.Errorf("%+v", m)
+	}
+	if all := result.Mistakes; len(all) != 1 || all[0].Kind != RightRefused || all[0].Account != "person0001766" || all[0].Step != then.Unix()/15 {
+		t.Errorf("%+v", all)
 	}
 }
 
@@ -274,9 +278,18 @@ func TestReplays(t *testing.T) {
 			r := people(t, 20, roster.Options{})
 			o := options(r, 20, serve(t, r, nil, forgetting(c.forgetful)))
 			o.Replay = c.replay
-			m := load(t, o).Measured
+			result := load(t, o)
+			m := result.Measured
 			if m.Accepted != 20 || m.Replayed != 20 || m.ReplayRefused != c.refused || m.ReplayAccepted != c.accepted || m.ReplayLeftOut != 0 {
 				t.Errorf("%+v", m)
+			}
+			if len(result.Mistakes) != min(int(c.accepted), maxMistakes) {
+				t.Errorf("%d mistakes: %+v", len(result.Mistakes), result.Mistakes)
+			}
+			for i, x := range result.Mistakes {
+				if x.Kind != ReplayAccepted || x.Account == "" || x.Repeats || !x.Answered.After(x.Asked) || i > 0 && x.Answered.Before(result.Mistakes[i-1].Answered) {
+					t.Errorf("%+v", x)
+				}
 			}
 		})
 	}

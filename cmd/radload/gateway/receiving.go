@@ -127,6 +127,7 @@ func (n *lane) decide(s *slot, a packet.Answer, now int64) {
 	switch {
 	case l.replay && passed:
 		t.ReplayAccepted++
+		n.mistake(ReplayAccepted, &l, now)
 	case l.replay:
 		t.ReplayRefused++
 	case passed && l.mayPass(o) && !l.asksPassword(o):
@@ -135,11 +136,13 @@ func (n *lane) decide(s *slot, a packet.Answer, now int64) {
 		n.replay(&l, now)
 	case passed:
 		t.WronglyAccepted++
+		n.mistake(WrongAccepted, &l, now)
 	case l.mayPass(o) && o.Roster.Repeats(n.generator, l.turn):
 		t.Refused++
 		t.Repeated++
 	case l.mayPass(o):
 		t.WronglyRefused++
+		n.mistake(RightRefused, &l, now)
 	default:
 		t.Refused++
 	}

@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // progress sums up what the lanes have counted so far.
 func (r *run) progress() Progress {
@@ -31,6 +34,9 @@ func (r *run) result(interrupted bool) *Result {
 		result.Warmup.Add(&n.warmup)
 		result.Measured.Add(&n.measured)
 		result.Times.Add(&n.times)
+		result.Mistakes = append(result.Mistakes, n.mistakes...)
 	}
+	slices.SortFunc(result.Mistakes, func(a, b Mistake) int { return a.Answered.Compare(b.Answered) })
+	result.Mistakes = result.Mistakes[:min(len(result.Mistakes), maxMistakes)]
 	return result
 }
