@@ -2,6 +2,7 @@ package otp_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	inARow      = 31476425 // one seed, and in the next step
 	oneBetween  = 30586180 // one seed, and in the step after the next
 	otherBehind = 30651826 // one seed, and the other two steps later
+	halfBehind  = 30654469 // one seed, and the other in the second half of it, with a period of half a minute
 )
 
 // coincidence is a world in which alice has these seeds, at half of a step.
@@ -71,7 +73,7 @@ func TestACodeThatTwoStepsHavePassesOnce(t *testing.T) {
 	}
 }
 
-// TestTheNextCodeAfterACoincidencePasses: two steps are used up, and no more than that.
+// TestTheNextCodeAfterACoincidencePasses: what is used up is both steps and what is between them, and no more than that.
 func TestTheNextCodeAfterACoincidencePasses(t *testing.T) {
 	w := coincidence(t, inARow, oneSeed)
 	w.want(w.verifier, w.attempt("alice", shown(oneSeed, inARow)), otp.ReasonOK)
@@ -79,9 +81,35 @@ func TestTheNextCodeAfterACoincidencePasses(t *testing.T) {
 	w.want(w.verifier, w.attempt("alice", shown(oneSeed, inARow+1)), otp.ReasonCodeUsed) // what she reads is what she typed
 	w.clock.add(time.Minute)
 	w.want(w.verifier, w.attempt("alice", shown(oneSeed, inARow+2)), otp.ReasonOK)
+
+	w = coincidence(t, oneBetween+1, oneSeed)
+	w.want(w.verifier, w.attempt("alice", shown(oneSeed, oneBetween)), otp.ReasonOK) // of the minute before
+	w.want(w.verifier, w.attempt("alice", shown(oneSeed, oneBetween+1)), otp.ReasonCodeUsed)
+	w.clock.add(2 * time.Minute)
+	w.want(w.verifier, w.attempt("alice", shown(oneSeed, oneBetween+3)), otp.ReasonOK)
 }
 
-// TestWrongPasswordsForACodeThatTwoStepsHave: the count does not begin anew when the other step has come.
+// TestNobodyLearnsFromACoincidence: which of the steps was typed is not known.
+func TestNobodyLearnsFromACoincidence(t *testing.T) {
+	for _, c := range []struct {
+		at    int64
+		seeds []string
+	}{{oneBetween + 1, []string{oneSeed}}, {otherBehind + 1, []string{oneSeed, otherSeed}}} {
+		w := coincidence(t, c.at, c.seeds...)
+		r := w.want(w.verifier, w.attempt("alice", shown(oneSeed, c.at-1)), otp.ReasonOK)
+		s, err := w.store.Devices(t.Context(), "alice")
+		if err != nil || r.Match.Offset != 1 || r.Match.Drift != 0 {
+			t.Errorf("%+v, %v", r.Match, err)
+		}
+		for _, d := range s.Devices {
+			if d.Drift != 0 {
+				t.Errorf("device %s has a drift of %d", d.ID, d.Drift)
+			}
+		}
+	}
+}
+
+// TestWrongPasswordsForACodeThatTwoStepsHave: what they have used up stays so when the other step has come.
 func TestWrongPasswordsForACodeThatTwoStepsHave(t *testing.T) {
 	w := coincidence(t, inARow-1, oneSeed)
 	wrong := func(want otp.Reason) {
@@ -102,24 +130,79 @@ func TestWrongPasswordsForACodeThatTwoStepsHave(t *testing.T) {
 	w.want(w.verifier, w.attempt("alice", shown(oneSeed, inARow)), otp.ReasonCodeUsed)
 }
 
-// TestACodeOfTwoDevicesPassesOnce: that of the device whose step stays longer is claimed, whichever was there first.
+// TestACodeOfTwoDevicesPassesOnce, whichever was there first, and whichever of the steps was in the window then.
 func TestACodeOfTwoDevicesPassesOnce(t *testing.T) {
+	const step, later = otherBehind, otherBehind + 2 // of oneSeed, and of otherSeed
 	for _, seeds := range [][]string{{oneSeed, otherSeed}, {otherSeed, oneSeed}} {
-		w := coincidence(t, otherBehind+1, seeds...)
-		code := shown(oneSeed, otherBehind)
-		if code != shown(otherSeed, otherBehind+2) {
-			t.Fatal("the devices have no code in common")
-		}
-		walked, err := w.verifier.Walk(t.Context(), w.attempt("alice", code))
-		if err != nil || len(walked.Matches) != 2 || walked.Matches[0].Step != otherBehind+2 {
-			t.Fatalf("%+v, %v", walked.Matches, err)
-		}
-		w.want(w.verifier, w.attempt("alice", code), otp.ReasonOK)
-		for range 5 {
-			if r := w.verifier.Verify(t.Context(), w.attempt("alice", code)); r.OK {
-				t.Errorf("passes again at %s: %+v", w.clock.now(), r.Match)
-			}
-			w.clock.add(time.Minute)
+		for typed, opens := range map[int64]int64{step: later, step + 1: 0, later: 0, later + 1: 0} {
+			t.Run(fmt.Sprintf("%s first, typed at %+d", seeds[0], typed-step), func(t *testing.T) {
+				w := coincidence(t, typed, seeds...)
+				code := shown(oneSeed, step)
+				if code != shown(otherSeed, later) {
+					t.Fatal("the devices have no code in common")
+				}
+				w.want(w.verifier, w.attempt("alice", code), otp.ReasonOK)
+				for at := typed; at < later+4; at++ {
+					walked, err := w.verifier.Walk(t.Context(), w.attempt("alice", code))
+					if err != nil {
+						t.Fatal(err)
+					}
+					want := otp.ReasonCodeUsed
+					if at == opens {
+						want = otp.ReasonOK
+					} else if len(walked.Matches) == 0 {
+						want = otp.ReasonCodeWrong
+					}
+					if r := w.verifier.Preview(t.Context(), walked); r.Reason != want {
+						t.Errorf("at %+d: %v is previewed: %+v", at-step, r.Reason, walked.Matches)
+					}
+					w.want(w.verifier, w.attempt("alice", code), want)
+					w.clock.add(time.Minute)
+				}
+			})
 		}
 	}
+}
+
+// TestTheMatchThatStaysLongestIsClaimed, of two whose steps end together: one of a minute, and one of half a minute.
+func TestTheMatchThatStaysLongestIsClaimed(t *testing.T) {
+	for _, halfFirst := range []bool{false, true} {
+		w := coincidence(t, halfBehind) // at the beginning of the second half
+		devices := []otp.NewDevice{{Account: "alice", Seed: []byte(oneSeed)}, {Account: "alice", Seed: []byte(otherSeed), Period: time.Minute / 2}}
+		if halfFirst {
+			slices.Reverse(devices)
+		}
+		for _, d := range devices {
+			if _, _, err := w.devices.Add(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		walked, err := w.verifier.Walk(t.Context(), w.attempt("alice", shown(oneSeed, halfBehind)))
+		if err != nil || len(walked.Matches) != 2 || walked.Matches[0].Step != halfBehind {
+			t.Errorf("%+v, %v", walked.Matches, err)
+		}
+	}
+}
+
+// TestAStoreThatFailsBetween lets nobody in: whether another device's step was used is not known.
+func TestAStoreThatFailsBetween(t *testing.T) {
+	w := coincidence(t, otherBehind+1, oneSeed, otherSeed)
+	walk := func() otp.Walked {
+		walked, err := w.verifier.Walk(t.Context(), w.attempt("alice", shown(oneSeed, otherBehind)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return walked
+	}
+	for name, do := range map[string]func() otp.Result{
+		"settled":        func() otp.Result { return w.verifier.Settle(t.Context(), []otp.Walked{walk()})[0] },
+		"wrong password": func() otp.Result { return w.verifier.WrongPassword(t.Context(), walk()) },
+		"previewed":      func() otp.Result { return w.verifier.Preview(t.Context(), walk()) },
+	} {
+		w.store.failOnce(otp.ErrUnavailable)
+		if r := do(); r.OK || r.Reason != otp.ReasonStoreUnavailable {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	w.want(w.verifier, w.attempt("alice", shown(oneSeed, otherBehind)), otp.ReasonOK)
 }

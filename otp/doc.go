@@ -29,13 +29,14 @@
 //
 // # What is typed twice
 //
-// Two steps of a device have the same code once in a million. Whoever saw it typed in one of them must
-// not get in with it in the other: the latest that has it is claimed, and as long as a used step that has it
-// is in the window, the code is refused ([Claim.Span]). What is not refused is a step that comes when that
-// one has left, and happens to have a code of old: a guess is as likely.
+// Two steps have the same code once in a million, and whoever saw it typed in one of them must not get in with it
+// in the other. So the latest step of a device that has it in the window is claimed ([Claim.Span]), of several
+// devices the one whose step leaves the window last, and a code is refused while any step that has it and was used
+// is in the window. What nobody learns from it is a drift. The price: with the latest step those between are
+// used as well, and their own codes with them, by the rule above.
 //
-// Of several devices that show one code, the one whose step ends last is claimed. Where their drifts differ,
-// another one's step may stay in the window for longer, and let the code in again.
+// When all steps that were used have left the window, one that was not in it when the code was typed may have
+// the same code, and lets it in: it is as good as any other guess then, a minute or more after it was typed.
 //
 // # Places and back-off
 //

@@ -226,20 +226,27 @@ func (d *knownDevice) walk(g *generator, proof Proof, now time.Time, window, max
 	if !found {
 		return matches
 	}
-	learned := learnedDrift(last, maxDrift)
+	learned := drift // nobody knows which of several steps was typed
+	if first == last {
+		learned = learnedDrift(last, maxDrift)
+	}
 	return append(matches, Match{
 		Device: d.text[:d.id], Digits: int(d.digits), Step: here + int64(last), Span: last - first, Offset: last,
-		Drift: learned, learns: learned != drift, ends: (here + int64(last) + 1) * int64(d.seconds),
+		Drift: learned, known: drift, leaves: (here + int64(last-drift+window) + 1) * int64(d.seconds),
 	})
 }
 
-// lastingFirst orders the matches of several devices by when their steps end, the last one first: the one that is
-// claimed must not leave the window while another stays that would let the same code in. Of those that end
-// together the device that was there first is the first.
-func lastingFirst(matches []Match) {
-	if len(matches) > 1 {
-		slices.SortStableFunc(matches, func(a, b Match) int { return cmp.Compare(b.ends, a.ends) })
+// order puts the match of several devices first whose step leaves the window last: it is the one that is claimed, and
+// must not be gone while another is there that would let the same code in. Of those that leave together the
+// device that was there first is the first. None of them learns, because nobody knows which of them was typed from.
+func order(matches []Match) {
+	if len(matches) < 2 {
+		return
 	}
+	for i := range matches {
+		matches[i].Drift = matches[i].known
+	}
+	slices.SortStableFunc(matches, func(a, b Match) int { return cmp.Compare(b.leaves, a.leaves) })
 }
 
 // Snapshots is a store that tells of several accounts in one round trip.

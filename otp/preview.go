@@ -18,6 +18,9 @@ func (v *Verifier) Preview(ctx context.Context, w Walked) Result {
 	if w.Devices == 0 {
 		return Result{Reason: ReasonNoDevice}
 	}
+	if err := v.usedFirst(ctx, &w); err != nil {
+		return Result{Reason: ReasonStoreUnavailable, Err: unavailable(err)}
+	}
 	matched := len(w.Matches) > 0
 	c := v.claim(&w)
 	c.Kind, c.Backoff, c.Forget = Preview, nil, 0

@@ -15,15 +15,19 @@ var errKeepsChanging = errors.New("the account keeps changing")
 // matched is claimed, a proof that matched none is counted against its place. Results are in the
 // order of walked. A stale result means that the caller has to walk that attempt again.
 //
-// Where a proof matched several steps of a device, which is a coincidence of digits, the latest is claimed, and
-// none of them may have been used; of several devices one is claimed: see "What is typed twice" in the package's
-// comment. An account without devices has nothing to guess: it is decided without the store.
+// Where a proof matched several steps, which is a coincidence of digits, one of them is claimed, and none of them may
+// have been used: see "What is typed twice" in the package's comment. For steps of several devices that takes a second
+// round trip. An account without devices has nothing to guess: it is decided without the store.
 func (v *Verifier) Settle(ctx context.Context, walked []Walked) []Result {
 	results := make([]Result, len(walked))
 	r := v.roundOf()
 	for i := range walked {
 		if walked[i].Devices == 0 {
 			results[i] = Result{Reason: ReasonNoDevice}
+			continue
+		}
+		if err := v.usedFirst(ctx, &walked[i]); err != nil {
+			results[i] = Result{Reason: ReasonStoreUnavailable, Err: unavailable(err)}
 			continue
 		}
 		r.asked, r.claims = append(r.asked, i), append(r.claims, v.claim(&walked[i]))
@@ -93,6 +97,30 @@ func (v *Verifier) claim(w *Walked) Claim {
 	return c
 }
 
+// usedFirst has the match decide that was used before, of several devices with one code.
+func (v *Verifier) usedFirst(ctx context.Context, w *Walked) error {
+	if len(w.Matches) < 2 {
+		return nil
+	}
+	claims := make([]Claim, len(w.Matches))
+	for i := range w.Matches {
+		one := *w
+		one.Matches = w.Matches[i : i+1]
+		claims[i] = v.claim(&one)
+		claims[i].Kind = Preview
+	}
+	for i, r := range v.ask(ctx, claims) {
+		if r.Err != nil {
+			return r.Err
+		}
+		if r.Answer == Used {
+			w.Matches[0], w.Matches[i] = w.Matches[i], w.Matches[0]
+			return nil
+		}
+	}
+	return nil
+}
+
 // result turns the receipt of a claim into the outcome. It holds the only statement that sets OK.
 func (v *Verifier) result(w *Walked, r Receipt) Result {
 	if r.Err != nil {
@@ -125,7 +153,7 @@ func (v *Verifier) result(w *Walked, r Receipt) Result {
 
 // learned forgets an account whose device's drift was changed by a claim: that raised the version.
 func (v *Verifier) learned(w *Walked) {
-	if w.Matches[0].learns {
+	if m := &w.Matches[0]; m.Drift != m.known {
 		v.Forget(w.Account)
 	}
 }
@@ -135,6 +163,11 @@ func (v *Verifier) learned(w *Walked) {
 func (v *Verifier) WrongPassword(ctx context.Context, w Walked) Result {
 	if len(w.Matches) == 0 {
 		return v.Settle(ctx, []Walked{w})[0]
+	}
+	if err := v.usedFirst(ctx, &w); err != nil {
+		r := Result{Reason: ReasonStoreUnavailable, Err: unavailable(err)}
+		v.metrics.observe(&r)
+		return r
 	}
 	c := v.claim(&w)
 	c.Kind, c.Challenge, c.Lifetime, c.Share = WrongPassword, Challenged{}, 0, Share{}

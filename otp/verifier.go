@@ -35,13 +35,13 @@ type Match struct {
 	Span   int   // how many steps before Step the window has another one with this code: 0, but for a coincidence
 	Offset int   // Step minus the step of the node's clock
 	Drift  int   // the device's drift after a claim of Step
-	learns bool  // that is another one than the node knows of
-	ends   int64 // when Step does, in seconds since 1970
+	known  int   // its drift now, as far as the node knows
+	leaves int64 // when Step leaves the window, in seconds since 1970
 }
 
 // Walked is an attempt whose proof was compared with every code of every device's window.
 // Matches is empty when none fits; it holds more than one device only by a coincidence of digits. The
-// first is the one whose step ends last.
+// first is the one whose step leaves the window last.
 type Walked struct {
 	Attempt
 	Version uint64
@@ -234,7 +234,7 @@ func (v *Verifier) walk(a Attempt, k *known) Walked {
 		g.forget()
 		pool.Put(g)
 	}
-	lastingFirst(w.Matches)
+	order(w.Matches)
 	return w
 }
 

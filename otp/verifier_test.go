@@ -39,8 +39,9 @@ func (c *clock) add(d time.Duration) {
 // faulty is a store whose claims can be made to fail.
 type faulty struct {
 	otp.Store
-	mu  sync.Mutex
-	err error
+	mu   sync.Mutex
+	err  error
+	once bool
 }
 
 func (f *faulty) fail(err error) {
@@ -49,9 +50,19 @@ func (f *faulty) fail(err error) {
 	f.err = err
 }
 
+// failOnce is for the next claim alone.
+func (f *faulty) failOnce(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err, f.once = err, true
+}
+
 func (f *faulty) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 	f.mu.Lock()
 	err := f.err
+	if f.once {
+		f.err, f.once = nil, false
+	}
 	f.mu.Unlock()
 	if err == nil {
 		return f.Store.Claim(ctx, claims)

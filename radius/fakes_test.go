@@ -247,12 +247,14 @@ func (f *fakeCodes) claim(ctx context.Context, w otp.Walked) otp.Result {
 	case len(w.Matches) == 0:
 		return otp.Result{Reason: otp.ReasonCodeWrong}
 	}
+	for _, m := range w.Matches {
+		if by, used := f.used[w.Account+"/"+m.Device]; used && by != w.Token {
+			return otp.Result{Reason: otp.ReasonCodeUsed, Match: m, TriesLeft: w.Challenge.Left(f.spent[w.Challenge.ID])}
+		}
+	}
 	m := w.Matches[0]
 	key := w.Account + "/" + m.Device
-	by, again := f.used[key]
-	if again && by != w.Token {
-		return otp.Result{Reason: otp.ReasonCodeUsed, Match: m, TriesLeft: w.Challenge.Left(f.spent[w.Challenge.ID])}
-	}
+	_, again := f.used[key]
 	f.used[key] = w.Token
 	if w.Challenge.Given() {
 		f.spent[w.Challenge.ID] = w.Challenge.Tries

@@ -220,6 +220,10 @@ func TestPasswordAndCode(t *testing.T) {
 			w.codes.codes["alice-id"] = []string{testCode, testCode}
 			w.codes.used["alice-id/device1"] = otp.Token{1}
 		}},
+		{"two devices show the same code, the second is used: what was typed passes once", "geheim" + testCode, "reject code_used", []string{"alice-id geheim"}, 0, func(w *world) {
+			w.codes.codes["alice-id"] = []string{testCode, testCode}
+			w.codes.used["alice-id/device2"] = otp.Token{1}
+		}},
 		{"two devices show the same code, wrong password: counted once", "falsch" + testCode, "reject password_wrong", []string{"alice-id falsch"}, 1, func(w *world) {
 			w.codes.codes["alice-id"] = []string{testCode, testCode}
 		}},

@@ -34,10 +34,9 @@ func (s *Server) askPassword(ctx context.Context, a *attempt) {
 // settlePassword decides an attempt of password and code, or reports that what the node knew of
 // the account is old.
 //
-// More than one match is a coincidence of digits, or one seed on two devices. What was typed is
-// split in as many ways as the matching codes have lengths, and each split is tried until its
-// password is right. Of the matches of one split only the first is: trying the next after a used
-// step would let the same text in once per match.
+// More than one match is a coincidence of digits. What was typed is split in as many ways as the matching codes
+// have lengths, and each split is tried until its password is right. The matches of one split are settled together:
+// trying the next after a used step would let the same text in once per match.
 func (s *Server) settlePassword(ctx context.Context, a *attempt, walked otp.Walked, asked passwords) (stale bool) {
 	if len(walked.Matches) == 0 {
 		return s.settleOne(ctx, a, walked, nil)
@@ -47,7 +46,7 @@ func (s *Server) settlePassword(ctx context.Context, a *attempt, walked otp.Walk
 			continue
 		}
 		one := walked
-		one.Matches = walked.Matches[i : i+1]
+		one.Matches = slices.DeleteFunc(slices.Clone(walked.Matches[i:]), func(o otp.Match) bool { return o.Digits != m.Digits })
 		refused := s.checkPassword(ctx, a, m.Digits, asked)
 		if refused != nil && !errors.Is(refused, directory.ErrPasswordWrong) && !errors.Is(refused, directory.ErrPasswordEmpty) {
 			a.fail(ctx, otp.ReasonDirectoryUnavailable, refused)
