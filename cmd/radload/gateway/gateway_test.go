@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -187,8 +188,54 @@ func TestRefusedAsUsed(t *testing.T) {
 	if m.Refused != 1 || m.Repeated != 1 || m.WronglyRefused != 1 || m.Over() != 2 {
 		t.Errorf("%+v", m)
 	}
-	if all := result.Mistakes; len(all) != 1 || all[0].Kind != RightRefused || all[0].Account != "person0001766" || all[0].Step != then.Unix()/15 {
+	if all := result.Mistakes; len(all) != 1 || all[0].Kind != RightRefused || all[0].Account != "person0001766" || all[0].Step != then.Unix()/15 ||
+		all[0].Repeats || all[0].Asked.Before(then) || all[0].Asked.After(then.Add(time.Since(began))) {
 		t.Errorf("%+v", all)
+	}
+}
+
+// TestMistakes are told with their server, and whether the code is that of another step too.
+func TestMistakes(t *testing.T) {
+	r, err := roster.Derive(roster.Family{Master: []byte("radload bench"), Count: 1768, Period: 15 * time.Second}, roster.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Skip(1766); err != nil { // as in TestRefusedAsUsed
+		t.Fatal(err)
+	}
+	gullible := func(x *exchange) { x.send(x.answer(packet.AccessAccept, secret, blank())) }
+	o := options(r, 2, serve(t, r, gullible), serve(t, r, gullible))
+	o.Replay = ReplayAtOnce
+	began, then := time.Now(), time.Date(2026, 11, 26, 5, 8, 30, 0, time.UTC)
+	o.Now = func() time.Time { return then.Add(time.Since(began)) }
+	repeats := map[string]bool{}
+	for _, m := range load(t, o).Mistakes {
+		if repeats[m.Account] = m.Repeats; m.Kind != ReplayAccepted || m.Server != 1 {
+			t.Errorf("%+v", m)
+		}
+	}
+	if want := map[string]bool{"person0001766": false, "person0001767": true}; !maps.Equal(repeats, want) {
+		t.Errorf("%v, want %v", repeats, want)
+	}
+}
+
+// TestManyMistakes leaves room for those of another kind that come later.
+func TestManyMistakes(t *testing.T) {
+	r := people(t, 400, roster.Options{})
+	o := options(r, 400, serve(t, r, func(x *exchange) {
+		opposite := byte(packet.AccessAccept)
+		if x.decision == packet.AccessAccept {
+			opposite = packet.AccessReject
+		}
+		x.send(x.answer(opposite, secret, blank()))
+	}))
+	o.Wrong = 0.5
+	number := map[Kind]int{}
+	for _, m := range load(t, o).Mistakes {
+		number[m.Kind]++
+	}
+	if want := map[Kind]int{WrongAccepted: maxMistakes, RightRefused: maxMistakes}; !maps.Equal(number, want) {
+		t.Errorf("%v, want %v", number, want)
 	}
 }
 
@@ -287,7 +334,7 @@ func TestReplays(t *testing.T) {
 				t.Errorf("%d mistakes: %+v", len(result.Mistakes), result.Mistakes)
 			}
 			for i, x := range result.Mistakes {
-				if x.Kind != ReplayAccepted || x.Account == "" || x.Repeats || !x.Answered.After(x.Asked) || i > 0 && x.Answered.Before(result.Mistakes[i-1].Answered) {
+				if x.Kind != ReplayAccepted || x.Account == "" || !x.Answered.After(x.Asked) || i > 0 && x.Answered.Before(result.Mistakes[i-1].Answered) {
 					t.Errorf("%+v", x)
 				}
 			}

@@ -87,7 +87,7 @@ type lane struct {
 	warmup, measured Tally
 	times            Times
 	accepted         []roster.Turn // that are to be replayed afterwards
-	mistakes         []Mistake
+	mistakes         [len(kindNames)][]Mistake
 }
 
 func newLane(r *run, conns []port.Port) *lane {

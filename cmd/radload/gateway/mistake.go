@@ -1,8 +1,11 @@
 package gateway
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// maxMistakes is how many a result has, of the first that were made at each lane: enough to look for a cause.
+// maxMistakes is how many of a kind a result has, the first ones: enough to look for a cause.
 const maxMistakes = 16
 
 // Kind says what was wrong about a decision.
@@ -28,21 +31,40 @@ func (k Kind) String() string {
 type Mistake struct {
 	Kind     Kind
 	Account  string
-	Step     int64     // whose code was sent
-	Repeats  bool      // it is that of a step shortly before or after, too
+	Step     int64     // of the device, when it was its turn
+	Repeats  bool      // the step's code is that of one shortly before or after, too
 	Server   int       // the one that was asked first, by its number
 	Asked    time.Time // when the login was to begin
 	Answered time.Time
 }
 
+// alike is how many steps before and after that of a mistake are looked at for its code: whoever remembers which were used
+// and takes those of a while cannot help that two of them have one code.
+const alike = 5
+
+// mistakes are the first of all lanes, in the order in which they were answered.
+func (r *run) mistakes() (all []Mistake) {
+	byTime := func(a, b Mistake) int { return a.Answered.Compare(b.Answered) }
+	for k := range kindNames {
+		var some []Mistake
+		for _, n := range r.lanes {
+			some = append(some, n.mistakes[k]...)
+		}
+		slices.SortFunc(some, byTime)
+		all = append(all, some[:min(len(some), maxMistakes)]...)
+	}
+	slices.SortFunc(all, byTime)
+	return all
+}
+
 // mistake notes one, while there is room.
 func (n *lane) mistake(k Kind, l *login, now int64) {
-	if len(n.mistakes) == maxMistakes {
+	if len(n.mistakes[k]) == maxMistakes {
 		return
 	}
 	o := &n.run.options
-	n.mistakes = append(n.mistakes, Mistake{
-		Kind: k, Account: string(o.Roster.Name(l.turn.Device)), Step: l.turn.Step, Repeats: o.Roster.Repeats(n.generator, l.turn),
+	n.mistakes[k] = append(n.mistakes[k], Mistake{
+		Kind: k, Account: string(o.Roster.Name(l.turn.Device)), Step: l.turn.Step, Repeats: o.Roster.Alike(n.generator, l.turn, alike, alike),
 		Server: int(l.home), Asked: n.run.began.Add(time.Duration(l.intended)), Answered: n.run.began.Add(time.Duration(now)),
 	})
 }

@@ -1,9 +1,6 @@
 package gateway
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // progress sums up what the lanes have counted so far.
 func (r *run) progress() Progress {
@@ -28,15 +25,12 @@ func (r *run) result(interrupted bool) *Result {
 	result := &Result{
 		Silence: time.Duration(r.silence.Load()),
 		Elapsed: max(0, time.Duration(r.end.Load())-o.Warmup), Lanes: len(r.lanes),
-		UsedUp: r.usedUp.Load(), Interrupted: interrupted, Unfinished: r.outstanding(),
+		UsedUp: r.usedUp.Load(), Interrupted: interrupted, Unfinished: r.outstanding(), Mistakes: r.mistakes(),
 	}
 	for _, n := range r.lanes {
 		result.Warmup.Add(&n.warmup)
 		result.Measured.Add(&n.measured)
 		result.Times.Add(&n.times)
-		result.Mistakes = append(result.Mistakes, n.mistakes...)
 	}
-	slices.SortFunc(result.Mistakes, func(a, b Mistake) int { return a.Answered.Compare(b.Answered) })
-	result.Mistakes = result.Mistakes[:min(len(result.Mistakes), maxMistakes)]
 	return result
 }

@@ -106,7 +106,7 @@ type Result struct {
 	UsedUp           bool // the devices did not suffice: the run ended before its time
 	Interrupted      bool
 	Unfinished       int       // logins that were neither answered nor lost at the end
-	Mistakes         []Mistake // some of those that were decided wrongly, the first ones first; warm-up and all
+	Mistakes         []Mistake // the first of each kind, in the order of their answers; warm-up and all
 }
 
 // Rate is how many logins were decided per second.

@@ -148,10 +148,13 @@ const (
 )
 
 // Repeats reports whether a turn's code is that of a step shortly before or after as well.
-func (r *Roster) Repeats(g *Generator, t Turn) bool {
+func (r *Roster) Repeats(g *Generator, t Turn) bool { return r.Alike(g, t, stepsBefore, stepsAfter) }
+
+// Alike reports whether a turn's code is that of one of so many steps before or after as well.
+func (r *Roster) Alike(g *Generator, t Turn, before, after int64) bool {
 	var room, other [8]byte
 	code := r.Code(room[:0], g, t)
-	for offset := int64(-stepsBefore); offset <= stepsAfter; offset++ {
+	for offset := -before; offset <= after; offset++ {
 		if offset != 0 && bytes.Equal(r.Code(other[:0], g, Turn{Device: t.Device, Step: t.Step + offset}), code) {
 			return true
 		}
