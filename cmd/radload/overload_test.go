@@ -1,17 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,16 +111,22 @@ func TestFloodsSoak(t *testing.T) {
 				if err := json.Unmarshal([]byte(out), &r); status != 0 || err != nil {
 					t.Errorf("flood: status %d, %v\n%s", status, err, errs)
 				}
-				floodsHeld(t, &r, packets)
+				if err := enoughPackets(t, &r, packets); soaking() && err != nil {
+					t.Error(err)
+				}
 			})
 		}
 		args := slices.Concat([]string{"--first", fmt.Sprint(first * rate * int(long/time.Second)), "--timeout", "3s", "--tries", "5"}, limits, beside)
 		known := series(t, metrics, `otpgate_radius_attempts_total\{.*account_unknown"\}`)
-		ready := watchReadiness(t, metrics)
+		ready := watchReadiness(t.Context(), metrics)
 		r, status := w.load(args...)
 		flooded.Wait()
-		ready()
-		floodsHeld(t, &r, packets)
+		if err := ready(); err != nil {
+			t.Error(err)
+		}
+		if err := enoughPackets(t, &r, packets); soaking() && err != nil {
+			t.Error(err)
+		}
 		searched := series(t, metrics, `otpgate_radius_attempts_total\{.*account_unknown"\}`) - known
 		// Some 500 a second from each of two clients, and those before it is seen.
 		if most := 1100 * (time.Since(began).Seconds() + 2); status != 0 || searched > most {
@@ -144,10 +154,9 @@ func TestFloodsSoak(t *testing.T) {
 	}
 }
 
-// watchReadiness asks a node again and again whether logins pass there. The returned function ends that, and fails the test if
+// watchReadiness asks a node again and again whether logins pass there. The returned function ends that, and has an error if
 // the node ever said no: one that has too much to do is not to be taken out of service (section 5.5 of the design).
-func watchReadiness(t *testing.T, metrics string) (end func()) {
-	t.Helper()
+func watchReadiness(ctx context.Context, metrics string) (end func() error) {
 	ending, ended := make(chan struct{}), make(chan struct{})
 	asked, unready := 0, []string{}
 	go func() {
@@ -160,7 +169,7 @@ func watchReadiness(t *testing.T, metrics string) (end func()) {
 			case <-tick.C:
 			case <-ending:
 				return
-			case <-t.Context().Done():
+			case <-ctx.Done():
 				return
 			}
 			asked++
@@ -176,22 +185,58 @@ func watchReadiness(t *testing.T, metrics string) (end func()) {
 			}
 		}
 	}()
-	return func() {
-		t.Helper()
+	return func() error {
 		close(ending)
 		<-ended
 		if asked == 0 || len(unready) > 0 {
-			t.Errorf("the node was asked %d times whether it is ready, and was not %d times: %q", asked, len(unready), unready)
+			return fmt.Errorf("the node was asked %d times whether it is ready, and was not %d times: %q", asked, len(unready), unready)
+		}
+		return nil
+	}
+}
+
+// TestAnUnreadyNodeIsSeen, and one that was never asked does not count as ready.
+func TestAnUnreadyNodeIsSeen(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]bool{http.StatusOK: true, http.StatusServiceUnavailable: false} {
+		var asked atomic.Int32
+		node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked.Add(1); r.URL.Path == "/readyz" {
+				w.WriteHeader(status)
+			}
+		}))
+		_, port, _ := net.SplitHostPort(node.Listener.Addr().String())
+		end := watchReadiness(t.Context(), port)
+		await(t, "a question", nil, func() bool { return asked.Load() > 0 })
+		if err := end(); (err == nil) != want {
+			t.Errorf("%d: %v", status, err)
+		}
+		node.Close()
+		if err := watchReadiness(t.Context(), port)(); err == nil {
+			t.Error("nobody was asked")
 		}
 	}
 }
 
-// floodsHeld looks whether floods were as many packets a second as they were to be, where the machine has nothing else to do.
-func floodsHeld(t *testing.T, r *report, packets int) {
+// enoughPackets has an error if a flood was not nearly as many packets a second as it was to be, as on a machine that has
+// something else to do.
+func enoughPackets(t *testing.T, r *report, packets int) error {
+	var errs []error
 	for _, f := range r.Floods {
 		t.Logf("figures: %.0f packets/s of %s", f.PerSecond, f.Kind)
-		if soaking() && f.PerSecond < 0.9*float64(packets) {
-			t.Errorf("%.0f packets/s of %s, not %d", f.PerSecond, f.Kind, packets)
+		if f.PerSecond < 0.9*float64(packets) {
+			errs = append(errs, fmt.Errorf("%.0f packets/s of %s, not %d", f.PerSecond, f.Kind, packets))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// TestATrickleIsNoFlood: with too few packets a test of floods shows nothing.
+func TestATrickleIsNoFlood(t *testing.T) {
+	for rate, want := range map[float64]bool{1000: true, 901: true, 899: false, 0: false} {
+		r := &report{Floods: []floodReport{{Kind: "forged", PerSecond: 1000}, {Kind: "garbage", PerSecond: rate}}}
+		if err := enoughPackets(t, r, 1000); (err == nil) != want {
+			t.Errorf("%v packets a second: %v", rate, err)
 		}
 	}
 }
@@ -226,10 +271,12 @@ func TestThreeTimesTheCapacitySoak(t *testing.T) {
 	}
 	capacity := most.Load.LoginsPerSecond
 	before := series(t, metrics, memoryMetric())
-	ready := watchReadiness(t, metrics)
+	ready := watchReadiness(t.Context(), metrics)
 	r, status := w.load(append(devices, "--first", fmt.Sprint(int(most.Logins.Begun)+64), "--rate", fmt.Sprintf("%.0f", 3*capacity),
 		"--duration", long.String(), "--timeout", "3s", "--tries", tries)...)
-	ready()
+	if err := ready(); err != nil {
+		t.Error(err)
+	}
 	in := r.Load.LoginsPerSecond
 	accepted := series(t, metrics, `otpgate_radius_request_duration_seconds_count\{decision="accept"\}`)
 	inTime := series(t, metrics, `otpgate_radius_request_duration_seconds_bucket\{decision="accept",le="2.5"\}`)
