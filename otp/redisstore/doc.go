@@ -70,6 +70,10 @@
 // waits there for an answer asks the new master, and a master that comes back is not asked any more. A server
 // that was said to be the master and calls itself a replica is not used.
 //
+// Sentinels that tell of an older configuration have missed a failover, or were told anew (SENTINEL REMOVE and
+// MONITOR). Those that have not answered yet are waited for then, and a lower epoch counts only when all that are
+// listed tell it; until then it is a concern of [Store.Concerns].
+//
 // In a cluster, a master that does not answer has the others asked for who is in its place. Only the accounts
 // that it keeps go without an answer meanwhile, provided that Redis has cluster-require-full-coverage no.
 //
@@ -88,10 +92,13 @@
 //
 // So: appendonly yes on every server, appendfsync always if the disk allows it, and where there are
 // replicas min-replicas-to-write 1 with min-replicas-max-lag of a few seconds, which bounds what a
-// failover takes along to that lag. [Options.MinReplicas] (store.redis.min_replicas) makes it nothing, unless
-// all that have confirmed are gone with the master: of those that are left, Sentinel and Cluster take the
-// one that has most. While fewer replicas are there, nobody gets in: so 1 goes with two replicas, or a failover
-// is over only when a second server is back. And it goes with sentinels whose down-after-milliseconds is more than
+// failover takes along to that lag. [Options.MinReplicas] (store.redis.min_replicas) makes it nothing when the
+// master is gone, unless all that have confirmed are gone with it: of those that are left, Sentinel and Cluster take
+// the one that has most. A master that lives on, cut off or taken for gone, is another thing: until the sentinels
+// have told its nodes, a replica that was not moved to the new one yet may confirm what it takes. As many as there
+// are replicas leaves none that could: at the price that nobody gets in while one is away. While fewer
+// replicas are there, nobody gets in: so 1 goes with two replicas, or a failover is over only when a second server is
+// back. And it goes with sentinels whose down-after-milliseconds is more than
 // 1000, which is how often they ask a server: with less they may take the master that they have just made for gone
 // too, and the only replica in its place, which nobody copies until they look again, ten seconds later. It is a
 // concern of [Store.Concerns] while one has less; one that does not answer any more counts with what it said last, until

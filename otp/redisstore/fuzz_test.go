@@ -116,10 +116,10 @@ func FuzzSentinels(f *testing.F) {
 				told, newest, said = append(told, a), max(newest, a.epoch), said[2:]
 			}
 			before, epoch := s.master, s.epoch
-			late := asked != s.changes
+			late, stale := asked != s.changes, asked < s.lowered
 			master := s.choose(told, asked)
 			switch {
-			case newest < epoch && number < all, newest <= epoch && late:
+			case newest < epoch && number < all, newest <= epoch && late, stale:
 				if master != before || s.master != before || s.epoch != epoch {
 					t.Fatalf("%+v: %q of epoch %d, after %q of epoch %d", told, master, s.epoch, before, epoch)
 				}

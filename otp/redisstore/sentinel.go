@@ -44,11 +44,14 @@ type sentinels struct {
 	ended   sync.WaitGroup
 	resting atomic.Bool // calls that failed have had them asked a moment ago
 
-	mu      sync.Mutex
-	master  string      // "": not known yet
-	epoch   uint64      // of the configuration that told it
-	changes uint64      // how often these two became others
-	soon    map[int]int // after so many milliseconds each of them takes a server for gone, as it said last
+	mu       sync.Mutex
+	master   string      // "": not known yet
+	left     string      // the master before, by the same epoch: one sentinel is the first to know of the other
+	epoch    uint64      // of the configuration that told the master
+	changes  uint64      // how often master and epoch became others
+	lowered  uint64      // of these, that which made the epoch a lower one
+	unheeded string      // the master that was told last and not believed
+	soon     map[int]int // after so many milliseconds each of them takes a server for gone, as it said last
 }
 
 // answer is what a sentinel says.
@@ -77,7 +80,7 @@ func newSentinels(o *Options, d *dialer, logger *slog.Logger, timeout time.Durat
 
 // listen has the sentinels asked anew when one of them says that the master is another.
 func (s *sentinels) listen(client *redis.Client) {
-	heard := client.Subscribe(context.Background(), "+promoted-slave", "+switch-master", "+failover-end")
+	heard := client.Subscribe(context.Background(), "+promoted-slave", "+switch-master", "+failover-end", "+monitor")
 	s.heard = append(s.heard, heard)
 	s.ended.Go(func() {
 		for range heard.Channel() {
@@ -156,7 +159,7 @@ func (s *sentinels) ask(ctx context.Context) (string, error) {
 	var errs []error
 	var late <-chan time.Time
 gathering:
-	for range s.clients {
+	for len(told)+len(errs) < len(s.clients) {
 		select {
 		case a := <-answers:
 			if a.err != nil {
@@ -170,7 +173,10 @@ gathering:
 				late = t.C
 			}
 		case <-late:
-			break gathering
+			if !s.behind(told) {
+				break gathering
+			}
+			late = nil // one that knows more has all the time there is
 		}
 	}
 	if len(told) == 0 {
@@ -199,14 +205,24 @@ func (s *sentinels) askOne(ctx context.Context, client *redis.Client) answer {
 
 // concerns are what an operator has to hear about the sentinels. They are asked anew only while there is something:
 // else what they said for the last connection holds.
-func (s *sentinels) concerns(ctx context.Context) []concern {
-	if s.hasty() > 0 {
+func (s *sentinels) concerns(ctx context.Context) (list []concern) {
+	if s.hasty() > 0 || s.notBelieved() != "" {
 		_, _ = s.ask(ctx)
 	}
 	if after := s.hasty(); after > 0 {
-		return []concern{hastySentinel(after)}
+		list = append(list, hastySentinel(after))
 	}
-	return nil
+	if told := s.notBelieved(); told != "" {
+		list = append(list, unheeded(told, s.current()))
+	}
+	return list
+}
+
+// notBelieved is the master that sentinels tell and that is not taken for it; "" when there is none.
+func (s *sentinels) notBelieved() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unheeded
 }
 
 // hasty is after how many milliseconds a sentinel takes a server for gone, if that is too soon; 0: none does.
@@ -222,39 +238,73 @@ func (s *sentinels) hasty() int {
 	return least
 }
 
-// choose takes the newest of what was told: the highest epoch, and of those another master than before,
-// because one sentinel is the first to promote it. One that has not heard of a failover that was told before, as
+// newest is the answer of the highest epoch, and of those one that tells another master than before, because one
+// sentinel is the first to promote it. It needs the lock.
+func (s *sentinels) newest(told []answer) answer {
+	best := told[0]
+	for _, a := range told[1:] {
+		if a.epoch > best.epoch || a.epoch == best.epoch && best.address == s.master {
+			best = a
+		}
+	}
+	return best
+}
+
+// behind reports whether all that was told is older than what is known: a sentinel that has not answered yet may know.
+func (s *sentinels) behind(told []answer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	best := s.newest(told)
+	return best.epoch < s.epoch || best.epoch == s.epoch && best.address == s.left
+}
+
+// choose takes the newest of what was told. A sentinel that has not heard of a failover that was told before, as
 // after a partition, is not believed unless all of them say so: its master takes codes again that were used. Nor are
 // all of them when they were asked before another answer changed the master, as is told by how many changes there were
 // then: many are asked at once during a failover, and what was said first may arrive last.
 func (s *sentinels) choose(told []answer, asked uint64) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	best := told[0]
 	for _, a := range told {
 		if a.soon > 0 {
 			s.soon[a.by] = a.soon
 		}
 	}
-	for _, a := range told[1:] {
-		if a.epoch > best.epoch || a.epoch == best.epoch && best.address == s.master {
-			best = a
+	best := s.newest(told)
+	older := best.epoch < s.epoch
+	switch overtaken := asked != s.changes; {
+	case overtaken && best.epoch <= s.epoch, asked < s.lowered:
+		return s.master
+	case older && len(told) < len(s.clients):
+		if s.unheeded = best.address; best.address == s.master {
+			s.unheeded = ""
 		}
-	}
-	overtaken := asked != s.changes
-	if best.epoch <= s.epoch && overtaken || best.epoch < s.epoch && len(told) < len(s.clients) {
 		return s.master
 	}
-	if best.epoch != s.epoch || best.address != s.master {
-		s.changes++
-	}
-	s.epoch = best.epoch
-	if best.address != s.master {
-		if s.master != "" {
-			s.logger.Warn("Redis has another master", "before", s.master, "now", best.address)
-		}
-		s.master = best.address
-		s.dialer.cut(best.address)
+	s.unheeded = ""
+	s.follow(best)
+	if older {
+		s.lowered = s.changes
 	}
 	return best.address
+}
+
+// follow makes what was told what is known. It needs the lock.
+func (s *sentinels) follow(told answer) {
+	if told.epoch == s.epoch && told.address == s.master {
+		return
+	}
+	s.changes++
+	if s.left = ""; told.epoch == s.epoch {
+		s.left = s.master
+	}
+	s.epoch = told.epoch
+	if told.address == s.master {
+		return
+	}
+	if s.master != "" {
+		s.logger.Warn("Redis has another master", "before", s.master, "now", told.address)
+	}
+	s.master = told.address
+	s.dialer.cut(told.address)
 }

@@ -69,13 +69,129 @@ func TestAnAnswerThatWasOvertakenIsNotBelieved(t *testing.T) {
 			{all(after, 5), asked, after},
 			{all(last, 6), asked, last},
 			{all(after, 5), asked + 1, last},
-			{all(before, 1), s.changes + 2, before}, // they were told anew
+			{all(before, 1), asked + 2, before}, // they were told anew
+			{all(last, 6), asked + 2, before},   // an answer from before that
+			{all(last, 2), asked + 3, last},
+			{all(before, 3), asked + 2, last}, // and another, of what was told once more
 		} {
 			if got := s.choose(c.told, c.asked); got != c.want || s.current() != c.want {
 				t.Errorf("%d sentinels, %d: %s and %s, want %s", number, i, got, s.current(), c.want)
 			}
 		}
 	}
+}
+
+// TestWhatFallsBehind: a sentinel that knows more is waited for when the first answers know less than was told before.
+func TestWhatFallsBehind(t *testing.T) {
+	const before, after = "192.0.2.1:6379", "192.0.2.2:6379"
+	s := of(3)
+	for i, c := range []struct {
+		told   []answer
+		behind bool
+		want   string // when it is chosen from then
+	}{
+		{[]answer{{address: before, epoch: 4}}, false, before},
+		{[]answer{{address: before, epoch: 4}, {address: after, epoch: 4}}, false, after}, // one has promoted it
+		{[]answer{{address: after, epoch: 4}}, false, after},
+		{[]answer{{address: before, epoch: 4}}, true, before}, // and is not heard of any more
+		{[]answer{{address: after, epoch: 5}}, false, after},
+		{[]answer{{address: before, epoch: 4}}, true, after},
+		{[]answer{{address: before, epoch: 5}}, false, before},
+	} {
+		if got := s.behind(c.told); got != c.behind {
+			t.Errorf("%d: behind: %v", i, got)
+		}
+		if got := s.choose(c.told, s.changes); got != c.want {
+			t.Errorf("%d: %s, want %s", i, got, c.want)
+		}
+	}
+}
+
+// told is what is known.
+func (s *sentinels) told() answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return answer{address: s.master, epoch: s.epoch}
+}
+
+// watching is what a node has of this number of real sentinels.
+func watching(t *testing.T, copies, number int) (s *sentinels, real []*redistest.Server) {
+	t.Helper()
+	_, _, real = redistest.StartSentinels(t, copies, number)
+	o := Options{MasterName: redistest.MasterName}
+	for _, r := range real {
+		o.Addresses = append(o.Addresses, r.Addr)
+	}
+	s = newSentinels(&o, &dialer{timeout: time.Second, links: map[*link]string{}}, slog.New(slog.DiscardHandler), 5*time.Second)
+	t.Cleanup(func() { _ = s.close() })
+	return s, real
+}
+
+// TestASlowSentinelIsWaitedFor while the others know less than was told before.
+func TestASlowSentinelIsWaitedFor(t *testing.T) {
+	s, real := watching(t, 0, 2)
+	master, err := s.ask(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const later = 100 // an epoch
+	s.choose([]answer{{address: master, epoch: s.told().epoch + later}}, s.changes)
+	real[1].Freeze()
+	time.AfterFunc(10*stragglers, real[1].Thaw)
+	if _, err := s.ask(t.Context()); err != nil || s.told().epoch >= later { // which all of them have said
+		t.Errorf("%+v, %v", s.told(), err)
+	}
+}
+
+// TestAMasterThatIsNotBelievedIsAConcern, until all sentinels tell of it, or none does.
+func TestAMasterThatIsNotBelievedIsAConcern(t *testing.T) {
+	s, real := watching(t, 1, 3)
+	before, err := s.ask(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := func(r *redistest.Server, args ...any) {
+		t.Helper()
+		client := redis.NewClient(&redis.Options{Addr: r.Addr, MaintNotificationsConfig: noMaintenance()})
+		defer func() { _ = client.Close() }()
+		if err := client.Do(t.Context(), append([]any{"sentinel"}, args...)...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait := func(what string, done func() bool) {
+		t.Helper()
+		for until := time.Now().Add(time.Minute); !done(); <-time.After(20 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatalf("%s: %q after %q, not believed %q", what, s.current(), before, s.notBelieved())
+			}
+		}
+	}
+	command(real[0], "failover", redistest.MasterName)
+	wait("a failover", func() bool { return s.current() != before && s.told().epoch > 0 })
+	after := s.current()
+	other := redistest.Start(t).Addr
+	host, port, err := net.SplitHostPort(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew := func(r *redistest.Server) {
+		t.Helper()
+		command(r, "remove", redistest.MasterName)
+		command(r, "monitor", redistest.MasterName, host, port, 2)
+	}
+	real[2].Kill()
+	anew(real[0])
+	anew(real[1])
+	wait("two of three", func() bool { return s.notBelieved() == other })
+	if told := s.concerns(t.Context()); s.current() != after || len(told) == 0 || !strings.Contains(told[len(told)-1].fact, other) {
+		t.Errorf("%q is the master, concerns %v", s.current(), told)
+	}
+	real[2].Start()
+	anew(real[2])
+	wait("all three", func() bool {
+		told := s.concerns(t.Context()) // which asks again
+		return s.current() == other && len(told) == 0
+	})
 }
 
 // TestNobodyGoesBackToTheOldMaster while many ask a sentinel that is failing over.

@@ -105,6 +105,7 @@ func (s *Store) admit(ctx context.Context) error {
 func (s *Store) look(ctx context.Context) error {
 	var mu sync.Mutex
 	var all []concern
+	before := s.refused.Load()
 	err := s.eachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 		concerns, err := s.inspect(ctx, node, node.Options().Addr)
 		if r, ok := err.(*refusal); ok { //nolint:errorlint // inspect does not wrap it
@@ -124,7 +125,7 @@ func (s *Store) look(ctx context.Context) error {
 		return err
 	})
 	if err == nil {
-		s.refused.Store(nil)
+		s.refused.CompareAndSwap(before, nil) // what another look has found meanwhile stays
 		all = append(all, s.watchers(ctx)...)
 		s.mu.Lock()
 		s.concerns = all

@@ -136,6 +136,14 @@ func hastySentinel(soonest int) concern {
 	}
 }
 
+// unheeded is that sentinels tell of an older configuration than before, in which another server is the master.
+func unheeded(told, master string) concern {
+	return concern{
+		fmt.Sprintf("Redis Sentinel tells of %s as the master, in an older configuration than the one by which %s is: it is not believed before all sentinels that are listed say so", told, master),
+		"mend the sentinels that do not answer, or take them out of store.redis.addresses and restart the node",
+	}
+}
+
 // concerns are what an operator has to hear. minReplicas is how many replicas have to confirm.
 func (s *settings) concerns(minReplicas int, cluster bool) []concern {
 	var list []concern
