@@ -164,6 +164,21 @@ func TestACodeOfTwoDevicesPassesOnce(t *testing.T) {
 	}
 }
 
+// TestACodeOfTwoDevicesIsSharedAsOne: another device's step that has come meanwhile allows no more uses.
+func TestACodeOfTwoDevicesIsSharedAsOne(t *testing.T) {
+	w := coincidence(t, otherBehind, oneSeed, otherSeed)
+	for use, want := range []otp.Reason{otp.ReasonOK, otp.ReasonOK, otp.ReasonCodeUsed} {
+		a := w.attempt("alice", shown(oneSeed, otherBehind))
+		a.Share = otp.Share{Times: 2, Within: otp.ShareLifetime}
+		if r := w.want(w.verifier, a, want); r.OK && r.Shared != (use > 0) {
+			t.Errorf("use %d: %+v", use, r)
+		}
+		if use == 0 {
+			w.clock.add(time.Minute)
+		}
+	}
+}
+
 // TestTheMatchThatStaysLongestIsClaimed, of two whose steps end together: one of a minute, and one of half a minute.
 func TestTheMatchThatStaysLongestIsClaimed(t *testing.T) {
 	for _, halfFirst := range []bool{false, true} {

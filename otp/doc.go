@@ -32,11 +32,12 @@
 // Two steps have the same code once in a million, and whoever saw it typed in one of them must not get in with it
 // in the other. So the latest step of a device that has it in the window is claimed ([Claim.Span]), of several
 // devices the one whose step leaves the window last, and a code is refused while any step that has it and was used
-// is in the window. What nobody learns from it is a drift. The price: with the latest step those between are
-// used as well, and their own codes with them, by the rule above.
+// is in the window. (Devices are looked at before one is claimed: nodes on either side of the end of a step
+// could each claim one.) What nobody learns from it is a drift. The price: with the latest step those between
+// are used as well, and their own codes with them, by the rule above.
 //
 // When all steps that were used have left the window, one that was not in it when the code was typed may have
-// the same code, and lets it in: it is as good as any other guess then, a minute or more after it was typed.
+// the same code, and lets it in: it is as good as any other guess then.
 //
 // # Places and back-off
 //

@@ -97,7 +97,7 @@ func (v *Verifier) claim(w *Walked) Claim {
 	return c
 }
 
-// usedFirst has the match decide that was used before, of several devices with one code.
+// usedFirst has the match decide that was used before, of several devices with one code, also when it may be shared.
 func (v *Verifier) usedFirst(ctx context.Context, w *Walked) error {
 	if len(w.Matches) < 2 {
 		return nil
@@ -113,7 +113,7 @@ func (v *Verifier) usedFirst(ctx context.Context, w *Walked) error {
 		if r.Err != nil {
 			return r.Err
 		}
-		if r.Answer == Used {
+		if r.Answer == Used || r.Shared {
 			w.Matches[0], w.Matches[i] = w.Matches[i], w.Matches[0]
 			return nil
 		}

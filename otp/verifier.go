@@ -41,7 +41,7 @@ type Match struct {
 
 // Walked is an attempt whose proof was compared with every code of every device's window.
 // Matches is empty when none fits; it holds more than one device only by a coincidence of digits. The
-// first is the one whose step leaves the window last.
+// first is the one that is claimed: whose step leaves the window last, or one that was used.
 type Walked struct {
 	Attempt
 	Version uint64

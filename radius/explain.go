@@ -227,8 +227,8 @@ func (x *explaining) preview(ctx context.Context) (walked otp.Walked, r otp.Resu
 }
 
 func (x *explaining) code(walked otp.Walked, r otp.Result) bool {
-	var m otp.Match
-	if len(walked.Matches) > 0 {
+	m := r.Match
+	if m.Device == "" && len(walked.Matches) > 0 {
 		m = walked.Matches[0]
 	}
 	switch {
