@@ -65,14 +65,14 @@
 //
 // # When a master is gone
 //
-// All sentinels are asked, and listened to, at once: one that is gone with its machine is not waited for. The
-// highest configuration epoch counts, and every connection to another server is closed at once, so that what
+// All sentinels are asked, and listened to, at once: one that is gone with its machine is not waited for, unless the
+// others know less than was told before. The highest configuration epoch counts, and every connection to another server is closed at once, so that what
 // waits there for an answer asks the new master, and a master that comes back is not asked any more. A server
 // that was said to be the master and calls itself a replica is not used.
 //
 // Sentinels that tell of an older configuration have missed a failover, or were told anew (SENTINEL REMOVE and
-// MONITOR). Those that have not answered yet are waited for then, and a lower epoch counts only when all that are
-// listed tell it; until then it is a concern of [Store.Concerns].
+// MONITOR). Those that have not answered yet are waited for then, once, and a lower epoch counts only when all that are
+// listed tell one. While they are at variance for longer, that is a concern of [Store.Concerns].
 //
 // In a cluster, a master that does not answer has the others asked for who is in its place. Only the accounts
 // that it keeps go without an answer meanwhile, provided that Redis has cluster-require-full-coverage no.
@@ -93,8 +93,8 @@
 // So: appendonly yes on every server, appendfsync always if the disk allows it, and where there are
 // replicas min-replicas-to-write 1 with min-replicas-max-lag of a few seconds, which bounds what a
 // failover takes along to that lag. [Options.MinReplicas] (store.redis.min_replicas) makes it nothing when the
-// master is gone, unless all that have confirmed are gone with it: of those that are left, Sentinel and Cluster take
-// the one that has most. A master that lives on, cut off or taken for gone, is another thing: until the sentinels
+// master is gone, unless all that have confirmed are gone with it: of those that are left, Sentinel (of one
+// replica-priority) and Cluster take the one that has most. A master that lives on, cut off or taken for gone, is another thing: until the sentinels
 // have told its nodes, a replica that was not moved to the new one yet may confirm what it takes. As many as there
 // are replicas leaves none that could: at the price that nobody gets in while one is away. While fewer
 // replicas are there, nobody gets in: so 1 goes with two replicas, or a failover is over only when a second server is

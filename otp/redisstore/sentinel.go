@@ -28,6 +28,9 @@ const (
 	stragglers = 50 * time.Millisecond
 	// askEvery is how often calls that fail have the sentinels asked, at most.
 	askEvery = 50 * time.Millisecond
+	// doubtful is how many looks in a row find the sentinels at variance before that is a concern: some of them are
+	// the last to hear of every failover.
+	doubtful = 5
 	// sentinelAsks is how often a sentinel asks a server that it does not take for gone sooner; milliseconds.
 	sentinelAsks = 1000
 )
@@ -50,7 +53,8 @@ type sentinels struct {
 	epoch    uint64      // of the configuration that told the master
 	changes  uint64      // how often master and epoch became others
 	lowered  uint64      // of these, that which made the epoch a lower one
-	unheeded string      // the master that was told last and not believed
+	unheeded string      // a master that was told last, by an older configuration that is not followed; "": none
+	doubts   int         // looks in a row that have found one
 	soon     map[int]int // after so many milliseconds each of them takes a server for gone, as it said last
 }
 
@@ -206,20 +210,25 @@ func (s *sentinels) askOne(ctx context.Context, client *redis.Client) answer {
 // concerns are what an operator has to hear about the sentinels. They are asked anew only while there is something:
 // else what they said for the last connection holds.
 func (s *sentinels) concerns(ctx context.Context) (list []concern) {
-	if s.hasty() > 0 || s.notBelieved() != "" {
+	if s.hasty() > 0 || s.notFollowed() != "" {
 		_, _ = s.ask(ctx)
 	}
 	if after := s.hasty(); after > 0 {
 		list = append(list, hastySentinel(after))
 	}
-	if told := s.notBelieved(); told != "" {
-		list = append(list, unheeded(told, s.current()))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.doubts++; s.unheeded == "" {
+		s.doubts = 0
+	}
+	if s.doubts >= doubtful {
+		list = append(list, atVariance(s.unheeded, s.master))
 	}
 	return list
 }
 
-// notBelieved is the master that sentinels tell and that is not taken for it; "" when there is none.
-func (s *sentinels) notBelieved() string {
+// notFollowed is the master that sentinels tell by an older configuration; "" when none does.
+func (s *sentinels) notFollowed() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unheeded
@@ -239,23 +248,34 @@ func (s *sentinels) hasty() int {
 }
 
 // newest is the answer of the highest epoch, and of those one that tells another master than before, because one
-// sentinel is the first to promote it. It needs the lock.
+// sentinel is the first to promote it; the one that was left for that is the last to be believed. It needs the lock.
 func (s *sentinels) newest(told []answer) answer {
 	best := told[0]
 	for _, a := range told[1:] {
-		if a.epoch > best.epoch || a.epoch == best.epoch && best.address == s.master {
+		if a.epoch > best.epoch || a.epoch == best.epoch && s.rank(a) > s.rank(best) {
 			best = a
 		}
 	}
 	return best
 }
 
-// behind reports whether all that was told is older than what is known: a sentinel that has not answered yet may know.
+func (s *sentinels) rank(a answer) int {
+	switch a.address {
+	case s.left:
+		return 0
+	case s.master:
+		return 1
+	}
+	return 2
+}
+
+// behind reports whether all that was told is older than what is known, and was not before: a sentinel that has not
+// answered yet may know.
 func (s *sentinels) behind(told []answer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	best := s.newest(told)
-	return best.epoch < s.epoch || best.epoch == s.epoch && best.address == s.left
+	return best.epoch < s.epoch && s.unheeded == "" || best.epoch == s.epoch && best.address == s.left
 }
 
 // choose takes the newest of what was told. A sentinel that has not heard of a failover that was told before, as
@@ -271,22 +291,22 @@ func (s *sentinels) choose(told []answer, asked uint64) string {
 		}
 	}
 	best := s.newest(told)
-	older := best.epoch < s.epoch
-	switch overtaken := asked != s.changes; {
-	case overtaken && best.epoch <= s.epoch, asked < s.lowered:
-		return s.master
-	case older && len(told) < len(s.clients):
-		if s.unheeded = best.address; best.address == s.master {
-			s.unheeded = ""
-		}
+	if overtaken := asked != s.changes; overtaken && best.epoch <= s.epoch || asked < s.lowered {
 		return s.master
 	}
-	s.unheeded = ""
-	s.follow(best)
-	if older {
+	if older := best.epoch < s.epoch; !older {
+		s.follow(best)
+	} else if len(told) == len(s.clients) {
+		s.follow(best)
 		s.lowered = s.changes
 	}
-	return best.address
+	s.unheeded = ""
+	for _, a := range told {
+		if a.epoch < s.epoch && (a.address != s.master || best.epoch < s.epoch) {
+			s.unheeded = a.address
+		}
+	}
+	return s.master
 }
 
 // follow makes what was told what is known. It needs the lock.

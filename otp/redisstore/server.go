@@ -105,18 +105,21 @@ func (s *Store) admit(ctx context.Context) error {
 func (s *Store) look(ctx context.Context) error {
 	var mu sync.Mutex
 	var all []concern
-	before := s.refused.Load()
+	before, masters, met := s.refused.Load(), 0, false
 	err := s.eachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
 		concerns, err := s.inspect(ctx, node, node.Options().Addr)
 		if r, ok := err.(*refusal); ok { //nolint:errorlint // inspect does not wrap it
 			found := &refusal{setting: r.setting, value: r.value, address: node.Options().Addr} // a new connection does not know where it leads
 			s.refused.Store(found)
 			err = found
-		} else if r := s.refused.Load(); err == nil && r != nil && r.address == node.Options().Addr {
-			s.refused.CompareAndSwap(r, nil) // it was mended, whatever the others do
+		}
+		mine := before != nil && before.address == node.Options().Addr
+		if mine && err == nil {
+			s.refused.CompareAndSwap(before, nil) // it was mended, whatever the others do, unless it was refused again meanwhile
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		masters, met = masters+1, met || mine
 		for _, c := range concerns {
 			if !slices.Contains(all, c) {
 				all = append(all, c)
@@ -124,12 +127,15 @@ func (s *Store) look(ctx context.Context) error {
 		}
 		return err
 	})
-	if err == nil {
-		s.refused.CompareAndSwap(before, nil) // what another look has found meanwhile stays
-		all = append(all, s.watchers(ctx)...)
-		s.mu.Lock()
-		s.concerns = all
-		s.mu.Unlock()
+	if masters > 0 && !met {
+		s.refused.CompareAndSwap(before, nil) // it is no master any more, whatever the others do
+	}
+	watched := s.watchers(ctx)
+	s.mu.Lock()
+	s.concerns = append(all, watched...)
+	s.mu.Unlock()
+	if err != nil && len(watched) > 0 {
+		err = fmt.Errorf("%w; and %s", err, watched[len(watched)-1].fact)
 	}
 	return err
 }

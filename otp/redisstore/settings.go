@@ -136,11 +136,11 @@ func hastySentinel(soonest int) concern {
 	}
 }
 
-// unheeded is that sentinels tell of an older configuration than before, in which another server is the master.
-func unheeded(told, master string) concern {
+// atVariance is that sentinels tell of an older configuration than others, or than they did before.
+func atVariance(told, master string) concern {
 	return concern{
-		fmt.Sprintf("Redis Sentinel tells of %s as the master, in an older configuration than the one by which %s is: it is not believed before all sentinels that are listed say so", told, master),
-		"mend the sentinels that do not answer, or take them out of store.redis.addresses and restart the node",
+		fmt.Sprintf("Redis Sentinel tells of %s as the master, in an older configuration than the one that made it %s, and not all sentinels that are listed say so: this node uses %[2]s, and does not follow that configuration", told, master),
+		"find out which of them is the master (SENTINEL MASTER, and ROLE there), have all sentinels that are listed answer and say so; one that is gone for good is taken out of store.redis.addresses, and the node restarted",
 	}
 }
 
