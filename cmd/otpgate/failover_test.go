@@ -38,10 +38,10 @@ func cmdReplicated(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		where = ", master_name: " + redistest.MasterName
 	case "cluster":
-		shards := redistest.StartReplicatedCluster(b.tb(ts))
-		r.master, r.replicas = shards[0].Master, []*redistest.Server{shards[0].Replica}
+		shards := redistest.StartReplicatedCluster(b.tb(ts), 2)
+		r.master, r.replicas = shards[0].Master, shards[0].Replicas
 		for _, s := range shards {
-			addresses = append(addresses, s.Master.Addr, s.Replica.Addr)
+			addresses = append(addresses, s.Addrs()...)
 		}
 	default:
 		ts.Fatalf("replicated: unknown kind %q", args[0])
@@ -53,12 +53,11 @@ func cmdReplicated(ts *testscript.TestScript, neg bool, args []string) {
 // cmdFailover has gateways log people in at several nodes while the Redis master is lost, and afterwards sends
 // every code that was accepted to each node. Nobody may be refused with a fresh code, and no code pass twice.
 //
-//	failover killed|frozen|emptied DURATION RATE NODE...
+//	failover killed|frozen DURATION RATE NODE...
 //
-// killed: at any moment. frozen: it hangs, and comes back when another is the master. emptied: it is killed
-// after its replicas have all that it has answered; what asynchronous replication can lose is another test's.
+// killed: at any moment. frozen: it hangs, and comes back when another is the master.
 func cmdFailover(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, 4, "failover killed|frozen|emptied DURATION RATE NODE...")
+	usage(ts, neg, args, 4, "failover killed|frozen DURATION RATE NODE...")
 	during, err := time.ParseDuration(args[1])
 	ts.Check(err)
 	rate, err := strconv.ParseFloat(args[2], 64)
@@ -121,13 +120,6 @@ func (f *replicated) lose(ts *testscript.TestScript, how string) time.Time {
 		f.master.Kill()
 	case "frozen":
 		f.master.Freeze()
-	case "emptied":
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		ts.Check(f.master.PauseWrites(ctx))
-		wait(nil, 100*time.Millisecond)
-		at = time.Now()
-		f.master.Kill()
 	default:
 		ts.Fatalf("failover: unknown loss %q", how)
 	}

@@ -109,10 +109,10 @@ func TestFailoverInCluster(t *testing.T) {
 
 func testFailoverInCluster(t *testing.T, gone func(*redistest.Server)) {
 	const timeout = 2 * time.Second
-	shards := redistest.StartReplicatedCluster(t, "--appendfsync", "no") // whose disk is busy keeps others waiting too
+	shards := redistest.StartReplicatedCluster(t, 1, "--appendfsync", "no") // whose disk is busy keeps others waiting too
 	var addresses []string
 	for _, s := range shards {
-		addresses = append(addresses, s.Master.Addr, s.Replica.Addr)
+		addresses = append(addresses, s.Addrs()...)
 	}
 	s := open(t, redisstore.Options{Addresses: addresses, Timeout: timeout})
 	recovers(t, s)
@@ -144,7 +144,7 @@ func testFailoverInCluster(t *testing.T, gone func(*redistest.Server)) {
 	gone(shards[0].Master)
 	promoted, ctx := make(chan time.Time, 1), background(t)
 	go func() {
-		promoted <- until(t, "no replica becomes the master", func() bool { return shards[0].Replica.IsMaster(ctx) })
+		promoted <- until(t, "no replica becomes the master", func() bool { return shards[0].Replicas[0].IsMaster(ctx) })
 	}()
 	var slowest time.Duration
 	var accepted time.Time
@@ -307,11 +307,11 @@ func TestMinReplicasLoseNothing(t *testing.T) {
 }
 
 func TestMinReplicasInCluster(t *testing.T) {
-	shards := redistest.StartReplicatedCluster(t)
+	shards := redistest.StartReplicatedCluster(t, 1)
 	s := open(t, redisstore.Options{Addresses: []string{shards[0].Master.Addr, shards[1].Master.Addr}, MinReplicas: 1, Timeout: 3 * time.Second})
 	recovers(t, s)
 	accounts := spread(t, s, 30)
-	shards[0].Replica.Freeze()
+	shards[0].Replicas[0].Freeze()
 	kept, err := admin(t, shards[0].Master).Keys(background(t), "*account-*").Result()
 	if err != nil || len(kept) == 0 || len(kept) == len(accounts) {
 		t.Fatalf("%d of %d accounts are at the first master, %v", len(kept), len(accounts), err)
@@ -334,7 +334,7 @@ func TestMinReplicasInCluster(t *testing.T) {
 			t.Fatalf("%d claims failed, want those of the %d accounts whose replica hangs", failed, len(kept))
 		}
 	}
-	shards[0].Replica.Thaw()
+	shards[0].Replicas[0].Thaw()
 	for _, a := range accounts {
 		until(t, a+" does not get in", func() bool { return claimOne(background(t), s, useStep(a, 100, 1)).Answer == otp.Claimed })
 	}

@@ -24,8 +24,20 @@ func StartCluster(t testing.TB, args ...string) []*Server {
 	return nodes
 }
 
-// A Shard is a master of a cluster and its replica.
-type Shard struct{ Master, Replica *Server }
+// A Shard is a master of a cluster and its replicas.
+type Shard struct {
+	Master   *Server
+	Replicas []*Server
+}
+
+// Addrs are those of all of them.
+func (s *Shard) Addrs() []string {
+	addrs := []string{s.Master.Addr}
+	for _, r := range s.Replicas {
+		addrs = append(addrs, r.Addr)
+	}
+	return addrs
+}
 
 // StartShard runs a cluster of one server, which has all slots. It ends with the test.
 func StartShard(t testing.TB, args ...string) *Server {
@@ -37,34 +49,40 @@ func StartShard(t testing.TB, args ...string) *Server {
 	return nodes[0]
 }
 
-// StartReplicatedCluster runs a cluster of three masters with a replica each, which takes the master's place
-// within seconds when that is gone. The other masters serve their slots meanwhile.
-func StartReplicatedCluster(t testing.TB, args ...string) []Shard {
+// StartReplicatedCluster runs a cluster of three masters with so many replicas each, one of which takes the master's
+// place within seconds when that is gone. The other masters serve their slots meanwhile.
+func StartReplicatedCluster(t testing.TB, copies int, args ...string) []Shard {
 	t.Helper()
-	nodes := startNodes(t, 6, "800", append([]string{
+	const masters = 3
+	nodes := startNodes(t, masters*(1+copies), "800", append([]string{
 		"--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0",
 	}, args...))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	meet(ctx, t, nodes, 3)
-	shards := make([]Shard, 3)
+	meet(ctx, t, nodes, masters)
+	shards := make([]Shard, masters)
+	for i, replica := range nodes[masters:] {
+		shards[i%masters].Replicas = append(shards[i%masters].Replicas, replica)
+	}
 	for i := range shards {
-		shards[i] = Shard{nodes[i], nodes[i+3]}
-		replicate(ctx, t, shards[i])
+		shards[i].Master = nodes[i]
+		for _, replica := range shards[i].Replicas {
+			replicate(ctx, t, shards[i].Master, replica)
+		}
 	}
 	for _, node := range nodes { // each has to know whom a replica belongs to, so that it may vote
 		waitFor(ctx, t, node.Addr, "the nodes do not know the replicas", func(c *redis.Client) bool {
 			text, err := c.ClusterNodes(ctx).Result()
-			return err == nil && strings.Count(text, "slave ") == 3 && strings.Count(text, "connected") == 6
+			return err == nil && strings.Count(text, "slave ") == masters*copies && strings.Count(text, "connected") == len(nodes)
 		})
 	}
 	return shards
 }
 
-// replicate makes the second of a shard the replica of the first.
-func replicate(ctx context.Context, t testing.TB, s Shard) {
+// replicate makes one server of a cluster the replica of another.
+func replicate(ctx context.Context, t testing.TB, of, by *Server) {
 	t.Helper()
-	master, replica := redis.NewClient(&redis.Options{Addr: s.Master.Addr}), redis.NewClient(&redis.Options{Addr: s.Replica.Addr})
+	master, replica := redis.NewClient(&redis.Options{Addr: of.Addr}), redis.NewClient(&redis.Options{Addr: by.Addr})
 	defer func() { _, _ = master.Close(), replica.Close() }()
 	id, err := master.ClusterMyID(ctx).Result()
 	if err != nil {
@@ -73,7 +91,7 @@ func replicate(ctx context.Context, t testing.TB, s Shard) {
 	if err := replica.ClusterReplicate(ctx, id).Err(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(ctx, t, s.Replica.Addr, "the replica does not find its master", func(c *redis.Client) bool {
+	waitFor(ctx, t, by.Addr, "the replica does not find its master", func(c *redis.Client) bool {
 		info, err := c.Info(ctx, "replication").Result()
 		return err == nil && strings.Contains(info, "master_link_status:up")
 	})

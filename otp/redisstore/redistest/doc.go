@@ -5,7 +5,7 @@
 //	StartReplica           a replica of one
 //	StartLink              a connection between two that can be cut
 //	StartCluster           three masters that share the slots
-//	StartReplicatedCluster the same with a replica each
+//	StartReplicatedCluster the same with replicas
 //	StartSentinel(s)       a master, its replica and sentinels
 //
 // By default a server keeps an append-only file that it syncs before every answer, and no snapshot:

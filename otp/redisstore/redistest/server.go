@@ -182,10 +182,3 @@ func (s *Server) Names(ctx context.Context, master *Server) bool {
 	told, err := client.Do(ctx, "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
 	return err == nil && len(told) == 2 && net.JoinHostPort(told[0], told[1]) == master.Addr
 }
-
-// PauseWrites has the server take no writes for two seconds; it goes on to send what it has.
-func (s *Server) PauseWrites(ctx context.Context) error {
-	client := redis.NewClient(&redis.Options{Addr: s.Addr})
-	defer func() { _ = client.Close() }()
-	return client.Do(ctx, "client", "pause", 2000, "write").Err()
-}
