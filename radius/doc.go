@@ -36,7 +36,8 @@
 //  2. Every packet ends in exactly one counter: discarded, duplicates, Status-Server, attempts,
 //     accounting. A panic ends one attempt, as a drop, or one packet, as discarded.
 //  3. Nothing in a packet is believed or remembered before its sender is a client and its
-//     Message-Authenticator is right. Until then nothing is allocated, answered or started.
+//     Message-Authenticator is right. Until then nothing is answered or started, and nothing allocated but for
+//     the name of a login through a client whose logins are mostly in vain.
 //  4. Nobody waits for somebody else's directory: what is claimed together needs no peer but the
 //     store, or was found by one search of one directory, or loaded by one call of the store. Attempts that wait for a peer take at most half of the slots. The last eighth of the
 //     slots is for those who answer a challenge (RFC 5080 section 2.2.3). Accounting has slots of its own.
@@ -94,7 +95,7 @@
 //
 // # What shows while a peer is down
 //
-// Who cannot tell does not say no (design, invariant 3), and what needs no peer is decided as ever.
+// Who cannot tell does not say no, and what needs no peer is decided as ever.
 // So silence beside refusals tells something during an outage:
 //
 //   - of the directory, with password+code: a wrong code is refused, a right one gets no reply;
@@ -144,7 +145,7 @@
 //   - 2026-11: User-Password is revealed here, because layeh.UserPassword cuts at the first NUL:
 //     many passwords would be taken for one.
 //   - 2026-11: a batch stays together from recvmmsg to sendmmsg. Measured on two cores, one pipelined
-//     store call a batch costs 40 % less CPU than a call a packet (reference/perf.md). What comes while a batch
+//     store call a batch costs 40 % less CPU than a call a packet. What comes while a batch
 //     is being claimed waits in the kernel, for 8 ms at most, and is the next batch; after a small one, whose few logins
 //     pay for all that a batch costs, it waits for up to 0.7 ms first. A store that is slower than that holds nobody
 //     up for longer: who comes later is claimed beside. What comes while the first of a batch are looked at belongs to

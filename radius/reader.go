@@ -267,7 +267,7 @@ func (r *reader) answer() {
 	r.answers = r.answers[:0]
 }
 
-// take takes one packet through steps 1 to 5 of the design: it becomes an attempt or a report, which
+// take takes one packet as far as it goes without a peer: it becomes an attempt or a report, which
 // has a slot and an entry among the duplicates, or an answer, or there is nothing left to do.
 func (r *reader) take(via transport, next func(*arrival) bool) {
 	kept := false

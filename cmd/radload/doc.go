@@ -20,14 +20,14 @@
 // begun in it, and that shows. With --outstanding so many logins are always under way: that finds out how
 // many a server can do. Its latency says nothing about what people would see at another rate.
 //
-// With several servers all logins begin at the first one, as long as it answers; with --spread at each in turn, as behind a
+// With several servers all logins begin at the first one, and what it does not answer goes to the next; with --spread at each in turn, as behind a
 // gateway that knows all of them, so that one that is slow gathers what is outstanding; with --each as many are
 // outstanding at each, as with a gateway for each.
 //
 // # What is expected
 //
 // A right and fresh code is accepted; a wrong one (--wrong), a used one (--replay, --reuse refused) is not. Once in a
-// million a fresh code is the same as that of a step before, and may be refused as used.
+// million a fresh code is the same as that of a step shortly before or after, and may be refused as used.
 // Every answer has a right Response Authenticator and a right Message-Authenticator, as the first attribute unless
 // --message-authenticator says otherwise. A second answer to the same packet has the same octets. No
 // login is lost, unless --max-lost allows some. What of that held is listed at the end, and of the logins that
@@ -48,6 +48,6 @@
 // # Safety
 //
 // It sends to 127.0.0.0/8 and ::1 only, and to what is on the link of a network namespace that has no way
-// out, unless --i-own-this-network is given. Every run and every flood has an end. Shared secrets and seeds
-// are printed nowhere.
+// out, unless --i-own-this-network is given. Every run and every flood has an end. Shared secrets
+// are printed nowhere, and seeds only by radload devices, which is for that.
 package main

@@ -36,5 +36,5 @@
 //     whose format has a continuation octet (WiMAX).
 //   - Attributes that have to be encrypted (encrypt=N) are known, so that they are not printed, but
 //     have no Encode: they need the secret of the client and the request.
-//   - A number with a leading zero is refused, because some read it as octal and some do not.
+//   - A number with a leading zero is refused in a file (a value is decimal), because some read it as octal and some do not.
 package dictionary

@@ -25,7 +25,7 @@
 //
 // CPU per login is what the processes used from the first login to the last answer, divided by the
 // logins that were decided. Every case expects every login to be accepted: a run in which one was not is
-// marked, because a server that refuses is no match for one that checks.
+// marked (but for codes that two steps have), because a server that refuses is no match for one that checks.
 //
 // Packets that are refused get no answer. So the node's own counter says how many there were, and what the
 // kernel had no room for is none of them. Where the generator is at its limit before the node is, what the node's

@@ -20,7 +20,7 @@
 //     gateway does it; with several servers each try goes to the next of them.
 //  4. An answer that is wrong is counted and passed over, as RFC 2865 section 3 wants: the request goes
 //     on waiting.
-//  5. A run has an end: it begins nothing after its duration or count, and waits for what is
+//  5. A run has an end: it begins no login after its duration or count (replays afterwards have four periods), and waits for what is
 //     outstanding as long as a gateway would.
 //  6. A login costs no allocation of ours. (The library makes an address for every datagram that it
 //     reads.)

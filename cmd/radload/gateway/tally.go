@@ -14,7 +14,7 @@ type Tally struct {
 	Refused         uint64 // as expected: a wrong or a used code
 	WronglyAccepted uint64 // a wrong or a used code, or no code at all
 	WronglyRefused  uint64 // a right and fresh code
-	Repeated        uint64 // of those refused as expected: a fresh code that happens to be that of a step before, too
+	Repeated        uint64 // of those refused as expected: a fresh code that happens to be that of a step shortly before or after, too
 	Lost            uint64 // no answer to any of its tries
 	Decided         uint64 // accepted or refused, rightly or not, while the time was running
 
