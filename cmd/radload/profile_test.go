@@ -18,7 +18,7 @@ import (
 var into = flag.String("into", "", "folder for the profiles")
 
 const (
-	profileDevices = 40_000
+	profileDevices = 150_000
 	profileSeconds = "10"
 )
 
