@@ -355,7 +355,7 @@ func (l *line) narrow(rate float64) {
 // carry passes on what the server says, when there is room on the line.
 func (l *line) carry(near, far net.Conn, ending <-chan struct{}) {
 	defer func() { _, _ = near.Close(), far.Close() }()
-	b := make([]byte, 512)
+	b := make([]byte, 64<<10) // an answer takes its place on the line once, however long it is
 	for {
 		n, err := far.Read(b)
 		if err != nil {

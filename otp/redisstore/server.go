@@ -43,16 +43,21 @@ func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
 			return fmt.Errorf("new connection: %w", err) // the library takes off what is outermost
 		}
 	}
-	if _, err := s.inspect(ctx, conn, ""); err != nil {
+	found, err := askPolicy(ctx, conn)
+	if r := found.refusal(""); err == nil && r != nil {
+		err = r
+	}
+	if err != nil {
 		return fmt.Errorf("new connection: %w", err) // as above
 	}
 	pipe := conn.Pipeline()
 	s.scripts.load(ctx, pipe)
-	_, err := pipe.Exec(ctx)
+	_, err = pipe.Exec(ctx)
 	return err
 }
 
-// inspect refuses a server that may evict keys, and warns about what else is wrong with it.
+// inspect refuses a server that may evict keys, and warns about what else is wrong with it. A look does that, and not
+// every connection: see askPolicy.
 func (s *Store) inspect(ctx context.Context, node pipelined, address string) ([]concern, error) {
 	found, err := ask(ctx, node)
 	if err != nil {

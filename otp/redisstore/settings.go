@@ -23,7 +23,7 @@ type settings struct {
 // pipelined is what connections and clients have in common here.
 type pipelined interface{ Pipeline() redis.Pipeliner }
 
-// ask asks with CONFIG GET and with INFO, one of which may be forbidden.
+// ask asks for all of them with CONFIG GET and with INFO, one of which may be forbidden.
 func ask(ctx context.Context, node pipelined) (settings, error) {
 	pipe := node.Pipeline()
 	names := []string{"maxmemory", "maxmemory-policy", "appendonly", "save", "min-replicas-to-write", "cluster-require-full-coverage"}
@@ -34,18 +34,13 @@ func ask(ctx context.Context, node pipelined) (settings, error) {
 	for i, section := range []string{"memory", "persistence", "replication"} {
 		info[i] = pipe.Info(ctx, section)
 	}
-	if cmds, err := pipe.Exec(ctx); err != nil {
-		unsent(cmds, err)
-		for _, cmd := range cmds {
-			if err := cmd.Err(); err != nil && !refused(err) {
-				return settings{}, err
-			}
-		}
+	if err := tell(ctx, pipe); err != nil {
+		return settings{}, err
 	}
 	get := func(n int) string { return config[n].Val()[names[n]] }
 	s := settings{maxmemory: get(0), policy: get(1), appendonly: get(2), save: get(3), minReplicas: get(4), coverage: get(5)}
 	if s.policy == "" {
-		s.maxmemory, s.policy = infoField(info[0].Val(), "maxmemory"), infoField(info[0].Val(), "maxmemory_policy")
+		s.policyFrom(info[0].Val())
 	}
 	if s.appendonly == "" {
 		s.appendonly = map[string]string{"0": "no", "1": "yes"}[infoField(info[1].Val(), "aof_enabled")]
@@ -58,6 +53,46 @@ func ask(ctx context.Context, node pipelined) (settings, error) {
 		s.minReplicas = "0" // the field is there when some are required
 	}
 	return s, nil
+}
+
+// askPolicy asks for no more than what a server is refused for. That is a fiftieth of the whole: where connections are
+// lost because there is too much on the line to Redis, what their successors ask must not be what keeps it full.
+func askPolicy(ctx context.Context, node pipelined) (settings, error) {
+	pipe := node.Pipeline()
+	maxmemory, policy := pipe.ConfigGet(ctx, "maxmemory"), pipe.ConfigGet(ctx, "maxmemory-policy")
+	if err := tell(ctx, pipe); err != nil {
+		return settings{}, err
+	}
+	s := settings{maxmemory: maxmemory.Val()["maxmemory"], policy: policy.Val()["maxmemory-policy"]}
+	if s.policy != "" {
+		return s, nil
+	}
+	info := pipe.Info(ctx, "memory")
+	if err := tell(ctx, pipe); err != nil {
+		return settings{}, err
+	}
+	s.policyFrom(info.Val())
+	return s, nil
+}
+
+// tell asks, and has no error for what the server does not tell.
+func tell(ctx context.Context, pipe redis.Pipeliner) error {
+	cmds, err := pipe.Exec(ctx)
+	if err == nil {
+		return nil
+	}
+	unsent(cmds, err)
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !refused(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// policyFrom takes from INFO's answer what CONFIG GET did not tell.
+func (s *settings) policyFrom(info string) {
+	s.maxmemory, s.policy = infoField(info, "maxmemory"), infoField(info, "maxmemory_policy")
 }
 
 // infoField returns a field of INFO's answer.
