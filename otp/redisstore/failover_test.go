@@ -203,11 +203,7 @@ func TestAMasterThatWasMendedIsUsedWhileAnotherIsAway(t *testing.T) {
 	s := open(t, o)
 	recovers(t, s)
 	spread(t, s, 30)
-	keys, err := admin(t, servers[0]).Keys(background(t), "otpgate:{account-*").Result()
-	if err != nil || len(keys) == 0 {
-		t.Fatalf("the first master has %d accounts, %v", len(keys), err)
-	}
-	mine, _, _ := strings.Cut(strings.TrimPrefix(keys[0], "otpgate:{"), "}")
+	mine := keptBy(t, servers[0])
 	set := func(name, value string) {
 		t.Helper()
 		if err := admin(t, servers[0]).ConfigSet(background(t), name, value).Err(); err != nil {
@@ -234,6 +230,48 @@ func TestAMasterThatWasMendedIsUsedWhileAnotherIsAway(t *testing.T) {
 			return claimOne(background(t), s, useStep(mine, 100+int64(i), byte(i))).Answer == otp.Claimed
 		})
 	}
+}
+
+// keptBy is an account that a master of a cluster keeps.
+func keptBy(t *testing.T, master *redistest.Server) string {
+	t.Helper()
+	keys, err := admin(t, master).Keys(background(t), "otpgate:{account-*").Result()
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("the master has %d accounts, %v", len(keys), err)
+	}
+	account, _, _ := strings.Cut(strings.TrimPrefix(keys[0], "otpgate:{"), "}")
+	return account
+}
+
+// TestAMasterThatIsNoneAnyMoreIsForgottenWhileAnotherIsAway: one master of a cluster is refused, because it may evict keys.
+// When a replica has its place, which may not, those whom it keeps get in again, also when others are gone by then.
+func TestAMasterThatIsNoneAnyMoreIsForgottenWhileAnotherIsAway(t *testing.T) {
+	shards := redistest.StartReplicatedCluster(t, 1, "--appendfsync", "no")
+	o := redisstore.Options{Timeout: 2 * time.Second}
+	for _, shard := range shards {
+		o.Addresses = append(o.Addresses, shard.Addrs()...)
+	}
+	s := open(t, o)
+	recovers(t, s)
+	spread(t, s, 30)
+	refused, heir := shards[0].Master, shards[0].Replicas[0]
+	mine := keptBy(t, refused)
+	for _, setting := range [][2]string{{"maxmemory", "100mb"}, {"maxmemory-policy", "allkeys-lru"}} {
+		if err := admin(t, refused).ConfigSet(background(t), setting[0], setting[1]).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Ping(background(t)); !errors.Is(err, redisstore.ErrEvicts) {
+		t.Fatalf("Ping: %v", err)
+	}
+	if r := claimOne(background(t), s, useStep(mine, 100, 1)); !errors.Is(r.Err, otp.ErrUnavailable) {
+		t.Fatalf("by a server that may evict keys: %+v", r)
+	}
+	refused.Kill()
+	until(t, "no replica becomes the master", func() bool { return heir.IsMaster(background(t)) })
+	shards[1].Master.Kill()
+	shards[1].Replicas[0].Kill()
+	back(t, s, mine, 100)
 }
 
 // lagging is a master and a replica that gets nothing any more from some time on.

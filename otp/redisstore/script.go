@@ -43,10 +43,11 @@ func newScripts() scripts {
 }
 
 // load queues the loading of all scripts.
-func (l *scripts) load(ctx context.Context, p redis.Pipeliner) {
+func (l *scripts) load(ctx context.Context, p redis.Pipeliner) (loaded []*redis.StringCmd) {
 	for _, s := range []*script{l.claim, l.add, l.rename, l.remove, l.ticket, l.note} {
-		p.ScriptLoad(ctx, s.source)
+		loaded = append(loaded, p.ScriptLoad(ctx, s.source))
 	}
+	return loaded
 }
 
 // call is one script call. It can be made again, because a command cannot be sent twice.

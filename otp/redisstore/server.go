@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,26 +35,45 @@ func (r *refusal) Error() string {
 func (r *refusal) Unwrap() []error { return []error{otp.ErrUnavailable, ErrEvicts} }
 
 // connected runs on every new connection, before anything else: what it returns is the error of the
-// call that wanted the connection.
+// call that wanted the connection. It asks all at once: where answers take long, a connection must be of use after one.
 func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
+	pipe := conn.Pipeline()
+	var role *redis.Cmd
 	if s.sentinels != nil {
-		role, err := conn.Do(ctx, "role").Slice()
-		if err == nil && len(role) > 2 && role[0] == "slave" { // it was told to, and the sentinel that we asked not yet
-			err = fmt.Errorf("%s, which the sentinels name as the master: %w of %v:%v", s.sentinels.current(), errReplica, role[1], role[2])
-			return fmt.Errorf("new connection: %w", err) // the library takes off what is outermost
-		}
+		role = pipe.Do(ctx, "role")
 	}
-	found, err := askPolicy(ctx, conn)
+	policy := askPolicy(ctx, pipe)
+	scripts := s.scripts.load(ctx, pipe)
+	err := tell(ctx, pipe)
+	if role != nil {
+		err = cmp.Or(s.replica(role), err)
+	}
+	var found settings
+	if err == nil {
+		found, err = policy.told(ctx, conn)
+	}
 	if r := found.refusal(""); err == nil && r != nil {
 		err = r
 	}
 	if err != nil {
-		return fmt.Errorf("new connection: %w", err) // as above
+		return fmt.Errorf("new connection: %w", err) // the library takes off what is outermost
 	}
-	pipe := conn.Pipeline()
-	s.scripts.load(ctx, pipe)
-	_, err = pipe.Exec(ctx)
-	return err
+	for _, loaded := range scripts {
+		if err := loaded.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replica is the error of a server that the sentinels name as the master and that is none: it was told to, and the
+// sentinel that we asked not yet.
+func (s *Store) replica(role *redis.Cmd) error {
+	told, err := role.Slice()
+	if err != nil || len(told) <= 2 || told[0] != "slave" {
+		return nil
+	}
+	return fmt.Errorf("%s, which the sentinels name as the master: %w of %v:%v", s.sentinels.current(), errReplica, told[1], told[2])
 }
 
 // inspect refuses a server that may evict keys, and warns about what else is wrong with it. A look does that, and not

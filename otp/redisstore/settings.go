@@ -55,18 +55,22 @@ func ask(ctx context.Context, node pipelined) (settings, error) {
 	return s, nil
 }
 
-// askPolicy asks for no more than what a server is refused for. That is a fiftieth of the whole: where connections are
+// policy is the question for what a server is refused for, and no more. That is a fiftieth of the whole: where connections are
 // lost because there is too much on the line to Redis, what their successors ask must not be what keeps it full.
-func askPolicy(ctx context.Context, node pipelined) (settings, error) {
-	pipe := node.Pipeline()
-	maxmemory, policy := pipe.ConfigGet(ctx, "maxmemory"), pipe.ConfigGet(ctx, "maxmemory-policy")
-	if err := tell(ctx, pipe); err != nil {
-		return settings{}, err
-	}
-	s := settings{maxmemory: maxmemory.Val()["maxmemory"], policy: policy.Val()["maxmemory-policy"]}
+type policy struct{ maxmemory, name *redis.MapStringStringCmd }
+
+// askPolicy asks when the pipeline goes.
+func askPolicy(ctx context.Context, pipe redis.Pipeliner) policy {
+	return policy{pipe.ConfigGet(ctx, "maxmemory"), pipe.ConfigGet(ctx, "maxmemory-policy")}
+}
+
+// told is the answer; where CONFIG GET is forbidden, INFO is asked.
+func (p policy) told(ctx context.Context, node pipelined) (settings, error) {
+	s := settings{maxmemory: p.maxmemory.Val()["maxmemory"], policy: p.name.Val()["maxmemory-policy"]}
 	if s.policy != "" {
 		return s, nil
 	}
+	pipe := node.Pipeline()
 	info := pipe.Info(ctx, "memory")
 	if err := tell(ctx, pipe); err != nil {
 		return settings{}, err
