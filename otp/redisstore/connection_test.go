@@ -22,7 +22,10 @@ func TestANewConnectionAsksLittle(t *testing.T) {
 	watching := admin(t, server)
 	said := func() int {
 		t.Helper()
-		stats := watching.Info(background(t), "stats").Val()
+		stats, err := watching.Info(background(t), "stats").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
 		octets, err := strconv.Atoi(regexp.MustCompile(`total_net_output_bytes:(\d+)`).FindStringSubmatch(stats)[1])
 		if err != nil {
 			t.Fatal(err)

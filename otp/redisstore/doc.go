@@ -114,8 +114,9 @@
 //
 // # Decisions
 //
-//   - A new connection asks once, for half a kilobyte, and no more of a server than whether it may evict; all else is asked
-//     at a Ping. With three kilobytes, as many connections as are closed when answers come too late kept a narrow line full by
+//   - A new connection asks once, for half a kilobyte of answers: whether the server may evict, with sentinels whether it is
+//     a replica, and that it has the scripts, which are 19 KB the other way. Where CONFIG GET is forbidden it asks once more,
+//     for a section of INFO. All else is asked at a Ping. With three kilobytes, as many connections as are closed when answers come too late kept a narrow line full by
 //     themselves, and nobody got in until people stopped trying.
 //   - Scripts are loaded with every connection, so that a batch does not meet NOSCRIPT halfway. One that
 //     does (SCRIPT FLUSH) runs the refused calls again, after those that were not refused.

@@ -60,7 +60,7 @@ func (s *Store) connected(ctx context.Context, conn *redis.Conn) error {
 	}
 	for _, loaded := range scripts {
 		if err := loaded.Err(); err != nil {
-			return err
+			return fmt.Errorf("new connection: %w", err) // as above
 		}
 	}
 	return nil

@@ -154,8 +154,8 @@ func TestSettingsAreReadFromInfoWhenConfigIsForbidden(t *testing.T) {
 		"--user", "no-config", "on", ">secret", "~*", "+@all", "-config",
 		"--user", "no-info", "on", ">secret", "~*", "+@all", "-config", "-info")
 	s := open(t, redisstore.Options{Addresses: []string{server.Addr}, Username: "no-config", Password: "secret"})
-	if _, err := s.Ping(background(t)); !errors.Is(err, otp.ErrUnavailable) || !strings.Contains(err.Error(), "allkeys-random") {
-		t.Fatalf("Ping: %v", err)
+	if r := claimOne(background(t), s, useStep("a", 1, 1)); !errors.Is(r.Err, redisstore.ErrEvicts) || !strings.Contains(r.Err.Error(), "allkeys-random") {
+		t.Fatalf("%+v", r)
 	}
 	var l logs
 	s = open(t, redisstore.Options{Addresses: []string{server.Addr}, Username: "no-info", Password: "secret", Logger: l.logger()})

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +40,7 @@ func ask(ctx context.Context, node pipelined) (settings, error) {
 	}
 	get := func(n int) string { return config[n].Val()[names[n]] }
 	s := settings{maxmemory: get(0), policy: get(1), appendonly: get(2), save: get(3), minReplicas: get(4), coverage: get(5)}
-	if s.policy == "" {
-		s.policyFrom(info[0].Val())
-	}
+	s.policyFrom(info[0].Val())
 	if s.appendonly == "" {
 		s.appendonly = map[string]string{"0": "no", "1": "yes"}[infoField(info[1].Val(), "aof_enabled")]
 		s.save = "unknown"
@@ -64,10 +63,10 @@ func askPolicy(ctx context.Context, pipe redis.Pipeliner) policy {
 	return policy{pipe.ConfigGet(ctx, "maxmemory"), pipe.ConfigGet(ctx, "maxmemory-policy")}
 }
 
-// told is the answer; where CONFIG GET is forbidden, INFO is asked.
+// told is the answer; where CONFIG GET is forbidden, INFO is asked, which is another round trip and tells more than is wanted.
 func (p policy) told(ctx context.Context, node pipelined) (settings, error) {
 	s := settings{maxmemory: p.maxmemory.Val()["maxmemory"], policy: p.name.Val()["maxmemory-policy"]}
-	if s.policy != "" {
+	if s.policy != "" && s.maxmemory != "" {
 		return s, nil
 	}
 	pipe := node.Pipeline()
@@ -96,7 +95,7 @@ func tell(ctx context.Context, pipe redis.Pipeliner) error {
 
 // policyFrom takes from INFO's answer what CONFIG GET did not tell.
 func (s *settings) policyFrom(info string) {
-	s.maxmemory, s.policy = infoField(info, "maxmemory"), infoField(info, "maxmemory_policy")
+	s.maxmemory, s.policy = cmp.Or(s.maxmemory, infoField(info, "maxmemory")), cmp.Or(s.policy, infoField(info, "maxmemory_policy"))
 }
 
 // infoField returns a field of INFO's answer.
@@ -117,9 +116,9 @@ func refused(err error) bool {
 		!redis.IsAuthError(err) && !redis.IsMaxClientsError(err) && !redis.HasErrorPrefix(err, "BUSY")
 }
 
-// refusal is why the server must not be used; nil when it may.
+// refusal is why the server must not be used; nil when it may. A limit that it does not tell may be one.
 func (s *settings) refusal(address string) *refusal {
-	if s.maxmemory == "" || s.maxmemory == "0" || s.policy == "" || s.policy == "noeviction" {
+	if s.maxmemory == "0" || s.policy == "" || s.policy == "noeviction" {
 		return nil
 	}
 	return &refusal{setting: "maxmemory-policy", value: s.policy, address: address}

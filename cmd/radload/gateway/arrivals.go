@@ -16,7 +16,8 @@ const starved = 200 * time.Microsecond
 const longestNap = 50 * time.Millisecond
 
 // grace is how long after the end what was due before it may begin still: as long as a machine with other work may keep a
-// generator waiting that keeps up otherwise. One that does not is behind by more. How late a login began is part of its time.
+// generator waiting that keeps up otherwise. One that does not is behind by more, unless it is nearly fast enough. How late
+// a login began is part of its time.
 const grace = 250 * time.Millisecond
 
 // arrive begins logins at their times, whatever becomes of those before. What is due at a time goes out
