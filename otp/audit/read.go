@@ -10,7 +10,8 @@ import (
 
 // Read hands events that fit f to each, the oldest first, over all files: those that were recorded
 // when it began. With follow it then goes on with what is recorded from then on, each event once,
-// until ctx ends, which is no error then. It returns a *[FilterError] for a filter that nothing can
+// until ctx ends, which is no error then: what was recorded before that is handed on too, unless ctx ends while
+// the past is read. It returns a *[FilterError] for a filter that nothing can
 // fit; an error of each ends it and is returned.
 //
 // It calls begun, unless that is nil, when it is settled where the past ends: whatever is recorded
@@ -25,18 +26,20 @@ func (l *Log) Read(ctx context.Context, f Filter, follow bool, begun func(), eac
 	r := &reader{log: l, path: filepath.Join(l.options.Dir, Name), sieve: newSieve(f)}
 	defer r.close()
 	err := r.begin(ctx, f.Last, follow, begun)
+	reading := ctx
 	for over := false; err == nil; {
 		news := l.tidings.next() // before reading, so that nothing is missed in between
-		if err = r.read(ctx, each); err != nil || !follow || over {
+		if err = r.read(reading, each); err != nil || !follow || over {
 			break
 		}
-		r.lines.buffer = nil // it may be long until there is more
+		reading = context.WithoutCancel(ctx) // the past, which may be long, is over
+		r.lines.buffer = nil                 // it may be long until there is more
 		select {
 		case <-news:
 		case <-l.ended:
 			over = true
 		case <-ctx.Done():
-			err = ctx.Err()
+			over = true
 		}
 	}
 	if follow && ctx.Err() != nil {

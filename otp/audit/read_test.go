@@ -115,6 +115,30 @@ func TestTheLastOnesAreThoseBeforeItBegan(t *testing.T) {
 	}
 }
 
+// What was recorded before a follower is told to end it still gets.
+func TestAFollowerGetsWhatCameBeforeItsEnd(t *testing.T) {
+	for range 20 { // whether a follower that is told of news and of its end looks at the news first is chance
+		l := open(t, audit.Options{Dir: t.TempDir(), Required: true})
+		record(t, l, event(1))
+		ctx, cancel := context.WithCancel(context.Background())
+		var got []string
+		err := l.Read(ctx, audit.Filter{}, true, nil, func(e audit.Event) error {
+			switch got = append(got, e.ID); len(got) {
+			case 1: // which is the past
+				record(t, l, event(2))
+			case 2:
+				record(t, l, event(3))
+				cancel()
+			}
+			return nil
+		})
+		cancel()
+		if want := "00000001 00000002 00000003"; err != nil || strings.Join(got, " ") != want {
+			t.Fatalf("followed: %v, %v, want %s", got, err, want)
+		}
+	}
+}
+
 // While a file is rotated every few events, the last ones are always so many, in a row.
 func TestTheLastOnesWhileItIsRotated(t *testing.T) {
 	l := open(t, audit.Options{Dir: t.TempDir(), MaxBytes: 1024, Keep: 20, Required: true})
