@@ -20,7 +20,7 @@ func (s *Server) invite(w http.ResponseWriter, r *http.Request) {
 	var q struct {
 		Name string `json:"name"`
 	}
-	if err := decode(r, &q); err != nil {
+	if err := decode(w, r, &q); err != nil {
 		s.fail(w, err, "")
 		return
 	}
@@ -97,7 +97,7 @@ const maxPeriod = 24 * 60 * 60
 
 func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	var q NewDevice
-	if err := decode(r, &q); err != nil {
+	if err := decode(w, r, &q); err != nil {
 		s.fail(w, err, "")
 		return
 	}

@@ -145,6 +145,7 @@ func TestRequestsThatOurClientNeverSends(t *testing.T) {
 		{"GET", "/unknown", "", 404}, {"GET", "/", "", 404}, {"POST", "/unlock", "{}", 404}, {"PUT", "/devices", "{}", 405}, {"POST", "/status", "{}", 405},
 		{"POST", "/devices", "", 400}, {"POST", "/devices", "[]", 400}, {"POST", "/devices", "{", 400}, {"POST", "/devices", `{"name":1}`, 400},
 		{"POST", "/devices", `{"name":"alice","seed":"x"}`, 400}, {"POST", "/devices", `{"name":"` + strings.Repeat("x", 200<<10) + `"}`, 400},
+		{"POST", "/devices", `{"name":"` + strings.Repeat("x", 8<<20) + `"}`, 400}, // which is answered while it is still written
 		{"POST", "/invitations", strings.Repeat("[", 200<<10), 400}, {"POST", "/invitations", "\xff", 400},
 		{"GET", "/audit?last=x", "", 400}, {"GET", "/audit?since=yesterday", "", 400}, {"GET", "/audit?until=1", "", 400},
 	} {

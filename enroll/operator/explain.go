@@ -77,7 +77,7 @@ func (q ExplainRequest) check() error {
 // record before there is an answer; the code is not, nor what came of it.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	var q ExplainRequest
-	err := decode(r, &q)
+	err := decode(w, r, &q)
 	if err == nil {
 		err = q.check()
 	}

@@ -1,10 +1,12 @@
 package operator
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -233,11 +235,16 @@ func (s *Server) fail(w http.ResponseWriter, err error, name string) {
 // maxBody is how many octets a request other than an import may have.
 const maxBody = 64 << 10
 
-// decode reads the body of a request by our own client.
-func decode(r *http.Request, v any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+// decode reads the body of a request by our own client. It reads all of it, or w lets the client read what is wrong with
+// one that is longer: a connection that ends while somebody writes to it takes the answer along.
+func decode(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		err = d.Decode(v)
+	}
+	if err != nil {
 		return &Error{"the request is not one that this node knows", "use the otpgate command of the same version as the node"}
 	}
 	return nil
