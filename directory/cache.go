@@ -70,6 +70,8 @@ func newCache(c Config, size int, before *cache, logger *slog.Logger, now func()
 	if before != nil {
 		made.memory = before.memory
 		made.probeAt.Store(before.probeAt.Load())
+		made.saidAt.Store(before.saidAt.Load())
+		made.said.Store(before.said.Load())
 	} else if made.memory, err = newMemory(logger, now); err != nil {
 		return nil, err
 	}
@@ -123,11 +125,11 @@ func lifetime(fresh, at time.Duration) time.Duration {
 // same name at the same time. ask has a context of its own: a caller who gives up takes nothing
 // from the others, and what they learn is remembered.
 func (c *cache) find(ctx context.Context, key string, ask func(context.Context) (*Account, error)) (*Account, error) {
-	a, old, err := c.remembered(key)
+	a, trusted, err := c.remembered(key)
 	if a != nil || err != nil {
 		return a, err
 	}
-	if old == nil {
+	if !trusted {
 		return c.fly(ctx, key, ask)
 	}
 	patience, half := ctx, time.Duration(0)
@@ -144,23 +146,26 @@ func (c *cache) find(ctx context.Context, key string, ask func(context.Context) 
 	if ctx.Err() == nil && patience.Err() != nil { // not an answer, and not the caller gone
 		c.slow(key, half)
 	}
-	return old, nil
+	if old, ok := c.old(key); ok { // as others have learned meanwhile
+		return old, nil
+	}
+	return nil, err
 }
 
 // remembered returns the account, or the error that says that there is none, if the directory need not be asked.
-// Else old is what to go on with when it cannot tell.
-func (c *cache) remembered(key string) (a, old *Account, err error) {
+// Else trusted says that there is one to go on with when it cannot tell: see old.
+func (c *cache) remembered(key string) (a *Account, trusted bool, err error) {
 	if a, ok := c.known(key); ok {
-		return a, nil, nil
+		return a, false, nil
 	}
 	if r, ok := c.missing.GetIfPresent(key); ok && within(c.now().Sub(r.at), min(c.fresh, missingLife)) {
-		return nil, nil, r.err
+		return nil, false, r.err
 	}
 	old, ok := c.old(key)
 	if ok && !c.mayProbe(key) {
-		return old, nil, nil
+		return old, false, nil
 	}
-	return nil, old, nil
+	return nil, ok, nil
 }
 
 // fly waits for ask, or for the caller's context.
@@ -195,21 +200,32 @@ func (c *cache) learn(ctx context.Context, key string, ask func(context.Context)
 }
 
 // learned remembers what the directory said of a name that it was asked for at a time, and returns the account
-// as it is remembered.
+// as it is remembered. Of two answers the one counts that was asked for later, whichever comes first; "no such account",
+// which lets nobody in, always does.
 func (c *cache) learned(key string, a *Account, err error, at time.Time) *Account {
 	switch {
 	case err == nil:
-		c.missing.Invalidate(key)
-		a = c.memory.keep(key, a, at)
+		if !c.goneSince(key, at) {
+			c.missing.Invalidate(key)
+			a = c.memory.keep(key, a, at)
+		}
 		c.up()
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrAmbiguous):
 		c.memory.accounts.Invalidate(key) // what is gone is not trusted when the directory goes
 		c.missing.Set(key, absence{err, at})
 		c.up()
-	case !errors.Is(err, errEntryUnusable): // that is one entry's fault
+	case errors.Is(err, errEntryUnusable): // that is one entry's fault, and an answer
+		c.up()
+	default:
 		c.down(key)
 	}
 	return a
+}
+
+// goneSince reports whether there was no account with a name when the directory was asked after a time.
+func (c *cache) goneSince(key string, at time.Time) bool {
+	r, ok := c.missing.GetIfPresent(key)
+	return ok && r.at.After(at) && !r.at.After(c.now()) // else it is of a wrong clock
 }
 
 // within reports whether an answer of an age is younger than life. One from the future is of a wrong

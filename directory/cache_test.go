@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -289,6 +290,106 @@ func TestAccountThatIsGoneIsNotTrusted(t *testing.T) {
 	}
 }
 
+// TestTheLaterQuestionCounts: an answer that was long on its way takes nothing back of what was learned meanwhile.
+func TestTheLaterQuestionCounts(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	r.expect(t, 1, nil)
+	r.at = r.at.Add(time.Minute)
+	while := func(a *Account, err error) {
+		t.Helper()
+		got, failed := r.find(t.Context(), "alice", func(context.Context) (*Account, error) {
+			r.at = r.at.Add(time.Second)
+			r.learned("alice", a, err, r.at)
+			return r.account, nil
+		})
+		if failed != nil || got.Disabled != (a != nil && a.Disabled) {
+			t.Errorf("find = %v, %v", got, failed)
+		}
+	}
+	while(&Account{ID: "1", Disabled: true}, nil)
+	if a, known := r.known("alice"); !known || !a.Disabled {
+		t.Errorf("known: %v", a)
+	}
+	r.at = r.at.Add(time.Minute)
+	while(nil, ErrNotFound)
+	r.asked.Store(1)
+	r.expect(t, 1, ErrNotFound)
+	r.at = r.at.Add(missingLife)
+	r.err = ErrUnavailable
+	r.expect(t, 2, ErrUnavailable)
+	// What a clock said that was ahead is no later.
+	r.err = nil
+	for _, ahead := range []error{nil, ErrNotFound} {
+		r.learned("alice", &Account{ID: "2"}, ahead, r.at.Add(time.Hour))
+		r.learned("alice", r.account, nil, r.at)
+		if a, known := r.known("alice"); !known || a.ID != "1" {
+			t.Errorf("known: %v", a)
+		}
+	}
+}
+
+// TestWhatIsLearnedWhileOneWaitsCounts, and how old an account is by then.
+func TestWhatIsLearnedWhileOneWaitsCounts(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	for _, c := range []struct {
+		age  time.Duration
+		then func()
+		want error
+	}{
+		{time.Minute, func() {}, nil},
+		{time.Minute, func() { r.learned("alice", nil, ErrNotFound, r.at) }, ErrUnavailable},
+		{time.Hour - 1, func() {}, nil},
+		{time.Hour - 1, func() { r.at = r.at.Add(1) }, ErrUnavailable},
+	} {
+		r.learned("alice", r.account, nil, r.at)
+		r.at = r.at.Add(c.age)
+		a, err := r.find(t.Context(), "alice", func(context.Context) (*Account, error) {
+			c.then()
+			return nil, ErrUnavailable
+		})
+		if !errors.Is(err, c.want) || (err == nil) != (a != nil) {
+			t.Errorf("after %s: %v, %v, want %v", c.age, a, err, c.want)
+		}
+		r.at = r.at.Add(missingLife)
+	}
+}
+
+// TestWhatIsLearnedWhileManyWaitCounts as well: the account is looked up again when the search has failed.
+func TestWhatIsLearnedWhileManyWaitCounts(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	c := &crowd{home: &home{cache: r.cache}}
+	answer := func(want error) {
+		t.Helper()
+		if a := c.answer(&asked{key: "alice", trusted: true}, nil, ErrUnavailable); !errors.Is(a.Err, want) || (a.Err == nil) != (a.Account != nil) {
+			t.Errorf("%v, %v, want %v", a.Account, a.Err, want)
+		}
+	}
+	r.learned("alice", r.account, nil, r.at)
+	answer(nil)
+	r.at = r.at.Add(time.Hour)
+	answer(ErrUnavailable)
+	r.learned("alice", r.account, nil, r.at)
+	answer(nil)
+	r.learned("alice", nil, ErrNotFound, r.at)
+	answer(ErrUnavailable)
+}
+
+// TestAReloadDuringAnOutageSaysWhenItIsOver.
+func TestAReloadDuringAnOutageSaysWhenItIsOver(t *testing.T) {
+	r := newRig(t, time.Minute, time.Hour)
+	r.down("alice")
+	var log bytes.Buffer
+	next, err := newCache(Config{Fresh: time.Minute, Stale: time.Hour}, 100, r.cache, slog.New(slog.NewTextHandler(&log, nil)), r.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.down("alice")
+	next.up()
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "available again") {
+		t.Errorf("the log:\n%s", got)
+	}
+}
+
 func TestUnusableEntryIsNotAnOutage(t *testing.T) {
 	r := newRig(t, time.Minute, time.Hour)
 	r.expect(t, 1, nil)
@@ -296,6 +397,10 @@ func TestUnusableEntryIsNotAnOutage(t *testing.T) {
 	r.err = fmt.Errorf("%w: %w", ErrUnavailable, errEntryUnusable)
 	r.expect(t, 2, nil)
 	r.expect(t, 3, nil) // still asked every time
+	r.down("bob")
+	if r.learned("alice", nil, r.err, r.at); r.probeAt.Load() != 0 {
+		t.Error("a directory that answers is taken for one that is away")
+	}
 }
 
 func TestUnknownNameIsRememberedBriefly(t *testing.T) {

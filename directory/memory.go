@@ -56,11 +56,18 @@ func (m *memory) resize(size int) {
 	}
 }
 
-// keep remembers an answer that was asked for at a time, and returns the account as it is remembered.
+// keep remembers an answer that was asked for at a time, and returns the account as it is remembered: as another answer
+// has it that was asked for later, and came sooner.
 func (m *memory) keep(key string, a *Account, at time.Time) *Account {
 	e := &entry{account: m.sharing.compact(a), at: at.Sub(m.began)}
-	m.accounts.Set(strings.Clone(key), e) // not a part of something longer
-	return &e.account
+	key = strings.Clone(key) // not a part of something longer
+	kept, _ := m.accounts.Compute(key, func(other *entry, found bool) (*entry, otter.ComputeOp) {
+		if found && other.at > e.at && m.age(other.at) >= 0 { // else it is of a wrong clock
+			return other, otter.CancelOp
+		}
+		return e, otter.WriteOp
+	})
+	return &kept.account
 }
 
 // age is how long ago something was, that was so long after the memory began.

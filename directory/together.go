@@ -83,7 +83,7 @@ func (s *Set) question(q *Question, asker Asker) (home int, one *asked, answer A
 		return 0, nil, answer
 	}
 	h := s.homes[w.directory]
-	a, old, err := h.cache.remembered(w.key)
+	a, trusted, err := h.cache.remembered(w.key)
 	if err != nil {
 		answer.Err = fmt.Errorf("directory %q: %w", h.Name, err)
 		return 0, nil, answer
@@ -92,8 +92,8 @@ func (s *Set) question(q *Question, asker Asker) (home int, one *asked, answer A
 		answer.Account = a
 		return 0, nil, answer
 	}
-	one = &asked{of: q.Of, asker: asker, key: w.key, values: w.values, patience: q.Patience, old: old}
-	if old != nil {
+	one = &asked{of: q.Of, asker: asker, key: w.key, values: w.values, patience: q.Patience, trusted: trusted}
+	if trusted {
 		one.patience /= 2 // whoever gets the old account still has something to do with it
 	}
 	return w.directory, one, answer
@@ -133,7 +133,7 @@ type asked struct {
 	key      string
 	values   []string
 	patience time.Duration
-	old      *Account // what to go on with when the directory does not tell; nil: nothing
+	trusted  bool // there is an account to go on with when the directory does not tell
 	party    *party
 	flight   *flight
 	over     bool // it is answered
@@ -316,8 +316,10 @@ func (c *crowd) answer(q *asked, a *Account, err error) Answer {
 	switch {
 	case err == nil:
 		return Answer{Of: q.of, Account: a}
-	case q.old != nil && errors.Is(err, ErrUnavailable):
-		return Answer{Of: q.of, Account: q.old}
+	case q.trusted && errors.Is(err, ErrUnavailable):
+		if old, ok := c.home.cache.old(q.key); ok { // as others have learned meanwhile
+			return Answer{Of: q.of, Account: old}
+		}
 	}
 	return Answer{Of: q.of, Err: fmt.Errorf("directory %q: %w", c.home.Name, err)}
 }
@@ -359,7 +361,7 @@ func (c *crowd) giveUp(q *asked, why error) {
 	c.end(q)
 	q.flight.by = slices.DeleteFunc(q.flight.by, func(other *asked) bool { return other == q })
 	c.mu.Unlock()
-	if q.old != nil && errors.Is(why, context.DeadlineExceeded) { // not an answer, and not the caller gone
+	if q.trusted && errors.Is(why, context.DeadlineExceeded) { // not an answer, and not the caller gone
 		c.home.cache.slow(q.key, q.patience)
 	}
 	q.asker.Found([]Answer{c.answer(q, nil, fmt.Errorf("%w: %w", ErrUnavailable, why))})
