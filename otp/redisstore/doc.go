@@ -59,7 +59,8 @@
 //     evicted account would accept its used steps again.
 //  4. No call outlives its context, nor three times [Options.Timeout].
 //  5. With [Options.MinReplicas] nothing is reported that so many replicas have not confirmed, neither by
-//     the call that wrote it nor by one that finds it written: a claim that is Claimed again is written again.
+//     the call that wrote it nor by one that finds it written: a claim that is Claimed again is written again, and so
+//     is the version of an account whose device is there already, or is gone.
 //  6. A batch does not wait for a master of a cluster that did not answer the last time, nor for longer than
 //     half of [Options.Timeout] when another has answered.
 //

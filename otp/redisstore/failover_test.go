@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -341,6 +343,43 @@ func TestMinReplicasLoseNothing(t *testing.T) {
 	}
 	if r := claimOne(background(t), after, useStep("a", 101, 1)); r.Answer != otp.Claimed {
 		t.Fatalf("the code of a person who was not let in does not pass: %+v", r)
+	}
+}
+
+// TestWhatIsFoundDoneIsWrittenAnew: who takes a device away again, because nobody could tell of the first time, must not
+// be told that it is gone before the replicas know, or a lost phone would be good again after a failover. WAIT
+// promises that for what was written on its own connection. (The Redis 7.0 of the tests waits for all that was written.)
+func TestWhatIsFoundDoneIsWrittenAnew(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, redisstore.Options{Addresses: []string{server.Addr}})
+	addDevice(t, s, "a")
+	there, err := s.Devices(background(t), "a")
+	if err != nil || len(there.Devices) != 1 {
+		t.Fatalf("%+v, %v", there, err)
+	}
+	hset := regexp.MustCompile(`cmdstat_hset:calls=\d+`)
+	writes := func() string {
+		t.Helper()
+		stats, err := admin(t, server).Info(background(t), "commandstats").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hset.FindString(stats)
+	}
+	before := writes()
+	if err := s.RemoveDevice(background(t), "a", "another"); !errors.Is(err, otp.ErrNotFound) || writes() == before {
+		t.Errorf("a device that is gone: %v, %s writes", err, before)
+	}
+	before = writes()
+	if errs, err := s.AddDevices(background(t), there.Devices, 0); err != nil || !errors.Is(errs[0], otp.ErrExists) || writes() == before {
+		t.Errorf("a device that is there: %v, %v, %s writes", errs, err, before)
+	}
+	before = writes()
+	if err := s.RemoveDevice(background(t), "nobody", "another"); !errors.Is(err, otp.ErrNotFound) || writes() != before {
+		t.Errorf("of nobody: %v, %s writes", err, before)
+	}
+	if now, err := s.Devices(background(t), "a"); err != nil || !reflect.DeepEqual(now, there) {
+		t.Errorf("%+v, %v; before %+v", now, err, there)
 	}
 }
 

@@ -26,7 +26,11 @@ if limit > 0 and count + #new > limit then
   end
   return results
 end
-if #new == 0 then return results end
+if #new == 0 then
+  -- As in remove.lua: they are there, and their replicas are waited for.
+  redis.call('HSET', key, 'v', redis.call('HGET', key, 'v'))
+  return results
+end
 -- The version is the time, or one more than it was where that is later: a Redis that lost the account, or has an old one
 -- back, gives it none that a node may remember with other devices.
 local version = tonumber(ARGV[2])

@@ -3,7 +3,12 @@
 -- ARGV     device, now in s
 -- Returns  whether the device was there
 local key, device = KEYS[1], ARGV[1]
-if redis.call('HEXISTS', key, 'u' .. device) == 0 then return 0 end
+if redis.call('HEXISTS', key, 'u' .. device) == 0 then
+  -- Written anew, so that whoever waits for replicas waits for those of the removal, if it was there.
+  local version = redis.call('HGET', key, 'v')
+  if version then redis.call('HSET', key, 'v', version) end
+  return 0
+end
 local claims, kept = redis.call('HGET', key, 't') or '', {}
 local i = 1
 while i <= #claims do
