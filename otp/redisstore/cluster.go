@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -30,6 +29,7 @@ const (
 type cluster struct {
 	store  *Store
 	client *redis.ClusterClient
+	named  redirects
 	shards sync.Map // of *shard, by the *redis.Client of the master
 }
 
@@ -41,7 +41,7 @@ type shard struct {
 
 // part is what one master is asked.
 type part struct {
-	node  *redis.Client
+	place
 	shard *shard
 	probe bool  // it did not answer the last time
 	which []int // indexes into the calls
@@ -54,21 +54,27 @@ type answered struct {
 	well bool
 }
 
-// run makes the calls, and makes those again whose slot was elsewhere.
+// run makes the calls, and makes those again whose slot was elsewhere: at once where the server has said at which.
 func (c *cluster) run(ctx context.Context, calls []call) []*redis.Cmd {
 	cmds := make([]*redis.Cmd, len(calls))
 	todo := make([]int, len(calls))
 	for i := range todo {
 		todo[i] = i
 	}
+	var sent map[int]place // where servers have sent calls that are left
 	for attempt := 1; ; attempt++ {
-		parts := c.parts(ctx, calls, todo, cmds)
+		parts := c.parts(ctx, calls, todo, sent, cmds)
 		c.attempt(ctx, calls, parts, cmds)
-		todo = todo[:0]
+		todo, sent = todo[:0], nil
 		for _, p := range parts {
 			for _, i := range p.which {
 				err := cmds[i].Err()
-				if elsewhere(err) || attempt == 1 && !p.probe && !calls[i].once && lost(err) {
+				if to, ok := c.named.follow(err); ok {
+					if sent == nil {
+						sent = make(map[int]place)
+					}
+					sent[i], todo = to, append(todo, i)
+				} else if replaced(err) || attempt == 1 && !p.probe && !calls[i].once && lost(err) {
 					todo = append(todo, i)
 				}
 			}
@@ -77,16 +83,15 @@ func (c *cluster) run(ctx context.Context, calls []call) []*redis.Cmd {
 			return cmds
 		}
 		c.client.ReloadState(ctx)
-		if !pause(ctx, time.Duration(attempt)*10*time.Millisecond) {
+		if len(sent) < len(todo) && !pause(ctx, time.Duration(attempt)*10*time.Millisecond) {
 			return cmds
 		}
 	}
 }
 
-// elsewhere reports whether a server has refused a call that another will carry out.
-func elsewhere(err error) bool {
-	_, moved := redis.IsMovedError(err)
-	return moved || redis.IsReadOnlyError(err) || redis.IsTryAgainError(err)
+// replaced reports whether a server has refused a call that another will carry out, and not said which.
+func replaced(err error) bool {
+	return redis.IsReadOnlyError(err) || redis.IsTryAgainError(err)
 }
 
 // lost reports whether a call or its answer was lost on the way, and not because somebody waited too long.
@@ -178,23 +183,27 @@ func fail(ctx context.Context, which []int, cmds []*redis.Cmd, err error) {
 	}
 }
 
-// parts finds the masters. Calls that have none get an error.
-func (c *cluster) parts(ctx context.Context, calls []call, todo []int, cmds []*redis.Cmd) []*part {
+// parts finds the masters, unless servers have sent a call somewhere. Calls that have none get an error.
+func (c *cluster) parts(ctx context.Context, calls []call, todo []int, sent map[int]place, cmds []*redis.Cmd) []*part {
 	var parts []*part
-	of := make(map[*redis.Client]*part, 8)
+	of := make(map[place]*part, 8)
 	for _, i := range todo {
 		cmds[i] = nil
-		node, err := c.client.MasterForKey(ctx, calls[i].key)
-		if err != nil {
-			fail(ctx, []int{i}, cmds, err)
-			continue
+		at, ok := sent[i]
+		if !ok {
+			node, err := c.client.MasterForKey(ctx, calls[i].key)
+			if err != nil {
+				fail(ctx, []int{i}, cmds, err)
+				continue
+			}
+			at.node = node
 		}
-		p := of[node]
+		p := of[at]
 		if p == nil {
-			known, _ := c.shards.LoadOrStore(node, new(shard))
-			p = &part{node: node, shard: known.(*shard)}
+			known, _ := c.shards.LoadOrStore(at.node, new(shard))
+			p = &part{place: at, shard: known.(*shard)}
 			p.probe = p.shard.down.Load()
-			of[node] = p
+			of[at] = p
 			parts = append(parts, p)
 		}
 		p.which = append(p.which, i)
@@ -206,13 +215,10 @@ func (c *cluster) parts(ctx context.Context, calls []call, todo []int, cmds []*r
 func (c *cluster) ask(ctx context.Context, p *part, calls []call) []*redis.Cmd {
 	p.shard.asked.Add(1)
 	defer p.shard.asked.Add(-1)
-	cmds := c.store.send(ctx, p.node, calls)
+	cmds := c.store.send(ctx, p.place, calls)
 	answers := true
-	for i, cmd := range cmds {
+	for _, cmd := range cmds {
 		err := cmd.Err()
-		if addr, ask := redis.IsAskError(err); ask {
-			cmds[i] = c.askAt(ctx, addr, calls[i])
-		}
 		answers = answers && !silent(err) && !redis.IsClusterDownError(err)
 	}
 	if answers {
@@ -229,22 +235,57 @@ func (c *cluster) doubt(ctx context.Context, s *shard) {
 	c.client.ReloadState(ctx)
 }
 
-// askAt makes a call at the master that a slot is on its way to.
-func (c *cluster) askAt(ctx context.Context, addr string, one call) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
-	cmd.SetErr(fmt.Errorf("no master %s", addr))
-	var mu sync.Mutex
-	err := c.client.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		if node.Options().Addr == addr {
-			got := c.store.pipeline(ctx, node, []call{one}, true)[0]
-			mu.Lock()
-			cmd = got
-			mu.Unlock()
-		}
-		return nil
-	})
-	if err != nil {
-		cmd.SetErr(err)
+// place is where a call is made.
+type place struct {
+	node   *redis.Client
+	asking bool // the slot is on its way to the node, which takes such a call after ASKING only
+}
+
+// redirects are the masters that servers have named for slots which have moved (MOVED), or are moving (ASK). The library
+// looks for the masters once in 200 ms at most, which is too late while one slot after the other moves, and finds none
+// that has no slot yet: what servers say about one call leads it there at once. There is a client for each address that
+// was named, until the store is closed; its connections are closed when nobody has used them for a while.
+type redirects struct {
+	options *redis.Options // of all but the address
+
+	mu      sync.Mutex
+	clients map[string]*redis.Client // by address
+}
+
+// follow is where a server has sent a call, if that is its answer.
+func (r *redirects) follow(err error) (place, bool) {
+	if address, moved := redis.IsMovedError(err); moved {
+		return place{node: r.client(address)}, true
 	}
-	return cmd
+	if address, ask := redis.IsAskError(err); ask {
+		return place{node: r.client(address), asking: true}, true
+	}
+	return place{}, false
+}
+
+func (r *redirects) client(address string) *redis.Client {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.clients[address]
+	if c == nil {
+		o := *r.options
+		o.Addr = address
+		c = redis.NewClient(&o)
+		if r.clients == nil {
+			r.clients = make(map[string]*redis.Client)
+		}
+		r.clients[address] = c
+	}
+	return c
+}
+
+// close closes all connections.
+func (r *redirects) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var err error
+	for _, c := range r.clients {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // dialer connects to servers, and knows the connections.
@@ -105,3 +107,12 @@ func (deadEnd) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
 func (deadEnd) SetDeadline(time.Time) error      { return nil }
 func (deadEnd) SetReadDeadline(time.Time) error  { return nil }
 func (deadEnd) SetWriteDeadline(time.Time) error { return nil }
+
+// SilenceLibrary stops go-redis from writing a line of its own to standard error for every failed
+// dial. What it would write comes back as the error of the call as well. The library has one logger
+// for the whole process: only main, and TestMain, may call this.
+func SilenceLibrary() { redis.SetLogger(silence{}) }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}

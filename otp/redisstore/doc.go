@@ -78,6 +78,9 @@
 // In a cluster, a master that does not answer has the others asked for who is in its place. Only the accounts
 // that it keeps go without an answer meanwhile, provided that Redis has cluster-require-full-coverage no.
 //
+// While a slot is on its way from one master to another (redis-cli --cluster reshard), what servers say about it (MOVED,
+// ASK) is followed at once, also to a master that had no slot before.
+//
 // # What Redis cannot promise
 //
 // A claim is as durable as Redis makes it, and so are the removal of a device and the end of a ticket:

@@ -237,12 +237,20 @@ func TestAMasterThatWasMendedIsUsedWhileAnotherIsAway(t *testing.T) {
 // keptBy is an account that a master of a cluster keeps.
 func keptBy(t *testing.T, master *redistest.Server) string {
 	t.Helper()
+	return allKeptBy(t, master)[0]
+}
+
+// allKeptBy are the accounts that a master of a cluster keeps, at least one.
+func allKeptBy(t *testing.T, master *redistest.Server) []string {
+	t.Helper()
 	keys, err := admin(t, master).Keys(background(t), "otpgate:{account-*").Result()
 	if err != nil || len(keys) == 0 {
 		t.Fatalf("the master has %d accounts, %v", len(keys), err)
 	}
-	account, _, _ := strings.Cut(strings.TrimPrefix(keys[0], "otpgate:{"), "}")
-	return account
+	for i, key := range keys {
+		keys[i], _, _ = strings.Cut(strings.TrimPrefix(key, "otpgate:{"), "}")
+	}
+	return keys
 }
 
 // TestAMasterThatIsNoneAnyMoreIsForgottenWhileAnotherIsAway: one master of a cluster is refused, because it may evict keys.

@@ -20,12 +20,12 @@ func (s *Store) run(ctx context.Context, calls []call) []*redis.Cmd {
 		return s.cluster.run(ctx, calls)
 	}
 	if s.sentinels == nil {
-		return s.send(ctx, s.server, calls)
+		return s.send(ctx, place{node: s.server}, calls)
 	}
 	before := s.sentinels.current()
-	cmds := s.send(ctx, s.server, calls)
+	cmds := s.send(ctx, place{node: s.server}, calls)
 	if suspect(cmds) && s.sentinels.changed(ctx, before) && repeatable(calls) {
-		cmds = s.send(ctx, s.server, calls)
+		cmds = s.send(ctx, place{node: s.server}, calls)
 	}
 	return cmds
 }
@@ -51,8 +51,8 @@ func suspect(cmds []*redis.Cmd) bool {
 
 // send makes calls in one pipeline. Those that Redis has refused without looking at an account are made again: because
 // it has lost the scripts, after it was given them, or because it keeps accounts apart that shared a call.
-func (s *Store) send(ctx context.Context, node *redis.Client, calls []call) []*redis.Cmd {
-	cmds := s.pipeline(ctx, node, calls, false)
+func (s *Store) send(ctx context.Context, at place, calls []call) []*redis.Cmd {
+	cmds := s.pipeline(ctx, at, calls)
 	var refused []int
 	lost := false
 	for i, cmd := range cmds {
@@ -68,10 +68,10 @@ func (s *Store) send(ctx context.Context, node *redis.Client, calls []call) []*r
 		}
 		refused = append(refused, i)
 	}
-	if len(refused) == 0 || lost && s.loadScripts(ctx, node) != nil {
+	if len(refused) == 0 || lost && s.loadScripts(ctx, at.node) != nil {
 		return cmds
 	}
-	for n, cmd := range s.pipeline(ctx, node, pick(calls, refused), false) {
+	for n, cmd := range s.pipeline(ctx, at, pick(calls, refused)) {
 		cmds[refused[n]] = cmd
 	}
 	return cmds
@@ -95,9 +95,8 @@ func repeatable(calls []call) bool {
 	return true
 }
 
-// pipeline makes calls in one pipeline, which ends with one WAIT where replicas have to confirm. asking says
-// that their slot is on its way to the node.
-func (s *Store) pipeline(ctx context.Context, node pipelined, calls []call, asking bool) []*redis.Cmd {
+// pipeline makes calls in one pipeline, which ends with one WAIT where replicas have to confirm.
+func (s *Store) pipeline(ctx context.Context, at place, calls []call) []*redis.Cmd {
 	cmds, batch := make([]*redis.Cmd, len(calls)), make([]redis.Cmder, 0, len(calls)+1)
 	var bundles []bundle
 	for i := 0; i < len(calls); i++ {
@@ -108,7 +107,7 @@ func (s *Store) pipeline(ctx context.Context, node pipelined, calls []call, aski
 			continue
 		}
 		cmds[i] = redis.NewCmd(ctx, calls[i].args...)
-		if asking {
+		if at.asking {
 			batch = append(batch, redis.NewCmd(ctx, "asking"))
 		}
 		if calls[i].once {
@@ -122,7 +121,7 @@ func (s *Store) pipeline(ctx context.Context, node pipelined, calls []call, aski
 		wait = s.wait(ctx)
 		batch = append(batch, wait)
 	}
-	pipe := node.Pipeline()
+	pipe := at.node.Pipeline()
 	_ = pipe.BatchProcess(ctx, batch...)
 	if _, err := pipe.Exec(ctx); err != nil {
 		unsent(batch, err)

@@ -193,7 +193,7 @@ func (s *Store) Ping(ctx context.Context) (time.Time, error) {
 			return time.Time{}, err
 		}
 		now, key := *clock.Load(), s.prefix+"ping"
-		return now, s.write(ctx, key, redis.NewStatusCmd(ctx, "set", key, strconv.FormatInt(now.Unix(), 10)))
+		return now, s.run(ctx, []call{{key: key, args: []any{"set", key, strconv.FormatInt(now.Unix(), 10)}}})[0].Err()
 	})
 }
 

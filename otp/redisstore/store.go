@@ -123,7 +123,7 @@ func (s *Store) connect(o *Options) {
 	}
 	if o.MasterName == "" && len(o.Addresses) > 1 {
 		u.ReadTimeout = s.timeout
-		cluster := &cluster{store: s, client: redis.NewClusterClient(u.Cluster())}
+		cluster := &cluster{store: s, client: redis.NewClusterClient(u.Cluster()), named: redirects{options: u.Simple()}}
 		s.client, s.cluster = cluster.client, cluster
 		return
 	}
@@ -152,6 +152,9 @@ func (s *Store) Close() error {
 	s.active.Wait()
 	s.crew.Dismiss()
 	err := s.client.Close()
+	if s.cluster != nil {
+		err = errors.Join(err, s.cluster.named.close())
+	}
 	if s.sentinels != nil {
 		err = errors.Join(err, s.sentinels.close())
 	}
@@ -231,40 +234,15 @@ func (s *Store) eachMaster(ctx context.Context, f func(context.Context, *redis.C
 	return f(ctx, s.server)
 }
 
-// at is the server that keeps a key.
-func (s *Store) at(ctx context.Context, key string) (*redis.Client, error) {
-	if s.cluster != nil {
-		return s.cluster.client.MasterForKey(ctx, key)
-	}
-	return s.server, nil
-}
-
-// write makes commands about one key in one pipeline, which ends with WAIT where replicas have to confirm.
-func (s *Store) write(ctx context.Context, key string, cmds ...redis.Cmder) error {
-	node, err := s.at(ctx, key)
-	if err != nil {
-		return err
-	}
-	pipe := node.Pipeline()
-	var wait *redis.IntCmd
-	if s.minReplicas > 0 {
-		wait = s.wait(ctx)
-		cmds = append(cmds, wait)
-	}
-	_ = pipe.BatchProcess(ctx, cmds...)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return err
-	}
-	return s.confirmed(wait)
-}
-
 // Bind implements [otp.Store].
 func (s *Store) Bind(ctx context.Context, fingerprint string) error {
 	key := s.prefix + "keyset"
 	bound, err := do(ctx, s, "bind", func(ctx context.Context) (string, error) {
-		get := redis.NewStringCmd(ctx, "get", key)
-		err := s.write(ctx, key, redis.NewBoolCmd(ctx, "setnx", key, fingerprint), get)
-		return get.Val(), err
+		cmds := s.run(ctx, []call{{key: key, args: []any{"setnx", key, fingerprint}}, {key: key, args: []any{"get", key}}})
+		if err := cmds[0].Err(); err != nil {
+			return "", err
+		}
+		return cmds[1].Text()
 	})
 	if err == nil && bound != fingerprint {
 		err = fmt.Errorf("redisstore: keys %s*: %w", s.prefix, otp.ErrForeignKeyset)

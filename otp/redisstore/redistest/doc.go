@@ -6,6 +6,7 @@
 //	StartLink              a connection between two that can be cut
 //	StartCluster           three masters that share the slots
 //	StartReplicatedCluster the same with replicas
+//	StartGrowingCluster    the same with a master that has no slots; BeginMove gives it one
 //	StartSentinel(s)       a master, its replica and sentinels
 //
 // By default a server keeps an append-only file that it syncs before every answer, and no snapshot:
