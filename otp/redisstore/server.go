@@ -5,34 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"otpgate/otp"
 )
-
-// ErrEvicts: Redis may forget an account that nobody asked for, and its used codes with it. Every
-// such error is an [otp.ErrUnavailable] too.
-var ErrEvicts = errors.New("redis may evict keys")
-
-// refusal is why a server must not be used.
-type refusal struct{ setting, value, address string }
-
-func (r *refusal) Error() string {
-	at := ""
-	if r.address != "" {
-		at = " of " + r.address
-	}
-	return fmt.Sprintf("%v: %v: %s%s is %q", otp.ErrUnavailable, ErrEvicts, r.setting, at, r.value)
-}
-
-// Unwrap makes a refusal an otp.ErrUnavailable and an ErrEvicts.
-func (r *refusal) Unwrap() []error { return []error{otp.ErrUnavailable, ErrEvicts} }
 
 // connected runs on every new connection, before anything else: what it returns is the error of the
 // call that wanted the connection. It asks all at once: where answers take long, a connection must be of use after one.
@@ -106,13 +85,11 @@ func (s *Store) warn(c concern) {
 
 // Concerns are what the last [Store.Ping] found that is no reason to refuse a server, but lets a crash or a failover
 // bring back what was used or revoked, or keep people out: each a fact and what to do about it. Whoever reports health
-// calls a node with concerns degraded.
+// calls a node with concerns degraded. Of a server that did not answer they are what it was found with before.
 func (s *Store) Concerns() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	words := make([]string, len(s.concerns))
-	for i, c := range s.concerns {
-		words[i] = c.fact + ": " + c.hint
+	var words []string
+	for _, c := range s.verdicts.concerns() {
+		words = append(words, c.fact+": "+c.hint)
 	}
 	return words
 }
@@ -120,7 +97,7 @@ func (s *Store) Concerns() []string {
 // admit lets calls pass, unless the last look at the server found that it must not be used. Then
 // every call looks again first.
 func (s *Store) admit(ctx context.Context) error {
-	if s.refused.Load() == nil {
+	if s.verdicts.refused.Load() == nil {
 		return nil
 	}
 	return s.look(ctx)
@@ -128,53 +105,38 @@ func (s *Store) admit(ctx context.Context) error {
 
 // look inspects all masters, and remembers what it finds.
 func (s *Store) look(ctx context.Context) error {
+	began := s.verdicts.begin()
 	var mu sync.Mutex
-	var all []concern
-	before, masters, met := s.refused.Load(), 0, false
+	var masters []string
 	err := s.eachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		concerns, err := s.inspect(ctx, node, node.Options().Addr)
-		if r, ok := err.(*refusal); ok { //nolint:errorlint // inspect does not wrap it
-			found := &refusal{setting: r.setting, value: r.value, address: node.Options().Addr} // a new connection does not know where it leads
-			s.refused.Store(found)
-			err = found
-		}
-		mine := before != nil && before.address == node.Options().Addr
-		if mine && err == nil {
-			s.refused.CompareAndSwap(before, nil) // it was mended, whatever the others do, unless it was refused again meanwhile
-		}
+		address := node.Options().Addr
 		mu.Lock()
-		defer mu.Unlock()
-		masters, met = masters+1, met || mine
-		for _, c := range concerns {
-			if !slices.Contains(all, c) {
-				all = append(all, c)
-			}
+		masters = append(masters, address)
+		mu.Unlock()
+		concerns, err := s.inspect(ctx, node, address)
+		if r, ok := err.(*refusal); ok { //nolint:errorlint // inspect does not wrap it
+			r = &refusal{setting: r.setting, value: r.value, address: address} // a new connection does not know where it leads
+			s.verdicts.note(address, began, verdict{refusal: r})
+			return r
+		}
+		if err == nil {
+			s.verdicts.note(address, began, verdict{concerns: concerns})
 		}
 		return err
 	})
-	if masters > 0 && !met {
-		s.refused.CompareAndSwap(before, nil) // it is no master any more, whatever the others do
+	s.verdicts.keep(masters, began)
+	if s.sentinels == nil {
+		return err
 	}
-	watched := s.watchers(ctx)
-	s.mu.Lock()
-	s.concerns = append(all, watched...)
-	s.mu.Unlock()
+	watched := s.sentinels.concerns(ctx)
+	for _, c := range watched {
+		s.warn(c)
+	}
+	s.verdicts.note(watchers, began, verdict{concerns: watched})
 	if err != nil && len(watched) > 0 {
 		err = fmt.Errorf("%w; and %s", err, watched[len(watched)-1].fact)
 	}
 	return err
-}
-
-// watchers are the concerns about sentinels, if there are any.
-func (s *Store) watchers(ctx context.Context) []concern {
-	if s.sentinels == nil {
-		return nil
-	}
-	concerns := s.sentinels.concerns(ctx)
-	for _, c := range concerns {
-		s.warn(c)
-	}
-	return concerns
 }
 
 // Ping implements [otp.Store]: it inspects every master, asks it for its time, and writes a key. The

@@ -54,14 +54,13 @@ type Store struct {
 	minReplicas int
 	scripts     scripts
 
-	refused atomic.Pointer[refusal] // what is wrong with a server that must not be used
-	apart   atomic.Bool             // the server keeps accounts apart: no call may concern two of them
+	verdicts verdicts
+	apart    atomic.Bool // the server keeps accounts apart: no call may concern two of them
 
-	mu       sync.Mutex
-	concerns []concern        // of the last look
-	warned   map[concern]bool // about these the log has a line
-	closed   bool
-	active   sync.WaitGroup // calls under way, also those whose caller has left
+	mu     sync.Mutex
+	warned map[concern]bool // about these the log has a line
+	closed bool
+	active sync.WaitGroup // calls under way, also those whose caller has left
 }
 
 var _ otp.Store = (*Store)(nil)
