@@ -98,7 +98,7 @@
 // Who cannot tell does not say no, and what needs no peer is decided as ever.
 // So silence beside refusals tells something during an outage:
 //
-//   - of the directory, with password+code: a wrong code is refused, a right one gets no reply;
+//   - of the directory, with password+code: a wrong code is refused, and one that was used; a right one gets no reply;
 //   - of the directory: accounts that the node knows are answered, others are not;
 //   - of the store: an account that is unknown, disabled, not in the group or known to have no
 //     device is refused, any other gets no reply.
@@ -183,6 +183,10 @@
 //     counts as a wrong code, and accounts without devices are not asked about: a stranger's guesses
 //     must not lock accounts in the directory, nor fill its connections. One node's turns do not hold for
 //     another, so a burst at n nodes may try n times as many.
+//   - 2026-11: with password+code the store is asked before the directory whether it would take the code: one round trip
+//     more beside a bind. Else whoever has a code of the last minutes, used or not, could try as many passwords with
+//     it as the directory takes. Two of an account are checked at a time, so that one that hangs does not keep
+//     its owner's next try waiting: a burst tries one more than a step allows.
 //   - 2026-11: accounts that need no code are asked for their password by the same path. A right one makes
 //     its place known, as a code does; it does not end the wait that unknown places share when the
 //     account has a device, because that wait guards codes too.

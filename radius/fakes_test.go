@@ -299,9 +299,13 @@ func (f *fakeCodes) Preview(_ context.Context, w otp.Walked) otp.Result {
 		return otp.Result{Reason: otp.ReasonThrottled, Until: time.Unix(1_700_000_000, 0)}
 	case len(w.Matches) == 0:
 		return otp.Result{Reason: otp.ReasonCodeWrong}
-	}
-	if _, ok := f.used[w.Account+"/"+w.Matches[0].Device]; ok {
+	case len(f.wrong) >= otp.MaxWrongPasswords:
 		return otp.Result{Reason: otp.ReasonCodeUsed, Match: w.Matches[0]}
+	}
+	for _, m := range w.Matches {
+		if by, used := f.used[w.Account+"/"+m.Device]; used && by != w.Token {
+			return otp.Result{Reason: otp.ReasonCodeUsed, Match: m}
+		}
 	}
 	return otp.Result{Reason: otp.ReasonOK, Match: w.Matches[0]}
 }

@@ -211,16 +211,18 @@ func TestPasswordAndCode(t *testing.T) {
 			w.codes.unknown["alice-id"] = true
 			w.codes.err = otp.ErrUnavailable
 		}},
-		{"used", "geheim" + testCode, "reject code_used", []string{"alice-id geheim"}, 0, func(w *world) { w.codes.used["alice-id/device1"] = otp.Token{1} }},
+		{"used", "geheim" + testCode, "reject code_used", nil, 0, func(w *world) { w.codes.used["alice-id/device1"] = otp.Token{1} }},
+		{"used, wrong password", "falsch" + testCode, "reject code_used", nil, 0, func(w *world) { w.codes.used["alice-id/device1"] = otp.Token{1} }},
+		{"a place that has to wait", "geheim" + testCode, "reject throttled", nil, 0, func(w *world) { w.codes.throttled = true }},
 		{"eight digits", "geheim12345678", "accept ok", []string{"alice-id geheim"}, 0, func(w *world) { w.codes.codes["alice-id"] = []string{"000000", "12345678"} }},
 		{"six and eight digits fit: the second password is right", "geheim12123456", "accept ok", []string{"alice-id geheim12", "alice-id geheim"}, 1, func(w *world) {
 			w.codes.codes["alice-id"] = []string{testCode, "12123456"}
 		}},
-		{"two devices show the same code, one is used: what was typed passes once", "geheim" + testCode, "reject code_used", []string{"alice-id geheim"}, 0, func(w *world) {
+		{"two devices show the same code, one is used: what was typed passes once", "geheim" + testCode, "reject code_used", nil, 0, func(w *world) {
 			w.codes.codes["alice-id"] = []string{testCode, testCode}
 			w.codes.used["alice-id/device1"] = otp.Token{1}
 		}},
-		{"two devices show the same code, the second is used: what was typed passes once", "geheim" + testCode, "reject code_used", []string{"alice-id geheim"}, 0, func(w *world) {
+		{"two devices show the same code, the second is used: what was typed passes once", "geheim" + testCode, "reject code_used", nil, 0, func(w *world) {
 			w.codes.codes["alice-id"] = []string{testCode, testCode}
 			w.codes.used["alice-id/device2"] = otp.Token{1}
 		}},
@@ -230,7 +232,7 @@ func TestPasswordAndCode(t *testing.T) {
 		{"six, six and eight digits fit: the second password is right", "geheim12123456", "accept ok", []string{"alice-id geheim12", "alice-id geheim"}, 1, func(w *world) {
 			w.codes.codes["alice-id"] = []string{testCode, testCode, "12123456"}
 		}},
-		{"the second password is right and its code is used", "geheim12123456", "reject code_used", []string{"alice-id geheim12", "alice-id geheim"}, 1, func(w *world) {
+		{"the second password is right and its code is used", "geheim12123456", "reject code_used", []string{"alice-id geheim12"}, 1, func(w *world) {
 			w.codes.codes["alice-id"] = []string{testCode, "12123456", "12123456"}
 			w.codes.used["alice-id/device2"] = otp.Token{1}
 		}},
@@ -301,9 +303,32 @@ func TestWrongPasswordsUseTheStepUp(t *testing.T) {
 	if got := w.trail.last(t); got != "reject code_used" {
 		t.Error(got)
 	}
+	if n := len(w.accounts.binds()); n != otp.MaxWrongPasswords {
+		t.Errorf("%d passwords were tried", n)
+	}
 	w.codes.err = otp.ErrUnavailable
 	if got := w.feed(concatAddr, goodLogin("alice", "falsch"+testCode)); len(got) != 0 || w.trail.last(t) != "drop store_unavailable" {
 		t.Errorf("%d replies, %s", len(got), w.trail.last(t))
+	}
+}
+
+// TestFewPasswordsBesideACode: a burst of guesses with one right code tries one more of them than guesses one after the
+// other, because two are checked at a time.
+func TestFewPasswordsBesideACode(t *testing.T) {
+	w := newWorldQuick(t)
+	w.accounts.slow = time.Millisecond
+	var packets [][]byte
+	for i := range 40 {
+		packets = append(packets, goodLogin("alice", fmt.Sprint("guess-", i, "-", testCode)))
+	}
+	if got := w.feed(concatAddr, packets...); len(got) != len(packets) {
+		t.Errorf("%d replies", len(got))
+	}
+	if n := len(w.accounts.binds()); n < otp.MaxWrongPasswords || n > otp.MaxWrongPasswords+1 {
+		t.Errorf("%d passwords were tried", n)
+	}
+	if w.besideCode.Len() != 0 {
+		t.Error("somebody is still waited for")
 	}
 }
 

@@ -12,8 +12,10 @@ import (
 // maxWalks is how often one attempt is walked again because what the node knew was old.
 const maxWalks = 3
 
-// askPassword is the login of password and code: the code is checked first, then the directory is
-// asked about the password, then the step is claimed. A wrong code reaches no directory.
+// askPassword is the login of password and code: the code is checked first, then whether the store would take it, then the
+// directory is asked about the password, then the step is claimed. A wrong code reaches no directory, and neither does
+// one that was used, or comes from a place that has to wait: whoever has an old code could try passwords with it, and
+// lock the account in the directory.
 func (s *Server) askPassword(ctx context.Context, a *attempt) {
 	asked := passwords{}
 	for range maxWalks {
@@ -41,12 +43,24 @@ func (s *Server) settlePassword(ctx context.Context, a *attempt, walked otp.Walk
 	if len(walked.Matches) == 0 {
 		return s.settleOne(ctx, a, walked, nil)
 	}
+	leave, err := s.besideCode.Take(ctx, a.account.ID)
+	if err != nil {
+		a.fail(ctx, otp.ReasonTimeout, err)
+		return false
+	}
+	defer leave()
 	for i, m := range walked.Matches {
 		if slices.ContainsFunc(walked.Matches[:i], func(tried otp.Match) bool { return tried.Digits == m.Digits }) {
 			continue
 		}
 		one := walked
 		one.Matches = slices.DeleteFunc(slices.Clone(walked.Matches[i:]), func(o otp.Match) bool { return o.Digits != m.Digits })
+		if r := s.preview(ctx, a, one); r.Stale {
+			return true
+		} else if r.Reason != otp.ReasonOK {
+			a.conclude(ctx, r)
+			return false
+		}
 		refused := s.checkPassword(ctx, a, m.Digits, asked)
 		if refused != nil && !errors.Is(refused, directory.ErrPasswordWrong) && !errors.Is(refused, directory.ErrPasswordEmpty) {
 			a.fail(ctx, otp.ReasonDirectoryUnavailable, refused)
@@ -60,6 +74,15 @@ func (s *Server) settlePassword(ctx context.Context, a *attempt, walked otp.Walk
 		}
 	}
 	return false
+}
+
+// preview is what the store would say to the step of a walk. It never has OK.
+func (s *Server) preview(ctx context.Context, a *attempt, walked otp.Walked) otp.Result {
+	start := s.now()
+	r := s.previews.Preview(ctx, walked)
+	a.inStore += s.now().Sub(start)
+	r.OK = false
+	return r
 }
 
 // settleOne claims the step of a walk, or counts what was wrong with the attempt: the code when

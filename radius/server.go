@@ -51,6 +51,7 @@ type Server struct {
 	refusals   *delay.Queue[answer]
 	slots      *overload.Slots
 	passwords  turns.Turns     // of accounts whose password is being checked
+	besideCode turns.Turns     // of accounts whose password, beside a code, is being checked
 	reporting  *overload.Slots // of accounting: apart, so that none of it keeps a login out while a peer hangs
 	prompt     *overload.Room  // attempts that need no peer but the store
 	waiting    *overload.Room  // attempts that have a goroutine of their own
@@ -89,6 +90,7 @@ func New(o Options) (*Server, error) {
 		accounts:   o.Accounts,
 		codes:      o.Codes,
 		previews:   o.Previews,
+		besideCode: turns.Turns{Beside: 1},
 		factors:    o.Factors,
 		states:     o.States,
 		posture:    o.Posture,

@@ -1,4 +1,4 @@
-// Package turns lets one at a time through for each name.
+// Package turns lets one at a time through for each name, or a few.
 package turns
 
 import (
@@ -9,12 +9,14 @@ import (
 // Turns are those of all names; the zero value is ready. It grows with those who are through or wait,
 // and with nothing else: whoever lets many in bounds it.
 type Turns struct {
+	Beside int // how many more are through at a time; must not change
+
 	mu    sync.Mutex
 	taken map[string]*turn
 }
 
 type turn struct {
-	through chan struct{} // holds one element while somebody is through
+	through chan struct{} // holds one element for each who is through
 	users   int           // through, or waiting; guarded by Turns.mu
 }
 
@@ -27,7 +29,7 @@ func (t *Turns) Take(ctx context.Context, name string) (leave func(), err error)
 	}
 	k := t.taken[name]
 	if k == nil {
-		k = &turn{through: make(chan struct{}, 1)}
+		k = &turn{through: make(chan struct{}, 1+t.Beside)}
 		t.taken[name] = k
 	}
 	k.users++

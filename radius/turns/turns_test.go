@@ -37,6 +37,33 @@ func TestOneAtATimeForEachName(t *testing.T) {
 	}
 }
 
+// TestAFewAtATime: as many as there may be beside one are through with it, and no more.
+func TestAFewAtATime(t *testing.T) {
+	all := turns.Turns{Beside: 1}
+	var leave [2]func()
+	for i := range leave {
+		var err error
+		if leave[i], err = all.Take(t.Context(), "alice"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := all.Take(ctx, "alice"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a third: %v", err)
+	}
+	leave[0]()
+	third, err := all.Take(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	third()
+	leave[1]()
+	if all.Len() != 0 {
+		t.Errorf("%d names are kept", all.Len())
+	}
+}
+
 func TestWhoeverGivesUpLeavesNothingBehind(t *testing.T) {
 	var all turns.Turns
 	leave, err := all.Take(t.Context(), "alice")
