@@ -19,12 +19,12 @@ func (s *Store) Devices(ctx context.Context, account string) (otp.Snapshot, erro
 	default:
 	}
 	key := accountKey(account)
-	m, remembered := s.index.get(key)
-	if !remembered {
-		var err error
-		if m, err = s.read(ctx, key); err != nil {
-			return otp.Snapshot{}, unavailable(fmt.Errorf("read devices: %w", err))
-		}
+	m, remembered, err := s.index.get(key)
+	if err == nil && !remembered {
+		m, err = s.read(ctx, key)
+	}
+	if err != nil {
+		return otp.Snapshot{}, unavailable(fmt.Errorf("read devices: %w", err))
 	}
 	r, err := m.record()
 	if err != nil {

@@ -23,7 +23,8 @@
 //     While nothing can be folded it is four times those bounds, and then nothing more is taken.
 //  5. Nothing that the file holds, or holds no more, ends the process. What bbolt answers with a panic
 //     and the kernel with a fault comes back as [ErrDamaged], which is an [otp.ErrUnavailable]; Ping
-//     says so until it can be read again. One bad record is the trouble of its account alone.
+//     says so until it can be read again. One bad record is the trouble of its account alone: also where the journal has
+//     a newer one, which stays there until the file's can be read, because nobody knows which of the two counts.
 //  6. Opening the file again never makes a new one: that would know nobody. A generation of the journal that
 //     the file names is there and whole, or the store does not open: codes that were used would be good again.
 //     Only the operator may say that it is lost, by a file of the name STORE.journal.lost.

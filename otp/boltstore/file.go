@@ -139,6 +139,9 @@ func (s *Store) reopen() {
 // forgets that they were.
 func (s *Store) settleLoss() error {
 	if s.lost {
+		if err := s.hindered(); err != nil { // what the journal has of somebody else would go with it
+			return err
+		}
 		f := s.journal.fold
 		f.sort()
 		s.beginSlice(len(f.entries))
@@ -218,16 +221,19 @@ func (s *Store) adopt(db *bbolt.DB) error {
 	}
 	s.closeJournal()
 	s.lost = false
-	dirty, j, err := s.replay(db)
+	found, j, err := s.replay(db)
 	if err != nil {
 		return fmt.Errorf("replay the journal: %w", err)
 	}
 	j.broken = s.journal.broken // opening the file has mended nothing
 	j.unsure = true             // the last process may have ended, or an fsync failed, before all of it was on disk
-	if entries := s.index.reset(dirty); len(entries) > 0 || j.first <= j.last {
+	if entries := s.index.reset(found); len(entries) > 0 || j.first <= j.last {
 		j.fold = newFold(entries, j.last) // at once: the first claims wait for a slice of it, the others do not
 	}
 	s.journal = j
+	for key, err := range found.unreadable {
+		s.notice([]byte(key), err)
+	}
 	return nil
 }
 

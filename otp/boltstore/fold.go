@@ -84,11 +84,23 @@ func (f *fold) cut(n int) *slice {
 
 // folding is whether a fold is under way that may succeed.
 func (s *Store) folding() bool {
-	if s.journal.fold == nil || s.journal.broken != nil || s.failing {
+	if s.journal.fold == nil || s.hindered() != nil || s.failing {
 		return false
 	}
 	f := s.db.Load()
 	return f != nil && !f.stuck.Load()
+}
+
+// hindered is why nothing can be folded now; nil: it can, or may be tried. A fold that is over drops its generations, and
+// with them what they have of accounts that the file has no word about.
+func (s *Store) hindered() error {
+	if s.journal.broken != nil {
+		return s.journal.broken
+	}
+	for _, err := range s.index.troubles() {
+		return err
+	}
+	return nil
 }
 
 // foldIfLong begins a fold when enough is waiting for it. What was appended is in the index by then. The next

@@ -69,9 +69,9 @@ func FuzzJournal(f *testing.F) {
 	f.Add(entry("", nil))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, images []byte) {
-		dirty := map[string]image{}
-		err := db.View(func(tx *bbolt.Tx) error { return replayEntry(tx, images, dirty) })
-		for key, m := range dirty {
+		found := newReplayed()
+		err := db.View(func(tx *bbolt.Tx) error { return found.entry(tx, images) })
+		for key, m := range found.dirty {
 			if _, bad := m.record(); m.key != key || bad != nil {
 				t.Fatalf("%q has %+v, which is no record: %v (%v)", key, m, bad, err)
 			}

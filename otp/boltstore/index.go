@@ -12,6 +12,8 @@ type index struct {
 	// Entries that were in the buckets too when they came here. When there are more than capacity, the first go.
 	queue    []*entry
 	capacity int
+	// unreadable are accounts of which the journal has a state that the file's cannot be compared with.
+	unreadable map[string]error
 }
 
 // entry is an account in the index. Its key never changes.
@@ -28,15 +30,17 @@ const maxChances = 256
 
 func newIndex(remembered int) *index {
 	x := &index{capacity: max(remembered, 1)}
-	x.reset(nil)
+	x.reset(replayed{})
 	return x
 }
 
-// reset forgets everything but the dirty images given, and returns their entries.
-func (x *index) reset(dirty map[string]image) []*entry {
+// reset forgets everything but what was found in the journal, and returns the entries that are dirty.
+func (x *index) reset(found replayed) []*entry {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	dirty := found.dirty
 	x.entries, x.dirty, x.list, x.queue = make(map[string]*entry, len(dirty)), len(dirty), nil, nil
+	x.unreadable = found.unreadable
 	listed := make([]*entry, 0, len(dirty))
 	for key, m := range dirty {
 		e := &entry{image: m, dirty: true, listed: true}
@@ -45,22 +49,37 @@ func (x *index) reset(dirty map[string]image) []*entry {
 	return listed
 }
 
-// get returns the image; when there is none, the buckets have the newest.
-func (x *index) get(key []byte) (m image, ok bool) {
+// get returns the image; when there is none, the buckets have the newest, unless nobody knows.
+func (x *index) get(key []byte) (m image, ok bool, err error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if e := x.entries[string(key)]; e != nil {
-		return e.image, true
+		return e.image, true, nil
 	}
-	return image{}, false
+	return image{}, false, x.trouble(key)
 }
 
-// entry returns the entry, or nil. It is for the writer, and stays in the index until the writer publishes, folds, or
-// looks at the disk anew.
-func (x *index) entry(key []byte) *entry {
+// entry returns the entry, or nil; or why nobody knows which record of the account is the newest. It is for the writer,
+// and stays in the index until the writer publishes, folds, or looks at the disk anew.
+func (x *index) entry(key []byte) (*entry, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.entries[string(key)]
+	return x.entries[string(key)], x.trouble(key)
+}
+
+// trouble needs the lock.
+func (x *index) trouble(key []byte) error {
+	if len(x.unreadable) == 0 {
+		return nil
+	}
+	return x.unreadable[string(key)]
+}
+
+// troubles are the accounts of which that is not known.
+func (x *index) troubles() map[string]error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.unreadable // which nobody changes
 }
 
 func (x *index) dirtyCount() int {

@@ -11,7 +11,7 @@ import (
 // group is accounts as a group leaves them, each with its entry if it has one.
 func (x *index) group(state string, changed bool, accounts ...string) (group []*touched) {
 	for _, a := range accounts {
-		group = append(group, &touched{entry: x.entry([]byte(a)), image: image{key: a, state: state}, changed: changed})
+		group = append(group, &touched{entry: x.entries[a], image: image{key: a, state: state}, changed: changed})
 	}
 	return group
 }
@@ -33,7 +33,7 @@ func TestIndexKeepsWhatIsNewer(t *testing.T) {
 		for n := range 100 {
 			x.publish(x.group("other", true, fmt.Sprint("c", n)), true)
 		}
-		if m, ok := x.get([]byte("a")); !ok || m.state != "second" {
+		if m, ok, _ := x.get([]byte("a")); !ok || m.state != "second" {
 			t.Fatalf("%+v, %t", m, ok)
 		}
 	}
@@ -42,7 +42,7 @@ func TestIndexKeepsWhatIsNewer(t *testing.T) {
 	}
 	x.folded(cut(x.take()))
 	x.publish(x.group("other", false, "b"), false)
-	if _, ok := x.get([]byte("a")); ok || x.dirtyCount() != 0 || len(x.entries) != 1 {
+	if _, ok, _ := x.get([]byte("a")); ok || x.dirtyCount() != 0 || len(x.entries) != 1 {
 		t.Errorf("%t, %d dirty of %d", ok, x.dirtyCount(), len(x.entries))
 	}
 }
@@ -87,7 +87,7 @@ func TestIndexAndASlice(t *testing.T) {
 		x.publish(x.group("other", false, fmt.Sprint("d", n)), false)
 	}
 	for account, want := range map[string]string{"a": "second", "b": "", "c": "second"} {
-		if m, _ := x.get([]byte(account)); m.state != want {
+		if m, _, _ := x.get([]byte(account)); m.state != want {
 			t.Errorf("%s is %q, not %q", account, m.state, want)
 		}
 	}
@@ -103,7 +103,7 @@ func TestIndexAndWhatIsGone(t *testing.T) {
 	x.publish(x.group("first", true, "a"), false)
 	x.publish(x.group("filed", true, "a"), true)
 	x.publish(x.group("other", false, "b"), false)
-	if _, ok := x.get([]byte("a")); ok {
+	if _, ok, _ := x.get([]byte("a")); ok {
 		t.Fatal("it is there, and nothing is proven")
 	}
 	x.publish(x.group("second", true, "a"), false)
@@ -115,7 +115,7 @@ func TestIndexAndWhatIsGone(t *testing.T) {
 	for n := range 100 {
 		x.publish(x.group("other", false, fmt.Sprint("c", n)), false)
 	}
-	if m, _ := x.get([]byte("a")); m.state != "second" || x.dirtyCount() != 1 {
+	if m, _, _ := x.get([]byte("a")); m.state != "second" || x.dirtyCount() != 1 {
 		t.Errorf("%+v, %d dirty", m, x.dirtyCount())
 	}
 	db, err := bbolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
@@ -142,17 +142,17 @@ func TestIndexBeginsAnew(t *testing.T) {
 	x := newIndex(2)
 	x.publish(x.group("lost", true, "a"), false)
 	x.publish(x.group("filed", true, "b"), true)
-	listed := x.reset(map[string]image{"b": {key: "b", state: "journal"}})
+	listed := x.reset(replayed{dirty: map[string]image{"b": {key: "b", state: "journal"}}})
 	if stale := x.take(); len(stale) != 0 || len(listed) != 1 || listed[0].key != "b" || x.dirtyCount() != 1 {
 		t.Fatalf("%d stale, %d listed, %d dirty", len(stale), len(listed), x.dirtyCount())
 	}
 	for n := range 10 {
 		x.publish(x.group("other", true, fmt.Sprint("c", n)), true)
 	}
-	if m, _ := x.get([]byte("b")); m.state != "journal" {
+	if m, _, _ := x.get([]byte("b")); m.state != "journal" {
 		t.Errorf("%+v", m)
 	}
-	if _, ok := x.get([]byte("a")); ok {
+	if _, ok, _ := x.get([]byte("a")); ok {
 		t.Error("what nobody knows is there")
 	}
 	x.publish(x.group("later", true, "b"), false) // the first fold will look at it
@@ -168,7 +168,7 @@ func TestIndexForgets(t *testing.T) {
 	x.publish(x.group("often", false, "often"), false)
 	for n := range 1000 {
 		x.publish(x.group("once", false, fmt.Sprint(n)), false)
-		if _, ok := x.get([]byte("often")); !ok {
+		if _, ok, _ := x.get([]byte("often")); !ok {
 			t.Fatal("what was used all the time is gone")
 		}
 		x.publish(x.group("often", false, "often"), false)
@@ -176,7 +176,7 @@ func TestIndexForgets(t *testing.T) {
 			t.Fatalf("%d entries, %d in the queue", len(x.entries), len(x.queue))
 		}
 	}
-	if _, ok := x.get([]byte("10")); ok {
+	if _, ok, _ := x.get([]byte("10")); ok {
 		t.Error("what was used once is there")
 	}
 }

@@ -110,7 +110,7 @@ func (j *journal) next() uint64 {
 
 // full refuses more of what cannot be folded than memory has room for.
 func (s *Store) full() error {
-	if broken := s.journal.broken; broken != nil && s.long(patience) {
+	if broken := s.hindered(); broken != nil && s.long(patience) {
 		return fmt.Errorf("%w: %w", errUnfolded, broken)
 	}
 	return nil

@@ -489,7 +489,7 @@ func TestOlderVersionsStayOut(t *testing.T) {
 		if b == nil || !bytes.HasPrefix(newer, []byte("journal-")) {
 			t.Fatal("nothing keeps them out")
 		}
-		return b.ForEach(func(_, images []byte) error { return replayEntry(tx, images, map[string]image{}) })
+		return b.ForEach(func(_, images []byte) error { return newReplayed().entry(tx, images) })
 	}); err == nil || !strings.Contains(err.Error(), "newer version") {
 		t.Errorf("%v", err)
 	}

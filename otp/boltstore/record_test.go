@@ -213,7 +213,7 @@ func TestAGroupThatFailsLeavesNothingBehind(t *testing.T) {
 		"removal":      removal,
 		"all of it":    func(group *commit) { group.claim(&wrong); group.claim(&passwords); group.claim(&c); removal(group) },
 	} {
-		before, _ := s.index.get(accountKey("b"))
+		before, _, _ := s.index.get(accountKey("b"))
 		err := s.do(t.Context(), &request{file: true, run: func(group *commit) { run(group); group.fail(failure) }})
 		if !errors.Is(err, failure) {
 			t.Fatal(name, err)
@@ -222,7 +222,7 @@ func TestAGroupThatFailsLeavesNothingBehind(t *testing.T) {
 		if r := claimOne(s, useStep("b", 100, 1)); r.Answer != otp.Claimed || !r.Again {
 			t.Fatalf("%s: %+v", name, r)
 		}
-		if after, _ := s.index.get(accountKey("b")); after != before {
+		if after, _, _ := s.index.get(accountKey("b")); after != before {
 			t.Fatalf("%s: another account was %+v and is %+v", name, before, after)
 		}
 		if devices, err := s.Devices(t.Context(), "a"); err != nil || len(devices.Devices) != 1 || devices.Devices[0].LastStep != 100 {

@@ -29,10 +29,22 @@ func keepOlderOut(tx *bbolt.Tx) error {
 	return b.Put([]byte{0}, appendString(appendString(nil, "nobody"), []byte{format + 1, 0}))
 }
 
+// replayed is what the journal tells of accounts, each of which is in one of the two.
+type replayed struct {
+	dirty map[string]image // newer than what was folded
+	// unreadable are those of which the file cannot tell what was folded: which of the two is newer, nobody knows. They
+	// get nothing, and what the journal has of them stays there.
+	unreadable map[string]error
+}
+
+func newReplayed() replayed {
+	return replayed{dirty: make(map[string]image), unreadable: make(map[string]error)}
+}
+
 // replay reads what the last process did not fold: of each account the newest state in the journal, if it is
 // newer than the one in the bucket. It changes nothing.
-func (s *Store) replay(db *bbolt.DB) (dirty map[string]image, j journal, err error) {
-	dirty = make(map[string]image)
+func (s *Store) replay(db *bbolt.DB) (found replayed, j journal, err error) {
+	found = newReplayed()
 	err = db.View(func(tx *bbolt.Tx) error {
 		j.first = 1
 		if value := tx.Bucket(metaBucket).Get(journalKey); value != nil {
@@ -42,22 +54,22 @@ func (s *Store) replay(db *bbolt.DB) (dirty map[string]image, j journal, err err
 			}
 		}
 		j.sequence = max(j.sequence, uint64(tx.ID())) // by which older versions number
-		if err := replayBuckets(tx, dirty); err != nil {
+		if err := replayBuckets(tx, found); err != nil {
 			return err
 		}
-		return s.replayGenerations(tx, &j, dirty)
+		return s.replayGenerations(tx, &j, found)
 	})
-	return dirty, j, err
+	return found, j, err
 }
 
 // replayGenerations reads the files of the journal.
-func (s *Store) replayGenerations(tx *bbolt.Tx, j *journal, dirty map[string]image) error {
+func (s *Store) replayGenerations(tx *bbolt.Tx, j *journal, found replayed) error {
 	for n := j.first; n <= j.last; n++ {
 		path, last := s.generation(n), uint64(0)
 		octets, err := wal.Read(path, j.id, n, func(sequence uint64, entry []byte) error {
 			last, j.sequence = sequence, max(j.sequence, sequence)
 			j.doubt = append(j.doubt[:0], entry...)
-			return replayEntry(tx, entry, dirty)
+			return found.entry(tx, entry)
 		})
 		j.retired += octets
 		switch {
@@ -125,12 +137,12 @@ func ofOlder(name []byte) bool {
 }
 
 // replayBuckets reads the journal of an older version.
-func replayBuckets(tx *bbolt.Tx, dirty map[string]image) error {
+func replayBuckets(tx *bbolt.Tx, found replayed) error {
 	return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 		if !ofOlder(name) {
 			return nil
 		}
-		return b.ForEach(func(_, entry []byte) error { return replayEntry(tx, entry, dirty) })
+		return b.ForEach(func(_, entry []byte) error { return found.entry(tx, entry) })
 	})
 }
 
@@ -149,9 +161,9 @@ func dropBuckets(tx *bbolt.Tx) error {
 	return err
 }
 
-// replayEntry reads one entry. A state is looked at only if it is newer than what was folded, because what makes a bad
-// page of the file is the trouble of those who are on it.
-func replayEntry(tx *bbolt.Tx, entry []byte, dirty map[string]image) error {
+// entry reads one entry of the journal. A state is looked at only if it is newer than what was folded, because what makes a
+// bad page of the file is the trouble of those who are on it.
+func (p replayed) entry(tx *bbolt.Tx, entry []byte) error {
 	var whole record // of use only to see that the state is one
 	d := &decoder{b: string(entry)}
 	for len(d.b) > 0 {
@@ -159,34 +171,38 @@ func replayEntry(tx *bbolt.Tx, entry []byte, dirty map[string]image) error {
 		if d.err != nil {
 			return d.err
 		}
-		newer, err := newerThan(tx.Bucket(statesBucket).Get([]byte(key)), state)
+		number, err := stateNumber(state)
 		if err != nil {
 			return err
 		}
-		if !newer {
-			continue
+		if err := guarded(func() error { return p.state(tx, &whole, key, state, number) }); err != nil {
+			p.unreadable[strings.Clone(key)] = err
+			delete(p.dirty, key)
 		}
-		m, again := dirty[key]
-		if !again {
-			m = image{key: strings.Clone(key), devices: string(tx.Bucket(devicesBucket).Get([]byte(key)))}
-		}
-		m.state = strings.Clone(state) // not a part of the whole entry
-		if err := whole.decode(m.devices, m.state); err != nil {
-			return err
-		}
-		dirty[m.key] = m
 	}
 	return nil
 }
 
-// newerThan is whether a state is newer than what was folded of the account; nil: nothing was.
-func newerThan(folded []byte, state string) (bool, error) {
-	made, err := stateNumber(state)
-	if err != nil || folded == nil {
-		return err == nil, err
+// state takes in the state of an account that the change with this number made.
+func (p replayed) state(tx *bbolt.Tx, whole *record, key, state string, number uint64) error {
+	if _, bad := p.unreadable[key]; bad {
+		return nil
 	}
-	kept, err := stateNumber(string(folded))
-	return err == nil && made > kept, err
+	if folded := tx.Bucket(statesBucket).Get([]byte(key)); folded != nil {
+		if kept, err := stateNumber(string(folded)); err != nil || kept >= number {
+			return err
+		}
+	}
+	m, again := p.dirty[key]
+	if !again {
+		m = image{key: strings.Clone(key), devices: string(tx.Bucket(devicesBucket).Get([]byte(key)))}
+	}
+	m.state = strings.Clone(state) // not a part of the whole entry
+	if err := whole.decode(m.devices, m.state); err != nil {
+		return err
+	}
+	p.dirty[m.key] = m
+	return nil
 }
 
 // stateNumber is the number of the change that made the state.

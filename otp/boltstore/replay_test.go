@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,10 +15,11 @@ import (
 )
 
 // TestAnEmptyStateIsDamage: an account whose state has gone from the file does not get an older one from the journal,
-// by which a code would be good again.
+// by which a code would be good again. It is the trouble of its account alone.
 func TestAnEmptyStateIsDamage(t *testing.T) {
 	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
 	addDevice(t, s, "a")
+	addDevice(t, s, "b")
 	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
 		t.Fatalf("%+v", r)
 	}
@@ -39,12 +41,135 @@ func TestAnEmptyStateIsDamage(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := Open(Options{Path: path}); !errors.Is(err, ErrDamaged) {
-		if err == nil {
-			t.Errorf("step 105 once more: %+v", claimOne(again, useStep("a", 105, 3)))
-			_ = again.Close()
+	again := openAt(t, path)
+	if r := claimOne(again, useStep("a", 105, 3)); !errors.Is(r.Err, ErrDamaged) {
+		t.Errorf("step 105 once more: %+v", r)
+	}
+	if _, err := again.Devices(t.Context(), "a"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("its devices: %v", err)
+	}
+	if r := claimOne(again, useStep("b", 100, 1)); r.Answer != otp.Claimed {
+		t.Errorf("another account: %+v", r)
+	}
+	if _, err := again.Ping(t.Context()); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Ping: %v", err)
+	}
+}
+
+// TestABadPageUnderClaimsThatAreNotFolded is the trouble of those who are on it: when the store is opened, and when it looks
+// at the disk anew. What the journal has of them is there when the page is.
+func TestABadPageUnderClaimsThatAreNotFolded(t *testing.T) {
+	path, content := filled(t)
+	s := openAt(t, path)
+	var batch []otp.Claim
+	for n := 690; n < 710; n++ {
+		batch = append(batch, useStep(accountName(n), 101, 2))
+	}
+	for _, r := range s.Claim(t.Context(), batch) {
+		if r.Answer != otp.Claimed {
+			t.Fatalf("%+v", r)
 		}
-		t.Errorf("opened: %v", err)
+	}
+	unlucky, step := accountName(700), int64(101)
+	spoil(t, path, content, unlucky)
+	goesOn := func(when string, s *Store) {
+		t.Helper()
+		step++
+		if r := claimOne(s, useStep(accountName(1), step, byte(step))); r.Answer != otp.Claimed {
+			t.Fatalf("%s: another account: %+v", when, r)
+		}
+	}
+	if err := s.RenameDevice(t.Context(), unlucky, "device", "lost phone"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a device of the bad page: %v", err)
+	}
+	goesOn("after a write to the bad page", s)
+	lookAnew(t, s)
+	goesOn("looked at anew", s)
+	again := openAt(t, Killed(t, s))
+	goesOn("opened again", again)
+	if r := claimOne(again, useStep(unlucky, 102, 3)); !errors.Is(r.Err, ErrDamaged) {
+		t.Errorf("the account of the bad page: %+v", r)
+	}
+	if _, err := again.Ping(t.Context()); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Ping: %v", err)
+	}
+	for range 3 { // which must not drop what the journal has
+		if err := again.PutTicket(t.Context(), otp.Ticket{Account: accountName(2), Tries: 3, Expires: noon}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := again.Close(); !errors.Is(err, errUnfolded) {
+		t.Errorf("Close: %v", err)
+	}
+	last := openAt(t, again.options.Path)
+	if r := claimOne(last, useStep(unlucky, 101, 4)); !errors.Is(r.Err, ErrDamaged) {
+		t.Errorf("closed and opened again: %+v", r)
+	}
+	mend(t, again.options.Path, content)
+	if _, err := last.Ping(t.Context()); err != nil {
+		t.Errorf("Ping after the page was mended: %v", err)
+	}
+	if r := claimOne(last, useStep(unlucky, 101, 5)); r.Answer != otp.Used {
+		t.Errorf("the step of before, after the page was mended: %+v", r)
+	}
+	goesOn("mended", last)
+}
+
+// lookAnew has the writer look at the disk anew, as after a commit that failed.
+func lookAnew(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.do(t.Context(), &request{run: func(c *commit) { c.fail(errors.New("no")) }}); err == nil {
+		t.Fatal("it did not fail")
+	}
+}
+
+// TestABadPageOfTicketsIsNobodyElsesTrouble: those whose requests share a transaction with one for it are answered, and
+// nothing on the disk is looked at anew, also when it is asked for over and over.
+func TestABadPageOfTicketsIsNobodyElsesTrouble(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	s := openAt(t, path)
+	for n := range 600 {
+		if err := s.PutTicket(t.Context(), otp.Ticket{Account: accountName(n), Tries: 3, Expires: noon}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addDevice(t, s, "a")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoil(t, path, content, accountName(300))
+	file, generation := s.db.Load(), s.journal.last
+	for range 3 {
+		release := hang(s)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := s.CheckTicket(t.Context(), 0, accountName(300), otp.Digest{}, noon); !errors.Is(err, ErrDamaged) {
+				t.Errorf("a ticket of the bad page: %v", err)
+			}
+		})
+		wg.Go(func() {
+			if err := s.PutTicket(t.Context(), otp.Ticket{Account: accountName(599), Tries: 3, Expires: noon}); err != nil {
+				t.Errorf("another ticket: %v", err)
+			}
+		})
+		wg.Go(func() {
+			if err := s.RenameDevice(t.Context(), "a", "device", "phone"); err != nil {
+				t.Errorf("a device: %v", err)
+			}
+		})
+		for poll := time.Tick(time.Millisecond); len(s.queue) < 3; {
+			<-poll
+		}
+		release()
+		wg.Wait()
+	}
+	if s.db.Load() != file || s.journal.last != generation {
+		t.Error("the disk was looked at anew")
+	}
+	mend(t, path, content)
+	if _, err := s.CheckTicket(t.Context(), 0, accountName(300), otp.Digest{}, noon); err != nil {
+		t.Errorf("after the page was mended: %v", err)
 	}
 }
 

@@ -49,6 +49,7 @@ type Store struct {
 	// unfoldable: the last fold failed, and that was told.
 	unfoldable bool
 	retry      <-chan time.Time // when it is tried again; nil: at no time
+	badPage    bool             // a page could not be read, and that was told
 	spoiled    int              // how often opening the file ended in a panic
 	closeErr   error            // read after stopped is closed
 }
@@ -138,7 +139,7 @@ func (s *Store) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 func (s *Store) Ping(ctx context.Context) (time.Time, error) {
 	var broken error
 	err := s.do(ctx, &request{file: true, probe: true, run: func(c *commit) {
-		broken = s.journal.broken
+		broken = s.hindered()
 		c.put(c.tx.Bucket(metaBucket), pingKey, []byte{byte(c.tx.ID())})
 	}})
 	if err == nil && broken != nil {

@@ -133,11 +133,13 @@ func (c *commit) account(account string) *touched {
 		return t
 	}
 	t := c.room()
-	t.entry = c.store.index.entry(c.key)
-	if t.entry != nil {
+	t.entry, t.err = c.store.index.entry(c.key)
+	switch {
+	case t.err != nil:
+	case t.entry != nil:
 		t.image = t.entry.image
 		t.err = t.record.decode(t.image.devices, t.image.state)
-	} else {
+	default:
 		t.err = guarded(func() error {
 			t.image = load(c.tx, c.key)
 			return t.record.decode(t.image.devices, t.image.state)

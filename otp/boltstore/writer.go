@@ -141,7 +141,7 @@ func (s *Store) finish() {
 		s.closeErr = fmt.Errorf("boltstore: close %s: %w", s.options.Path, errStuck)
 		return
 	}
-	for s.db.Load() != nil && !s.failing && s.journal.broken == nil && s.journal.unfolded() {
+	for s.db.Load() != nil && !s.failing && s.hindered() == nil && s.journal.unfolded() {
 		if s.journal.fold == nil {
 			s.startFold()
 		}
@@ -171,8 +171,20 @@ func (s *Store) answer(group []*request) bool {
 		started = s.options.Now()
 	}
 	claims, wrote, err := s.transact(group)
+	page := s.overAPage(group, err)
+	if page && len(group) > 1 { // whose trouble is it?
+		carriedOut := false
+		for i := range group {
+			carriedOut = s.answer(group[i:i+1]) || carriedOut
+		}
+		return carriedOut
+	}
 	if err != nil {
-		if !errors.Is(err, errUnfolded) { // which changes nothing, and was told
+		switch {
+		case errors.Is(err, errUnfolded): // which changes nothing, and was told
+		case page:
+			s.tellPage(err)
+		default:
 			s.recover(err)
 		}
 		err = unavailable(err)
@@ -193,6 +205,24 @@ func (s *Store) answer(group []*request) bool {
 	return err == nil
 }
 
+// overAPage reports whether requests that write to the file have failed because bbolt met a page that is none: the trouble
+// of those who want it. Nothing was changed by then, and nothing is wrong with the journal, so that there is no
+// need to look at all that is on disk anew, for which every login would wait.
+func (s *Store) overAPage(group []*request, err error) bool {
+	var bad *panicked
+	f := s.db.Load()
+	return errors.As(err, &bad) && f != nil && !f.stuck.Load() &&
+		!slices.ContainsFunc(group, func(r *request) bool { return r.probe || !r.file })
+}
+
+// tellPage logs it once: anybody may ask for what is there, over and over.
+func (s *Store) tellPage(err error) {
+	if !s.badPage {
+		s.badPage = true
+		s.logger.Error("a page cannot be read", append([]any{"path", s.options.Path, "error", err}, traced(err)...)...)
+	}
+}
+
 // transact returns how many claims were carried out, and whether anything had to be written.
 func (s *Store) transact(group []*request) (claims int, wrote bool, err error) {
 	if claims, wrote, err = s.carryOut(group); err != nil {
@@ -211,6 +241,10 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	if writes || s.journal.current == nil { // to begin a generation is a write to the file
 		s.join()
 	}
+	probe := slices.ContainsFunc(group, func(r *request) bool { return r.probe })
+	if probe && s.healed() {
+		_ = s.db.Swap(nil).close()
+	}
 	if s.db.Load() == nil {
 		if err := s.openFile(false); err != nil {
 			return 0, false, err
@@ -220,7 +254,6 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	if err := f.whole(); err != nil {
 		return 0, false, err
 	}
-	probe := slices.ContainsFunc(group, func(r *request) bool { return r.probe })
 	if err := s.ready(probe); err != nil {
 		return 0, false, err
 	}
@@ -249,6 +282,21 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	}
 	s.index.publish(c.group, filed)
 	return claims, filed || len(s.entry) > 0, nil
+}
+
+// healed reports whether the file has a word again about all accounts about which it had none: then the journal tells what
+// is newer, and is to be read again. A probe writes to the file: no slice is being written.
+func (s *Store) healed() bool {
+	if s.db.Load() == nil {
+		return false
+	}
+	troubles := s.index.troubles()
+	for key := range troubles {
+		if _, err := s.readFile([]byte(key)); err != nil {
+			return false
+		}
+	}
+	return len(troubles) > 0
 }
 
 // ready is for a group that is about to be carried out. What was read of a file that was just opened is on disk for certain
