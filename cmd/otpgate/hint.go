@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"otpgate/cmd/internal/console"
 	"otpgate/configs"
@@ -42,14 +44,15 @@ func hintFor(err error) string {
 	case errors.As(err, &invalid):
 		return "its certificate is not one for a server, or of an authority that may not sign it"
 	}
+	if hint := damageHint(err, ""); hint != "" {
+		return hint
+	}
 	for _, kind := range []struct {
 		is   error
 		hint string
 	}{
 		{keyset.ErrExposed, "chmod 600 it, and find out who has read it: it opens every seed in the store"},
 		{keyset.ErrDamaged, "restore it from a backup, or copy it from another node of this store"},
-		{boltstore.ErrNoJournal, "put the journal back from the backup that the store is from; if it is lost, wait five minutes, until what was used last is too old to be used again, and start again with an empty file beside the store that has its name and .journal.lost"},
-		{boltstore.ErrDamaged, "restore it from a backup, with the journal beside it, and wait five minutes: what was used and revoked since is forgotten; without one, move it away, and everybody enrolls again"},
 		{redisstore.ErrEvicts, "set maxmemory-policy noeviction in Redis: an evicted account would accept its used codes again"},
 		{otp.ErrLocked, "one node uses an embedded store at a time: stop the other one, or give this one a data_dir of its own"},
 		{syscall.ENOSPC, "free space on its file system"},
@@ -61,6 +64,27 @@ func hintFor(err error) string {
 		}
 	}
 	return ""
+}
+
+// damageHint is what to do about an embedded store that is damaged, with how long codes of before are good if that is
+// known; "" when it is not.
+func damageHint(err error, good string) string {
+	wait := strings.TrimSpace("wait "+good) + " until all codes of before are too old to be used again"
+	switch {
+	case errors.Is(err, boltstore.ErrNoJournal):
+		return "put the journal back from the backup that the store is from; if it is lost, and with it all that logins have changed since it was last folded, " +
+			wait + ", and start again with an empty file beside the store that has its name and .journal.lost"
+	case errors.Is(err, boltstore.ErrDamaged):
+		return "restore it from a backup, with the journal beside it, and " + wait +
+			": what was used and revoked since is forgotten; without one, move it away, and everybody enrolls again"
+	}
+	return ""
+}
+
+// goodFor is how long a code may be good: every step of the window, for a phone whose clock is wrong by as much as is followed, to
+// either side, because what was learned of it may be forgotten too. Imported devices may have longer periods.
+func goodFor(c configs.OTP) time.Duration {
+	return time.Duration(2*(c.Window+c.MaxDrift)+1) * c.Period
 }
 
 // writable is the hint for a data_dir that cannot be written, unless the error says more.

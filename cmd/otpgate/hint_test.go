@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"otpgate/configs"
 	"otpgate/otp"
 	"otpgate/otp/boltstore"
 	"otpgate/otp/keyset"
@@ -40,5 +45,24 @@ func TestErrorsHaveOneHint(t *testing.T) {
 	}
 	if hint := hintFor(errors.New("something else")); hint != "" {
 		t.Errorf("%q", hint)
+	}
+}
+
+// TestHowLongToWaitAfterALossIsOfTheConfiguration: codes that are good for longer are used again by who waits for less.
+func TestHowLongToWaitAfterALossIsOfTheConfiguration(t *testing.T) {
+	for want, c := range map[string]configs.OTP{
+		"wait 7 minutes":    {Period: time.Minute, Window: 1, MaxDrift: 2},
+		"wait 35 minutes":   {Period: 5 * time.Minute, Window: 1, MaxDrift: 2},
+		"wait 11 minutes":   {Period: time.Minute, Window: 5},
+		"wait 0.25 minutes": {Period: 15 * time.Second},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, embeddedName), []byte("no store"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := openStore(&configs.Config{DataDir: dir, OTP: c}, slog.New(slog.DiscardHandler), nil, time.Now)
+		if hint := hintFor(err); !errors.Is(err, boltstore.ErrDamaged) || !strings.Contains(hint, want) {
+			t.Errorf("%v: %q, want %q", err, hint, want)
+		}
 	}
 }

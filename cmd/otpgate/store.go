@@ -23,10 +23,17 @@ const embeddedName = "devices.db"
 func openStore(cfg *configs.Config, log *slog.Logger, reg prometheus.Registerer, now func() time.Time) (otp.Store, error) {
 	r := cfg.Store.Redis
 	if r == nil {
-		return boltstore.Open(boltstore.Options{
+		s, err := boltstore.Open(boltstore.Options{
 			Path: filepath.Join(cfg.DataDir, embeddedName), Logger: log, Registerer: reg, Now: now,
 			Remembered: cfg.KnownAccounts,
 		})
+		if hint := damageHint(err, fmt.Sprintf("%g minutes, or longer where devices have a longer period,", goodFor(cfg.OTP).Minutes())); hint != "" {
+			err = withHint(err, "%s", hint)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
 	o := redisstore.Options{
 		Addresses: r.Addresses, MasterName: r.MasterName, Username: r.Username, Password: r.Password.Reveal(),

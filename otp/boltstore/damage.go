@@ -14,8 +14,8 @@ import (
 var ErrDamaged = errors.New("the store is damaged")
 
 // ErrNoJournal: a generation of the journal that the file names is missing or not whole. It is an [ErrDamaged].
-// An empty file of the store's name and ".journal.lost" opens the store without it, once: what was used last is
-// forgotten then, so codes of the last minutes have to be too old by that time.
+// An empty file of the store's name and ".journal.lost" opens the store without it, once: all that logins have changed since
+// it was folded is forgotten then, so all codes that were used have to be too old by that time.
 var ErrNoJournal = fmt.Errorf("%w: what was used last is not known", ErrDamaged)
 
 // damage adds ErrDamaged to the errors with which bbolt says so.
