@@ -31,6 +31,10 @@ const (
 	writePauses = 7
 )
 
+// writeWindow is how many answers are looked at together when they are sent. Who goes with whom is found by comparing
+// each with all others, and found anew when the kernel leaves some: of tens of thousands that would take minutes.
+const writeWindow = 2 * batchSize
+
 // batchConn is what ipv4.PacketConn and ipv6.PacketConn have in common.
 type batchConn interface {
 	ReadBatch(ms []ipv4.Message, flags int) (int, error)
@@ -231,11 +235,14 @@ func (k *socket) ended() {}
 // When the kernel takes nothing for as long as the pauses last, the rest is given up.
 func (k *socket) write(answers []answer) (unsent int, err error) {
 	out := k.pool.Get().(*mmsg.Outgoing)
-	for i := range answers {
-		out.Add(answers[i].peer, answers[i].control, answers[i].octets)
-	}
-	pauses := 0
-	for together := !k.apart.Load(); out.Left() > 0; {
+	pauses, together := 0, false
+	for out.Left()+len(answers) > 0 {
+		if out.Left() == 0 {
+			n := min(len(answers), writeWindow)
+			fill(out, answers[:n])
+			answers = answers[n:]
+			together = !k.apart.Load()
+		}
 		ms := out.Messages(together)
 		// Left to wait for the kernel, WriteBatch would wait for ever.
 		n, failed := k.WriteBatch(ms, syscall.MSG_DONTWAIT)
@@ -247,8 +254,9 @@ func (k *socket) write(answers []answer) (unsent int, err error) {
 			<-time.After(writePause << pauses)
 			pauses++
 		case full:
-			unsent, err = unsent+out.Left(), failed
+			unsent, err = unsent+out.Left()+len(answers), failed
 			out.Drop(out.Left())
+			answers = nil
 		case failed == nil && n > 0:
 		case len(ms[0].Buffers) > 1: // perhaps each by itself can be sent
 			together = false
@@ -263,4 +271,12 @@ func (k *socket) write(answers []answer) (unsent int, err error) {
 	out.Reset()
 	k.pool.Put(out)
 	return unsent, err
+}
+
+// fill has these answers sent next.
+func fill(out *mmsg.Outgoing, answers []answer) {
+	out.Reset()
+	for i := range answers {
+		out.Add(answers[i].peer, answers[i].control, answers[i].octets)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -72,6 +73,49 @@ func TestAFullSendBufferIsWaitedForWithinBounds(t *testing.T) {
 				t.Errorf("logged: %s", w.logged)
 			}
 		})
+	}
+}
+
+// countingWire counts the messages that are made for it, of which it takes as many at once as the kernel does, or none.
+type countingWire struct {
+	wire
+	refuses bool
+	made    int
+}
+
+func (w *countingWire) WriteBatch(ms []ipv4.Message, flags int) (int, error) {
+	w.made += len(ms)
+	if w.refuses {
+		return -1, os.NewSyscallError("sendmmsg", syscall.EPERM)
+	}
+	return w.wire.WriteBatch(ms[:min(len(ms), 1024)], flags)
+}
+
+// TestEachAnswerCostsTheSame, however many there are: a flood of refusals is due at once, each for a place of its own.
+func TestEachAnswerCostsTheSame(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		for _, n := range []int{4096, 32768} {
+			out := &countingWire{refuses: refuses}
+			k := &socket{batchConn: out}
+			k.pool.New = func() any { return new(mmsg.Outgoing) }
+			answers := make([]answer, n)
+			for i := range answers {
+				answers[i] = answer{peer: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), uint16(1024+i)), octets: []byte("no")}
+			}
+			begun := time.Now()
+			unsent, err := k.write(answers)
+			took := time.Since(begun)
+			most, want := n, 0 // each is in one message, once
+			if refuses {
+				most, want = n*writeWindow, n
+			}
+			if sent := len(out.take()); unsent != want || sent != n-want || (err != nil) != refuses {
+				t.Errorf("refuses %t: %d of %d sent, %d not: %v", refuses, sent, n, unsent, err)
+			}
+			if out.made > most {
+				t.Errorf("refuses %t: %d messages were made of %d answers, in %v", refuses, out.made, n, took)
+			}
+		}
 	}
 }
 
