@@ -46,7 +46,7 @@ func (s *Server) accept(l net.Listener) error {
 // admit gives a connection a place and a goroutine, or closes it.
 func (s *Server) admit(conn net.Conn) {
 	from := addrPort(conn.RemoteAddr())
-	ticket, out := s.admission.enter(from.Addr())
+	ticket, out := s.admission.enter(from.Addr(), conn)
 	if out != accepted {
 		s.refuse(conn, from, out)
 		return
@@ -90,6 +90,9 @@ func (s *Server) welcome(conn net.Conn, from netip.AddrPort, ticket *ticket) *Co
 	t, id, err := s.greet(conn)
 	if err != nil {
 		out := failed(t, err)
+		if s.admission.gaveWay(ticket) { // which is why it failed
+			out = crowdedOut
+		}
 		var verify *tls.CertificateVerificationError
 		attrs := []any{"error", err}
 		if errors.As(err, &verify) && len(verify.UnverifiedCertificates) > 0 {

@@ -1,20 +1,25 @@
 package radsec
 
 import (
+	"container/list"
 	"crypto/sha256"
+	"io"
 	"net/netip"
 	"sync"
 )
 
 // admission bounds the connections: in all; those of one address that nobody knows yet, a quarter of
 // all; and those of one certificate, half of all, so that one gateway that leaks connections does not keep
-// the others out. It keeps no more than there are connections.
+// the others out. Where all places are taken, the connection that is in the handshake for longest gives its place
+// to the one that comes: an honest handshake takes milliseconds, and strangers that say nothing must not keep the
+// others out, from however many addresses. It keeps no more than there are connections.
 type admission struct {
 	most int
 
 	mu           sync.Mutex
 	total        int
-	unknown      int // of total: in the handshake
+	unknown      list.List // of *ticket, the oldest first; of total: in the handshake
+	crowded      int       // not of total: gave their place away, and have not left yet
 	addresses    map[netip.Prefix]int
 	certificates map[[sha256.Size]byte]int
 }
@@ -22,8 +27,10 @@ type admission struct {
 // ticket is one connection's place.
 type ticket struct {
 	address     netip.Prefix
+	conn        io.Closer
+	unknown     *list.Element // of the list; nil: identified, or crowded
+	crowded     bool          // the place is another's
 	certificate [sha256.Size]byte
-	identified  bool
 }
 
 func newAdmission(most int) *admission {
@@ -31,20 +38,43 @@ func newAdmission(most int) *admission {
 }
 
 // enter takes a place for a connection, which must leave if the outcome is accepted.
-func (a *admission) enter(from netip.Addr) (*ticket, outcome) {
-	t := &ticket{address: neighbours(from)}
+func (a *admission) enter(from netip.Addr, conn io.Closer) (*ticket, outcome) {
+	t := &ticket{address: neighbours(from), conn: conn}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case a.total >= a.most:
-		return nil, tooMany
 	case a.addresses[t.address] >= max(a.most/4, 1):
 		return nil, tooManyOfAddress
+	case a.total >= a.most && !a.crowdOut():
+		return nil, tooMany
 	}
 	a.total++
-	a.unknown++
+	t.unknown = a.unknown.PushBack(t)
 	a.addresses[t.address]++
 	return t, accepted
+}
+
+// crowdOut closes the connection that is in the handshake for longest, whose place is free then. It is false when
+// there is none, or when too many that were closed have not left yet.
+func (a *admission) crowdOut() bool {
+	oldest := a.unknown.Front()
+	if oldest == nil || a.crowded >= max(a.most/4, 1) {
+		return false
+	}
+	t := oldest.Value.(*ticket)
+	a.total--
+	a.crowded++
+	t.crowded = true
+	a.forgetAddress(t)
+	_ = t.conn.Close()
+	return true
+}
+
+// gaveWay reports whether the place is another's.
+func (a *admission) gaveWay(t *ticket) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return t.crowded
 }
 
 // identified takes the connection off its address's count and counts it for its certificate.
@@ -52,10 +82,13 @@ func (a *admission) identified(t *ticket, raw []byte) outcome {
 	sum := sha256.Sum256(raw)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.certificates[sum] >= max(a.most/2, 1) {
+	switch {
+	case t.crowded:
+		return crowdedOut
+	case a.certificates[sum] >= max(a.most/2, 1):
 		return tooManyOfCertificate
 	}
-	t.certificate, t.identified = sum, true
+	t.certificate = sum
 	a.certificates[sum]++
 	a.forgetAddress(t)
 	return accepted
@@ -65,18 +98,23 @@ func (a *admission) identified(t *ticket, raw []byte) outcome {
 func (a *admission) leave(t *ticket) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.total--
-	if !t.identified {
-		a.forgetAddress(t)
+	switch {
+	case t.crowded:
+		a.crowded--
 		return
+	case t.unknown != nil:
+		a.forgetAddress(t)
+	default:
+		if a.certificates[t.certificate]--; a.certificates[t.certificate] == 0 {
+			delete(a.certificates, t.certificate)
+		}
 	}
-	if a.certificates[t.certificate]--; a.certificates[t.certificate] == 0 {
-		delete(a.certificates, t.certificate)
-	}
+	a.total--
 }
 
 func (a *admission) forgetAddress(t *ticket) {
-	a.unknown--
+	a.unknown.Remove(t.unknown)
+	t.unknown = nil
 	if a.addresses[t.address]--; a.addresses[t.address] == 0 {
 		delete(a.addresses, t.address)
 	}
@@ -86,7 +124,8 @@ func (a *admission) forgetAddress(t *ticket) {
 func (a *admission) count() (unknown, open int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.unknown, a.total - a.unknown
+	unknown = a.unknown.Len()
+	return unknown, a.total - unknown
 }
 
 // neighbours is what one owner can be expected to have: an IPv4 address, or a /64.

@@ -21,6 +21,8 @@
 //  3. Everything that a peer can make us keep or wait for has a bound: connections, also of one address
 //     and of one certificate; packets and replies of a connection; octets of a packet; the time of
 //     a handshake, a packet, silence, a write, and the end.
+//     Strangers keep nobody out: where all connections are taken, one that comes gets the place of the one
+//     that is in the handshake for longest.
 //  4. Length is checked before anything depends on it. Where it is wrong, nothing that follows is a
 //     packet, and the connection ends; what came before may still be answered.
 //  5. No method of Conn blocks, and Receive is called by one goroutine for each connection.
@@ -44,6 +46,8 @@
 //     section 2.6.1), so that a dropped packet is a login that fails. TCP makes the client wait.
 //   - 2026-11: one certificate may have half of the connections, because a gateway that opens them and forgets
 //     them is the usual way in which all are taken.
+//   - 2026-11: the oldest handshake gives way only when all connections are taken, and not when some part of them is:
+//     when a node starts, all gateways are in the handshake at once, and each of them is honest.
 //   - 2026-11: the time limits are timers, not deadlines of the socket, which would need a clock of
 //     their own.
 package radsec

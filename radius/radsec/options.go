@@ -45,7 +45,8 @@ type Options struct {
 	Handler   Handler
 
 	// MaxConnections is how many there may be; 0: DefaultMaxConnections. Of these, one address may
-	// have a quarter in the handshake, and one certificate half.
+	// have a quarter in the handshake, and one certificate half. Where all are taken, the oldest of
+	// those in the handshake is closed for one that comes.
 	MaxConnections int
 	// MaxPending is how many packets of one connection may be worked on or wait for their reply to
 	// be written; 0: DefaultMaxPending. Reading pauses then.

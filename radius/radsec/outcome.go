@@ -18,6 +18,7 @@ const (
 	tooMany
 	tooManyOfAddress
 	tooManyOfCertificate
+	crowdedOut
 	tooSlow
 	hungUp
 	notTLS
@@ -37,7 +38,7 @@ const (
 
 func (o outcome) String() string {
 	return [outcomes]string{
-		"accepted", "too_many", "too_many_of_address", "too_many_of_certificate", "too_slow", "hung_up",
+		"accepted", "too_many", "too_many_of_address", "too_many_of_certificate", "crowded_out", "too_slow", "hung_up",
 		"not_tls", "no_common_tls", "no_certificate", "unknown_authority", "expired", "wrong_usage", "bad_certificate",
 		"refused_by_client", "unknown_certificate", "unready", "shutdown", "handshake_failed",
 	}[o]
@@ -49,6 +50,7 @@ func (o outcome) hint() string {
 		tooMany:              "all connections are taken: raise max_connections, or see which client leaves its connections open",
 		tooManyOfAddress:     "too many handshakes of this address are under way: see what connects there",
 		tooManyOfCertificate: "this client has half of all connections: let it use fewer, or raise max_connections",
+		crowdedOut:           "all connections were taken, and this one was in its handshake for longest: see what connects there and says nothing",
 		tooSlow:              "the handshake was not complete in time: see whether the gateway speaks TLS at once, and what is between",
 		hungUp:               "the peer ended the connection during the handshake: a port scan or a health check, or the gateway's log says why",
 		notTLS:               "this is not TLS: set the gateway to RadSec (RADIUS over TLS), not to RADIUS over TCP",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,6 +112,82 @@ func TestOneAddressDoesNotTakeAll(t *testing.T) {
 	waitUntil(t, "it is through", func() bool { return w.came(accepted) == 3 })
 }
 
+// TestSilentStrangersKeepNobodyOut: four addresses hold all places with connections that say nothing. Whoever comes
+// then gets the place of the one that has been silent for longest, and who is through keeps its own.
+func TestSilentStrangersKeepNobodyOut(t *testing.T) {
+	w := newWorld(t, func(o *Options, _ *world) { o.MaxConnections = 8 })
+	var silent []net.Conn
+	for n := range 8 {
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+n/2))}}
+		c, err := from.Dial("tcp", w.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		silent = append(silent, c)
+		waitUntil(t, "it is in the handshake", func() bool { unknown, _ := w.admission.count(); return unknown == n+1 })
+	}
+	var through []*tls.Conn
+	for n := range 3 {
+		conn := w.dial()
+		write(t, conn, packet(n, 20))
+		want(t, conn, packet(n, 20))
+		through = append(through, conn)
+		if unknown, open := w.admission.count(); unknown != 7-n || open != n+1 {
+			t.Errorf("%d in the handshake, %d through", unknown, open)
+		}
+		waitUntil(t, "one has given way", func() bool { return w.came(crowdedOut) == n+1 })
+	}
+	w.logged(t, crowdedOut.hint())
+	for n, c := range silent {
+		_ = c.SetReadDeadline(time.Now().Add(moment))
+		_, err := c.Read(make([]byte, 1))
+		if gone := !errors.Is(err, os.ErrDeadlineExceeded); gone != (n < 3) {
+			t.Errorf("silent connection %d: %v", n, err)
+		}
+	}
+	for n, conn := range through {
+		write(t, conn, packet(n, 30))
+		want(t, conn, packet(n, 30))
+	}
+}
+
+// TestNoMoreGiveWayThanHaveLeft: what has given its place away is bounded as well, until it is gone.
+func TestNoMoreGiveWayThanHaveLeft(t *testing.T) {
+	a := newAdmission(4)
+	var tickets []*ticket
+	enter := func(n int) outcome {
+		here, there := net.Pipe()
+		t.Cleanup(func() { here.Close(); there.Close() })
+		k, out := a.enter(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), here)
+		if out == accepted {
+			tickets = append(tickets, k)
+		}
+		return out
+	}
+	for n, want := range []outcome{accepted, accepted, accepted, accepted, accepted, tooMany} {
+		if out := enter(n); out != want {
+			t.Errorf("connection %d: %v, want %v", n, out, want)
+		}
+	}
+	if out := a.identified(tickets[0], []byte("one")); out != crowdedOut {
+		t.Errorf("a handshake that was complete too late: %v", out)
+	}
+	if out := a.identified(tickets[1], []byte("one")); out != accepted {
+		t.Errorf("the oldest that is left: %v", out)
+	}
+	a.leave(tickets[0])
+	if out := enter(6); out != accepted || !tickets[2].crowded || tickets[1].crowded {
+		t.Errorf("when it has left: %v", out)
+	}
+	for _, k := range tickets[1:] {
+		a.leave(k)
+	}
+	if a.total+a.crowded+a.unknown.Len()+len(a.addresses)+len(a.certificates) != 0 {
+		t.Errorf("something is left: %+v", a)
+	}
+}
+
 // TestOneCertificateDoesNotTakeAll: it may have half of all connections.
 func TestOneCertificateDoesNotTakeAll(t *testing.T) {
 	w := newWorld(t, func(o *Options, _ *world) { o.MaxConnections = 8 })
@@ -135,7 +212,7 @@ func TestNeighbours(t *testing.T) {
 	a := newAdmission(40)
 	enter := func(addr string, times int) (ok int) {
 		for range times {
-			if _, out := a.enter(netip.MustParseAddr(addr)); out == accepted {
+			if _, out := a.enter(netip.MustParseAddr(addr), nil); out == accepted {
 				ok++
 			}
 		}

@@ -160,7 +160,7 @@ func (w *world) end() {
 	if n := testutil.ToFloat64(w.metrics.came[accepted]); n != closed {
 		w.t.Errorf("%v connections were accepted and %v ended", n, closed)
 	}
-	if a := w.admission; a.total+a.unknown+len(a.addresses)+len(a.certificates) != 0 {
+	if a := w.admission; a.total+a.crowded+a.unknown.Len()+len(a.addresses)+len(a.certificates) != 0 {
 		w.t.Errorf("something is left: %+v", a)
 	}
 }
