@@ -63,6 +63,7 @@ const (
 	discardTooSlow
 	discardStale
 	discardBeforeStart
+	discardNoPort
 	discardReasons // how many there are
 )
 
@@ -89,6 +90,7 @@ func (d discard) String() string {
 		discardTooSlow:                 "too_slow",
 		discardStale:                   "stale",
 		discardBeforeStart:             "before_start",
+		discardNoPort:                  "no_port",
 	}[d]
 }
 
@@ -119,6 +121,8 @@ func (d discard) hint() string {
 		return "the node did not get to read them before their gateway gave up; look at its processor"
 	case discardBeforeStart:
 		return "they came while the node could not answer yet; gateways send again what they still want"
+	case discardNoPort:
+		return "they came from port 0, where no answer can be sent: somebody makes packets up, or something in between changes their port"
 	}
 	return ""
 }

@@ -14,6 +14,7 @@ const (
 	fromConcat = "198.51.100.200:40000" // password and code
 	fromSix    = "[2001:db8:1::7]:40000"
 	fromNobody = "203.0.113.1:40000"
+	fromZero   = "192.0.2.1:0" // of client vpn
 )
 
 const maType = probe.MessageAuthenticator
@@ -124,6 +125,7 @@ func discardedPackets() []wireCase {
 	good := corpusLogin().Octets()
 	return []wireCase{
 		{name: "discard-unknown-client", about: "a right packet from an address of no client", expect: "discard unknown_client", from: fromNobody, octets: good},
+		{name: "discard-no-port", about: "a right packet from port 0, where no answer can go", expect: "discard no_port", from: fromZero, octets: good},
 		{name: "discard-one-octet", about: "one octet", expect: "discard too_short", octets: []byte{1}},
 		{name: "discard-19-octets", about: "one octet less than a header", expect: "discard too_short", octets: good[:19]},
 		{name: "discard-truncated", about: "Length says more than there is", expect: "discard bad_length", octets: good[:len(good)-1]},

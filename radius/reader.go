@@ -211,7 +211,8 @@ func (r *reader) datagram(k *socket, m *ipv4.Message, now time.Time) {
 	r.take(k, func(p *arrival) bool { return r.addressed(k, m, now, p) })
 }
 
-// addressed fills in a packet with where it came from; false when it came from nowhere that is known.
+// addressed fills in a packet with where it came from; false when it came from nowhere that is known, or that can
+// be answered.
 func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time, p *arrival) bool {
 	mark := postmark.Read(m.OOB[:m.NN])
 	if n := k.dropped.Since(mark); n > 0 {
@@ -223,6 +224,10 @@ func (r *reader) addressed(k *socket, m *ipv4.Message, now time.Time, p *arrival
 		return false
 	}
 	from := peer.AddrPort()
+	if from.Port() == 0 { // RFC 768: the sender wants no answer
+		r.discard(discardNoPort, nil, from.Addr().Unmap(), now)
+		return false
+	}
 	p.octets, p.source, p.now = m.Buffers[0][:m.N], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), now
 	p.lay = mark.Age(r.wall)
 	p.client = r.table.Load().find(p.source.Addr())

@@ -236,12 +236,13 @@ func (k *socket) ended() {}
 func (k *socket) write(answers []answer) (unsent int, err error) {
 	out := k.pool.Get().(*mmsg.Outgoing)
 	pauses, together := 0, false
+	doubted := 0 // were not taken together, and perhaps are one by one
 	for out.Left()+len(answers) > 0 {
 		if out.Left() == 0 {
 			n := min(len(answers), writeWindow)
 			fill(out, answers[:n])
 			answers = answers[n:]
-			together = !k.apart.Load()
+			together, doubted = !k.apart.Load(), 0
 		}
 		ms := out.Messages(together)
 		// Left to wait for the kernel, WriteBatch would wait for ever.
@@ -249,6 +250,10 @@ func (k *socket) write(answers []answer) (unsent int, err error) {
 		for i := range max(n, 0) {
 			out.Drop(len(ms[i].Buffers))
 		}
+		if doubted > 0 && n >= doubted {
+			k.apart.Store(true) // they have left now: it was their going together
+		}
+		doubted = max(doubted-max(n, 0), 0)
 		switch full := errors.Is(failed, syscall.EAGAIN); {
 		case full && pauses < writePauses:
 			<-time.After(writePause << pauses)
@@ -261,10 +266,10 @@ func (k *socket) write(answers []answer) (unsent int, err error) {
 		case len(ms[0].Buffers) > 1: // perhaps each by itself can be sent
 			together = false
 			if mmsg.Unsegmented(failed) {
-				k.apart.Store(true)
+				doubted = len(ms[0].Buffers)
 			}
 		default:
-			unsent, err = unsent+1, failed
+			unsent, err, doubted = unsent+1, failed, 0
 			out.Drop(1)
 		}
 	}

@@ -183,6 +183,46 @@ func TestAnswersThatCannotGoTogether(t *testing.T) {
 	}
 }
 
+// TestPortZeroDoesNotKeepAnswersApart: the kernel sends nothing there, and says so with the error that it has for
+// messages that it cannot cut.
+func TestPortZeroDoesNotKeepAnswersApart(t *testing.T) {
+	for network, loopback := range map[string]string{"udp4": "127.0.0.1", "udp6": "::1"} {
+		k, err := bind(t.Context(), network, net.JoinHostPort(loopback, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer k.Close()
+		good, err := net.ListenUDP(network, &net.UDPAddr{IP: net.ParseIP(loopback)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer good.Close()
+		peer := good.LocalAddr().(*net.UDPAddr).AddrPort()
+		nowhere := netip.AddrPortFrom(peer.Addr(), 0)
+		for _, peers := range [][]netip.AddrPort{{nowhere, peer, nowhere, peer}, {peer, nowhere, peer, nowhere}} {
+			var answers []answer
+			for _, to := range peers {
+				answers = append(answers, answer{peer: to, octets: []byte("answer")})
+			}
+			if unsent, err := k.write(answers); unsent != 2 || !errors.Is(err, syscall.EINVAL) {
+				t.Errorf("%s: %d unsent, %v", network, unsent, err)
+			}
+			for range 2 {
+				b := make([]byte, 16)
+				if err := good.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := good.Read(b); err != nil || string(b[:n]) != "answer" {
+					t.Errorf("%s: %q, %v", network, b[:n], err)
+				}
+			}
+			if k.apart.Load() {
+				t.Errorf("%s: all answers go apart from now on", network)
+			}
+		}
+	}
+}
+
 // deafWire is a socket whose read heeds no deadline.
 type deafWire struct {
 	wire

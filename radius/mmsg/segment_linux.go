@@ -26,6 +26,7 @@ func appendSegment(control []byte, octets int) []byte {
 
 // Unsegmented reports whether an error may be because of the message's being cut: an older kernel does not know
 // that, some ways do not take it (EIO: nobody computes the checksums), and some are too narrow.
+// It may also be because of a datagram of it, which then does not go by itself either.
 func Unsegmented(err error) bool {
 	for _, e := range []syscall.Errno{syscall.EIO, syscall.EINVAL, syscall.EMSGSIZE, syscall.EOPNOTSUPP, syscall.ENOPROTOOPT} {
 		if errors.Is(err, e) {
