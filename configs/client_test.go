@@ -368,3 +368,18 @@ func TestRadSecWithoutClientsIsWarnedOf(t *testing.T) {
 		t.Errorf("%v", w)
 	}
 }
+
+// A refusal that leaves at once tells by its time how far it got, and with that which accounts there are.
+func TestRefusalsWithoutDelayAreWarnedOf(t *testing.T) {
+	for value, want := range map[string]int{"0": 1, "5ms": 1, "499ms": 1, "500ms": 0, "1s": 0} {
+		c := load(t, strings.Replace(gateway("message_authenticator: optional"), "radius: {", "radius: {reject_delay: "+value+", ", 1))
+		found := c.Warnings()
+		if len(found) != want+1 {
+			t.Errorf("%s: %+v", value, found)
+			continue
+		}
+		if w := found[0]; want == 1 && (w.Key != "radius.reject_delay" || !strings.Contains(w.Message, "which accounts there are") || w.Hint == "" || w.Line != 2) {
+			t.Errorf("%s: %+v", value, w)
+		}
+	}
+}

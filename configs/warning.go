@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// leastRejectDelay is how long a refusal has to wait so that what was done about it cannot be told by the time.
+const leastRejectDelay = 500 * time.Millisecond
+
 // Warnings is what works and gives something up, or does not what it seems to: each says what, and
 // what would be better, in the order of the file. They are for a configuration without problems.
 func (c *Config) Warnings() []Problem {
@@ -15,6 +18,10 @@ func (c *Config) Warnings() []Problem {
 	if r := c.Radius; r.RadSec != nil && !anyClient(r, func(client Client) bool { return len(client.CertificateNames) > 0 }) {
 		found.Add(c.Problem("radius.radsec", "every connection is refused: no client has certificate_names",
 			"certificate_names: [nas1.corp.example] at the client whose certificate says so"))
+	}
+	if d := c.Radius.RejectDelay; d < leastRejectDelay {
+		found.Add(c.Problem("radius.reject_delay", fmt.Sprintf("with %s, how long a refusal takes tells which accounts there are, and which have a device", short(d)),
+			fmt.Sprintf("%s or more: directory and store rarely take longer, and what does leaves at the next multiple of it", short(leastRejectDelay))))
 	}
 	for i, client := range c.Radius.Clients {
 		warn := func(key, hint, form string, args ...any) {
@@ -25,7 +32,7 @@ func (c *Config) Warnings() []Problem {
 		client.warnOfReuse(warn)
 		client.warnOfGroups(warn, c.Directories)
 		if most := c.Radius.RejectDelay + time.Second; client.Timeout < most {
-			warn("timeout", "raise it there and here, or lower radius.reject_delay", "it sends again after %s, and a refusal may take %s", short(client.Timeout), short(most))
+			warn("timeout", "raise it there and here, or lower radius.reject_delay, though not below "+short(leastRejectDelay), "it sends again after %s, and a refusal may take %s", short(client.Timeout), short(most))
 		}
 		if client.PreviousSecret != "" {
 			unproven := ""
