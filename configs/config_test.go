@@ -52,6 +52,9 @@ func TestBadFilesAreExplained(t *testing.T) {
 				t.Fatal("it was let through")
 			}
 			got := err.Error() + "\n"
+			if strings.Contains(got, "s3cret") {
+				t.Errorf("the password is printed: %s", got)
+			}
 			golden := filepath.Join(shipped, name+".golden")
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {

@@ -89,11 +89,8 @@ func (d Directory) checkServers(o *object, urls []item) {
 }
 
 func (d Directory) checkURL(o *object, it item) {
-	raw := it.text
-	u, err := url.Parse(raw)
-	if err == nil && u.User != nil {
-		raw = "…@" + u.Host // whoever wrote a password into it need not see it in a log
-	}
+	raw := withoutLogin(it.text)
+	u, err := url.Parse(it.text)
 	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		it.bad("such as ldaps://dc1.corp.example or ldap://dc1.corp.example:389; base_dn is a key of its own", "%q is not the URL of a server", raw)
 		return

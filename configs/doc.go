@@ -10,6 +10,7 @@
 //   - Every key has a working default, except names, addresses and secrets, which nobody can guess.
 //   - A key that this version cannot honour does not exist: it is unknown, and says so.
 //   - Secrets print as [redacted], whatever prints them.
+//   - An address or a URL with something before an @ is printed without that: it may be a password.
 //   - What a file names is read with it: authorities, certificates, keys. LDIF files are read by whoever
 //     knows what they mean; see [Read].
 //

@@ -65,7 +65,7 @@ func (e *Enroll) checkEncryption(o *object) {
 		return
 	}
 	o.bad("listen", `give certificate_file and key_file; behind a TLS proxy, name it in trusted_proxies, or listen on "127.0.0.1:8443" for one on this machine`,
-		"codes and seeds would travel to %q in clear text", e.Listen)
+		"codes and seeds would travel to %q in clear text", withoutLogin(e.Listen))
 }
 
 func (e *Enroll) checkURL(o *object) {
@@ -75,7 +75,7 @@ func (e *Enroll) checkURL(o *object) {
 	u, err := url.Parse(e.PublicURL)
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		o.bad("public_url", "such as https://otp.example.org, without a path", "%q is not the address of a site", e.PublicURL)
+		o.bad("public_url", "such as https://otp.example.org, without a path", "%q is not the address of a site", withoutLogin(e.PublicURL))
 	case u.Scheme == "https":
 	case u.Scheme == "http" && loopback(u.Hostname()):
 	default:
@@ -101,12 +101,16 @@ func (e *Enroll) checkContact(o *object) {
 	if !isURL || strings.HasPrefix(rest, " ") || strings.Contains(scheme, " ") {
 		return
 	}
+	shown := e.Contact
+	if strings.HasPrefix(rest, "//") { // and no mail address
+		shown = withoutLogin(shown)
+	}
 	switch {
 	case scheme == "mailto" && isMailURL(rest), scheme == "https" && isPageURL(e.Contact), scheme == "tel" && phoneNumber.MatchString(rest):
 	case scheme == "mailto" || scheme == "https" || scheme == "tel":
-		o.bad("contact", "such as mailto:help@example.org, https://help.example.org/otp or tel:+351-210-000-000", "%q is not a %s: link", e.Contact, scheme)
+		o.bad("contact", "such as mailto:help@example.org, https://help.example.org/otp or tel:+351-210-000-000", "%q is not a %s: link", shown, scheme)
 	default:
-		o.bad("contact", "mailto:, https:// or tel:; in text, write a space behind the colon", "%q would be a link that the app does not make", e.Contact)
+		o.bad("contact", "mailto:, https:// or tel:; in text, write a space behind the colon", "%q would be a link that the app does not make", shown)
 	}
 }
 

@@ -67,7 +67,7 @@ func (o *object) accounting(name string, taken []string) []string {
 		_, port, _ := net.SplitHostPort(it.text)
 		switch {
 		case !listenable(it.text):
-			it.bad(strings.ReplaceAll(listenHint, "1812", "1813"), "%q is not an address to listen on", it.text)
+			it.bad(strings.ReplaceAll(listenHint, "1812", "1813"), "%q is not an address to listen on", withoutLogin(it.text))
 		case port != "0" && slices.Contains(taken, it.text):
 			it.bad(`accounting has a port of its own: ":1813"`, "radius.listen has %q already", it.text)
 		}

@@ -1,9 +1,6 @@
 package configs
 
-import (
-	"net"
-	"strings"
-)
+import "strings"
 
 // Store says where devices are kept.
 type Store struct {
@@ -50,8 +47,9 @@ func readStore(o *object) Store {
 	if strings.ContainsAny(r.KeyPrefix, "{}") {
 		section.bad("key_prefix", "braces decide in which slot of a cluster a key is, and are the program's", "%q has a brace", r.KeyPrefix)
 	}
-	for _, a := range addresses {
-		a.peer()
+	hosts := make([]string, len(addresses))
+	for i, a := range addresses {
+		hosts[i] = a.peer()
 	}
 	if r.Username != "" && r.Password == "" {
 		section.bad("username", "give password_file too", "it has no password")
@@ -60,9 +58,8 @@ func readStore(o *object) Store {
 		r.TLS = &RedisTLS{CAFile: tls.authorities("ca_file")}
 		tls.done()
 	}
-	for _, a := range addresses {
-		host, _, err := net.SplitHostPort(a.text)
-		if err == nil && r.TLS == nil && !r.InsecurePlaintext && !loopback(host) {
+	for i, a := range addresses {
+		if host := hosts[i]; host != "" && r.TLS == nil && !r.InsecurePlaintext && !loopback(host) {
 			a.bad("give tls: {} or tls: {ca_file: …}; insecure_plaintext: true if nobody else is on this network",
 				"claims would travel to %s in clear text", host)
 		}

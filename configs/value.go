@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -245,7 +246,7 @@ func (o *object) size(name string, otherwise, least, most int64) int64 {
 func (o *object) address(name, otherwise string) string {
 	s := o.text(name, otherwise)
 	if !listenable(s) {
-		o.bad(name, listenHint, "%q is not an address to listen on", s)
+		o.bad(name, listenHint, "%q is not an address to listen on", withoutLogin(s))
 	}
 	return s
 }
@@ -255,7 +256,7 @@ func (o *object) addresses(name, otherwise string) []string {
 	list := o.some(name, listenHint, otherwise)
 	for _, it := range list {
 		if !listenable(it.text) {
-			it.bad(listenHint, "%q is not an address to listen on", it.text)
+			it.bad(listenHint, "%q is not an address to listen on", withoutLogin(it.text))
 		}
 	}
 	return values(list)
@@ -285,11 +286,11 @@ func (o *object) networks(name string, list []item) []netip.Prefix {
 	for _, it := range list {
 		p, err := netip.ParsePrefix(it.text)
 		if a, addrErr := netip.ParseAddr(it.text); addrErr == nil {
-			it.bad(fmt.Sprintf("for one address: %s/%d", a, a.BitLen()), "%q has no length", it.text)
+			it.bad(fmt.Sprintf("for one address: %s/%d", a, a.BitLen()), "%q has no length", withoutLogin(it.text))
 			continue
 		}
 		if err != nil {
-			it.bad("such as 10.1.0.0/24 or 2001:db8:1::/64", "%q is not a network", it.text)
+			it.bad("such as 10.1.0.0/24 or 2001:db8:1::/64", "%q is not a network", withoutLogin(it.text))
 			continue
 		}
 		if p != p.Masked() {
@@ -302,10 +303,27 @@ func (o *object) networks(name string, list []item) []netip.Prefix {
 	return out
 }
 
-// peer checks "host:port" of a server to ask.
-func (i item) peer() {
+// peer returns the host in "host:port" of a server to ask, "" after a problem. What stands before an @ would
+// be taken for a part of its name, and be in the log with it.
+func (i item) peer() string {
 	host, port, err := net.SplitHostPort(i.text)
-	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || host == "" || n < 1 || n > 65535 {
-		i.bad("such as redis-1:6379", "%q is not host:port", i.text)
+	if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || host == "" || strings.Contains(host, "@") || n < 1 || n > 65535 {
+		i.bad("such as redis-1:6379; username and password are keys of their own", "%q is not host:port", withoutLogin(i.text))
+		return ""
 	}
+	return host
+}
+
+// urlBegins is what is before the host of a URL, but for who logs in.
+var urlBegins = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// withoutLogin is a URL or an address as it may be printed: people write passwords before the @, and
+// problems go to the log. It has to do with what is no URL at all, so it takes out more rather than less.
+func withoutLogin(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return s
+	}
+	begins := len(urlBegins.FindString(s[:at]))
+	return s[:begins] + "…" + s[at:]
 }
