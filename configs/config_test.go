@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestBadFilesAreExplained(t *testing.T) {
 	if len(files) < 50 {
 		t.Fatalf("%d bad files", len(files))
 	}
-	for _, open := range []string{"world.secret", "world-readable.yaml"} {
+	for _, open := range []string{"world.secret", "world-readable.yaml", "world.ldif"} {
 		if err := os.Chmod("testdata/bad/"+open, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -239,6 +240,42 @@ func TestAConfigurationWithoutSecretsMayBeOpen(t *testing.T) {
 	}
 	if _, err := configs.Load(path, func(string) (string, bool) { return "long-enough-1", true }); err != nil {
 		t.Error(err)
+	}
+}
+
+// An LDIF file may be open as long as nobody's password is in it, however that is written.
+func TestAnLDIFFileWithPasswordsMustBeClosed(t *testing.T) {
+	path := write(t, "otpgate.yaml", strings.Replace(small, `urls: ["ldaps://dc1"]`, "ldif_file: people.ldif", 1))
+	people := filepath.Join(filepath.Dir(path), "people.ldif")
+	check := func(lines string, mode os.FileMode, refused bool) {
+		t.Helper()
+		if err := os.WriteFile(people, []byte("dn: uid=a,dc=corp\nuid: a\n"+lines), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(people, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := configs.Load(path, noEnv)
+		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "others can read or change people.ldif (mode 0"+strconv.FormatInt(int64(mode), 8)+")") {
+			t.Errorf("%.40q, %04o: %v", lines, mode, err)
+		}
+		if refused && err != nil && (strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "hint: chmod 600 people.ldif")) {
+			t.Errorf("%.40q: %v", lines, err)
+		}
+	}
+	for mode, refused := range map[os.FileMode]bool{
+		0o600: false, 0o400: false, 0o640: false, 0o440: false, 0o660: true, 0o644: true, 0o604: true, 0o602: true,
+	} {
+		check("userPassword: s3cret\n", mode, refused)
+	}
+	for lines, refused := range map[string]bool{
+		"": false, "description: userPassword: no\n": false, "# userPassword: no\n": false, "# see\n userPassword: no\n": false,
+		"userPasswordHint: no\n": false, "cn: a\n userPassword: no\n": false,
+		"USERPASSWORD: s3cret\n": true, "userPassword:: czNjcmV0\n": true, "userPassword;x-old: s3cret\n": true,
+		"userpassword:s3cret": true, "userPass\n word: s3cret\n": true, "userPassword\r\n : s3cret\r\n": true, "u\n serPasswor\n d\n ;x: s3cret\n": true,
+		"jpegPhoto:: " + strings.Repeat("A", 1<<20) + "\nuserPassword: {SSHA}s3cret\n": true,
+	} {
+		check(lines, 0o644, refused)
 	}
 }
 

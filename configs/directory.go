@@ -40,7 +40,7 @@ func readDirectory(o *object) Directory {
 		BaseDN:            o.text("base_dn", ""),
 		LoginAttributes:   o.attributes("login_attributes", "uid"),
 		MailAttributes:    o.attributes("mail_attributes", "mail"),
-		LDIFFile:          o.existing("ldif_file"),
+		LDIFFile:          o.people("ldif_file"),
 	}
 	cache := o.section("cache")
 	d.Fresh = cache.duration("fresh", time.Minute, 0, aDay)

@@ -1,12 +1,15 @@
 package configs
 
 import (
+	"bufio"
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // readBounded reads a file that must not be larger than limit, and tells who may do so.
@@ -96,15 +99,51 @@ func (o *object) identity(certificate, key string) (certificateFile, keyFile str
 // private is existing for a file that nobody reads but its owner and group, as in root:otpgate 0640.
 func (o *object) private(name string) string {
 	path := o.existing(name)
-	if path == "" {
-		return ""
-	}
-	if info, err := os.Stat(path); err == nil && exposed(info.Mode()) {
-		o.bad(name, "chmod 600 "+o.text(name, ""), "others can read or change %s (mode %04o)", o.text(name, ""), info.Mode().Perm())
+	if info, err := os.Stat(path); path != "" && err == nil && Exposed(info.Mode()) {
+		o.isOpen(name, info.Mode(), "")
 	}
 	return path
 }
 
-// exposed reports whether more than owner and group can read a file, or more than its owner can
+// people is existing for an LDIF file, which is private if a password is in it.
+func (o *object) people(name string) string {
+	path := o.existing(name)
+	if info, err := os.Stat(path); path != "" && err == nil && Exposed(info.Mode()) && holdsPassword(path) {
+		o.isOpen(name, info.Mode(), ", and a userPassword is in it")
+	}
+	return path
+}
+
+// isOpen reports that others can read or change the file that a key names.
+func (o *object) isOpen(name string, mode os.FileMode, why string) {
+	o.bad(name, "chmod 600 "+o.text(name, ""), "others can read or change %s (mode %04o)%s", o.text(name, ""), mode.Perm(), why)
+}
+
+// Exposed reports whether more than owner and group can read a file, or more than its owner can
 // change it.
-func exposed(m os.FileMode) bool { return m.Perm()&0o027 != 0 }
+func Exposed(m os.FileMode) bool { return m.Perm()&0o027 != 0 }
+
+// holdsPassword reports whether an LDIF file has a userPassword (RFC 2849), hashed or not, with options or
+// without. A file that cannot be read has none: whoever reads it for its entries tells.
+func holdsPassword(path string) bool {
+	const attribute, longest = "userPassword", 16 << 20 // octets of a line, as of whoever reads the entries
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, longest)
+	var begins []byte // of a line that may go on after a blank
+	for lines.Scan() {
+		more, goesOn := bytes.CutPrefix(bytes.TrimSuffix(lines.Bytes(), []byte("\r")), []byte(" "))
+		if !goesOn {
+			begins = begins[:0]
+		}
+		begins = append(begins, more[:min(len(more), len(attribute)+1)]...)
+		if n := len(attribute); len(begins) > n && strings.EqualFold(string(begins[:n]), attribute) && (begins[n] == ':' || begins[n] == ';') {
+			return true
+		}
+	}
+	return false
+}

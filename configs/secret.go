@@ -82,7 +82,7 @@ func (o *object) secretHere(name string) Secret {
 
 // keptByFile reports, once, that others can read the secrets in the configuration itself.
 func (o *object) keptByFile(name string) {
-	if o.r.exposed || !exposed(o.r.mode) {
+	if o.r.exposed || !Exposed(o.r.mode) {
 		return
 	}
 	o.r.exposed = true

@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"otpgate/configs"
 )
 
 // rootsFrom reads the authorities of a PEM file; nil, for the system's, without a file.
@@ -31,7 +33,7 @@ func rootsFrom(file string) (*x509.CertPool, error) {
 
 // certificateFiles is a certificate that is read again when its files change, so that a renewal
 // needs no restart. While the new files cannot be read, or do not fit together, the old certificate stays, and the log and
-// a gauge tell.
+// a gauge tell. A new key that is open to others is used, because the old certificate ends; the log tells.
 type certificateFiles struct {
 	certificate, key string
 	logger           *slog.Logger
@@ -47,12 +49,13 @@ func (f *certificateFiles) get() (*tls.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var changed [2]time.Time
+	var mode os.FileMode // of the key, which is the last
 	for i, name := range []string{f.certificate, f.key} {
 		info, err := os.Stat(name)
 		if err != nil {
 			return f.refuse(err, [2]time.Time{})
 		}
-		changed[i] = info.ModTime()
+		changed[i], mode = info.ModTime(), info.Mode()
 	}
 	if f.loaded != nil && changed == f.changed {
 		f.wrong = nil
@@ -61,6 +64,10 @@ func (f *certificateFiles) get() (*tls.Certificate, error) {
 	c, err := tls.LoadX509KeyPair(f.certificate, f.key)
 	if err != nil {
 		return f.refuse(err, changed)
+	}
+	if f.loaded != nil && configs.Exposed(mode) { // configs has looked at the first one
+		f.logger.Warn("others can read or change the key of the new certificate, which is in use", "key", f.key,
+			"mode", fmt.Sprintf("%04o", mode.Perm()), "hint", "chmod 600 it, and let what renews it do so; the next start would refuse it")
 	}
 	f.loaded, f.changed, f.wrong = &c, changed, nil
 	return f.loaded, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -98,6 +99,43 @@ func newAuthority(t *testing.T) *radsectest.Authority {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// TestARenewedKeyThatIsOpenIsWarnedOf: it is used, and the log tells once.
+func TestARenewedKeyThatIsOpenIsWarnedOf(t *testing.T) {
+	dir := t.TempDir()
+	var log bytes.Buffer
+	f := &certificateFiles{
+		certificate: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key"), logger: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	for i, c := range []struct {
+		mode   os.FileMode
+		warned int
+	}{{0o600, 0}, {0o644, 1}, {0o640, 0}, {0o604, 1}, {0o660, 1}, {0o400, 0}} {
+		if err := os.Remove(f.key); err != nil && i > 0 {
+			t.Fatal(err)
+		}
+		ends := time.Unix(1<<33, 0).AddDate(0, 0, i)
+		if err := writeCertificate(f.certificate, f.key, loopback(ends), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(f.key, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(time.Duration(i) * time.Minute)
+		if err := os.Chtimes(f.key, at, at); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if loaded, err := f.get(); err != nil || !loaded.Leaf.NotAfter.Equal(ends) {
+				t.Fatalf("mode %04o: another certificate, %v", c.mode, err)
+			}
+		}
+		if got := log.String(); strings.Count(got, "level=WARN") != c.warned || c.warned > 0 && (!strings.Contains(got, f.key) || !strings.Contains(got, fmt.Sprintf("mode=%04o", c.mode))) {
+			t.Errorf("mode %04o: want %d warnings in\n%s", c.mode, c.warned, got)
+		}
+		log.Reset()
+	}
 }
 
 // TestACertificateIsReadAgain: a new one counts at once; one that cannot be used leaves the old one in force, is logged once
