@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -76,6 +77,51 @@ func (o *object) authorities(name string) string {
 		o.bad(name, form, "%s holds no certificate", o.text(name, ""))
 	}
 	return path
+}
+
+// clientAuthorities is existing for a file with those who vouch for clients.
+func (o *object) clientAuthorities(name string) string {
+	path := o.existing(name)
+	if path == "" || !o.sound(name) {
+		return path
+	}
+	data, _, err := readBounded(path, maxFile)
+	if err == nil {
+		_, err = ClientAuthorities(data)
+	}
+	if err != nil {
+		o.bad(name, "certificates in PEM, and nothing else: -----BEGIN CERTIFICATE-----", "%s: %v", o.text(name, ""), withoutPath(err))
+	}
+	return path
+}
+
+// ClientAuthorities reads all certificates of a PEM text. It is stricter than a pool, which passes over
+// what it does not understand: half of a file must not quietly lock out the clients of the other half.
+func ClientAuthorities(text []byte) (*x509.CertPool, error) {
+	pool, count := x509.NewCertPool(), 0
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			break
+		}
+		text = rest
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("it holds a %s where only certificates belong", block.Type)
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d: %w", count+1, err)
+		}
+		pool.AddCert(c)
+		count++
+	}
+	switch {
+	case bytes.Contains(text, []byte("-----BEGIN")):
+		return nil, fmt.Errorf("certificate %d is not complete", count+1)
+	case count == 0:
+		return nil, errors.New("it holds no certificate")
+	}
+	return pool, nil
 }
 
 // identity returns the paths of a certificate and of its key, which belong together; both "" when

@@ -46,7 +46,7 @@ func readRadius(o *object) Radius {
 func readRadSec(o *object) *RadSec {
 	r := &RadSec{Listen: o.addresses("listen", ":2083")}
 	r.CertificateFile, r.KeyFile = o.identity("certificate_file", "key_file")
-	r.ClientCAFile = o.authorities("client_ca_file")
+	r.ClientCAFile = o.clientAuthorities("client_ca_file")
 	r.MaxConnections = o.number("max_connections", 1024, 1, 65536)
 	r.IdleTimeout = o.duration("idle_timeout", 5*time.Minute, 10*time.Second, aDay)
 	if !o.has("certificate_file") && !o.has("key_file") {

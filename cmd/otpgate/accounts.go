@@ -53,7 +53,7 @@ func (a *accounts) build(cfg *configs.Config, gw *gateways) (*generation, error)
 		o.Before = present.Set
 	}
 	g.Set, err = directory.New(o)
-	return g, withHint(err, "see %s", cfg.Where("directories"))
+	return g, withHint(err, "%s; see %s", entriesHint, cfg.Where("directories"))
 }
 
 // take puts directories in the place of the present ones, which are closed when their last

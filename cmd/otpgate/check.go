@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"otpgate/otp"
 	"otpgate/otp/boltstore"
 	"otpgate/otp/keyset"
+	"otpgate/radius"
 )
 
 // checking is what the check command is asked to do besides checking.
@@ -179,17 +181,11 @@ func (rt *runtime) printChecked(cfg *configs.Config, report checked) error {
 // checkDirectories adds what is wrong with LDIF files to the problems, and returns the directories
 // when there are none. Files are read even while there are others, so that all is said at once.
 func (rt *runtime) checkDirectories(cfg *configs.Config, problems *configs.Problems) *accounts {
-	g, err := newGateways(cfg)
-	if err != nil { // what is wrong with replies is said beside everything else
-		for _, p := range problemsIn(err).List {
-			problems.Add(p)
-		}
-		g = &gateways{}
-	}
+	g := rt.consult(cfg, problems)
 	open := func(c *configs.Config, key string) *accounts {
 		a, err := newAccounts(c, g, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), rt.now)
 		if err != nil {
-			problems.Add(cfg.Problem(key, oneLine(unnumbered(err)), "entries as slapcat writes them (RFC 2849); otpgate example people prints some"))
+			problems.Add(cfg.Problem(key, oneLine(unnumbered(err)), entriesHint))
 			return nil
 		}
 		return a
@@ -209,6 +205,42 @@ func (rt *runtime) checkDirectories(cfg *configs.Config, problems *configs.Probl
 		return nil
 	}
 	return open(cfg, "directories")
+}
+
+// entriesHint is about LDIF files.
+const entriesHint = "entries as slapcat writes them (RFC 2849); otpgate example people prints some"
+
+// consult adds to the problems what those who are given the configuration would refuse, in their own words,
+// and returns its gateways; none after a problem with them. Files of entries are not among it: they may be large.
+func (rt *runtime) consult(cfg *configs.Config, problems *configs.Problems) *gateways {
+	g, err := newGateways(cfg)
+	if err != nil { // what is wrong with replies is said beside everything else
+		problems.Add(problemsIn(err).List...)
+		g = &gateways{}
+	}
+	if err := radius.CheckClients(g.clients); err != nil && !said(problems, "radius") {
+		problems.Add(cfg.Problem("radius.clients", oneLine(err), "each network belongs to one client, however it is written: ::ffff:10.1.0.0/120 is 10.1.0.0/24"))
+	}
+	if cfg.Enroll == nil || said(problems, "enroll.mail") {
+		return g
+	}
+	sender, err := rt.newSender(cfg.Enroll.Mail, nil)
+	if err != nil {
+		problems.Add(cfg.Problem("enroll.mail", err.Error(), senderHint))
+		return g
+	}
+	_ = sender.Close(context.Background()) // it has sent nothing
+	return g
+}
+
+// senderHint is about what a sender of mails is given.
+const senderHint = "smtp: such as smtp://mail.example.org:587, and nothing behind the port; from: a plain mail address"
+
+// newSender is a sender of mails for whoever has only a question to it.
+func (rt *runtime) newSender(cfg configs.Mail, roots *x509.CertPool) (*mail.Sender, error) {
+	return mail.New(mail.Options{
+		From: cfg.From, SMTP: cfg.SMTP, Username: cfg.Username, Password: cfg.Password.Reveal(), RootCAs: roots, Now: rt.now,
+	})
 }
 
 // unnumbered is the error about the only directory of a set, without saying that it is the first.
@@ -384,9 +416,7 @@ func (rt *runtime) checkLiveMail(ctx context.Context, cfg configs.Mail) error {
 	if err != nil {
 		return err
 	}
-	sender, err := mail.New(mail.Options{
-		From: cfg.From, SMTP: cfg.SMTP, Username: cfg.Username, Password: cfg.Password.Reveal(), RootCAs: roots, Now: rt.now,
-	})
+	sender, err := rt.newSender(cfg, roots)
 	if err != nil {
 		return err
 	}

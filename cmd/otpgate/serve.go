@@ -52,9 +52,10 @@ func (rt *runtime) tuneCollector() {
 
 // load reads the configuration file; every problem in it ends the command with status 2.
 func (rt *runtime) load() (*configs.Config, error) {
-	cfg, err := configs.Load(rt.configPath, rt.lookupEnv)
-	if err != nil {
-		return nil, console.Usage(err)
+	cfg, problems := configs.Read(rt.configPath, rt.lookupEnv)
+	rt.consult(cfg, problems)
+	if len(problems.List) > 0 {
+		return nil, console.Usage(problems)
 	}
 	return cfg, nil
 }

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -129,7 +126,7 @@ func (f *authorityFile) get() (*x509.CertPool, error) {
 	if err != nil {
 		return f.refuse(err, fileStamp{}) // whose rights may change without a new stamp
 	}
-	pool, err := authoritiesIn(data)
+	pool, err := configs.ClientAuthorities(data)
 	if err != nil {
 		return f.refuse(fmt.Errorf("%s: %w", f.file, err), stamp)
 	}
@@ -162,33 +159,4 @@ func (f *authorityFile) stale() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.wrong != nil
-}
-
-// authoritiesIn reads all certificates of a PEM text. It is stricter than a pool, which passes over
-// what it does not understand: half of a file must not quietly lock out the clients of the other half.
-func authoritiesIn(text []byte) (*x509.CertPool, error) {
-	pool, count := x509.NewCertPool(), 0
-	for {
-		block, rest := pem.Decode(text)
-		if block == nil {
-			break
-		}
-		text = rest
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("it holds a %s where only certificates belong", block.Type)
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d: %w", count+1, err)
-		}
-		pool.AddCert(c)
-		count++
-	}
-	switch {
-	case bytes.Contains(text, []byte("-----BEGIN")):
-		return nil, fmt.Errorf("certificate %d is not complete", count+1)
-	case count == 0:
-		return nil, errors.New("it holds no certificate")
-	}
-	return pool, nil
 }

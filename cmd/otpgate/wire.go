@@ -104,7 +104,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	}
 	n.gateways.Store(g)
 	if n.accounts, err = newAccounts(cfg, g, n.log, n.registry, rt.now); err != nil {
-		return n, err
+		return n, console.Usage(err) // it connects to nobody: what it refuses is in the file, or in one that the file names
 	}
 	n.life.onStop("directories", func(context.Context) error { return n.accounts.Close() })
 	store, err := openStore(cfg, n.log, n.registry, rt.now)
@@ -210,12 +210,12 @@ func (n *node) wireRadius(rt *runtime, g *gateways) error {
 func (n *node) radsec(cfg *configs.RadSec) (*radius.RadSec, error) {
 	files := &certificateFiles{certificate: cfg.CertificateFile, key: cfg.KeyFile, logger: n.log}
 	if _, err := files.get(); err != nil {
-		return nil, withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("radius.radsec.certificate_file"))
+		return nil, console.Usage(withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("radius.radsec.certificate_file")))
 	}
 	watchCertificate(n.registry, "radsec", files)
 	clients := &authorityFile{file: cfg.ClientCAFile, logger: n.log}
 	if _, err := clients.get(); err != nil {
-		return nil, withHint(err, "a file with certificates in PEM: %s", n.cfg.Where("radius.radsec.client_ca_file"))
+		return nil, console.Usage(withHint(err, "a file with certificates in PEM, and nothing else: %s", n.cfg.Where("radius.radsec.client_ca_file")))
 	}
 	watchAuthority(n.registry, "radsec", clients)
 	return &radius.RadSec{
@@ -228,21 +228,21 @@ func (n *node) radsec(cfg *configs.RadSec) (*radius.RadSec, error) {
 func (n *node) wireEnroll(rt *runtime, cfg *configs.Enroll) error {
 	roots, err := rootsFrom(cfg.Mail.CAFile)
 	if err != nil {
-		return withHint(err, "a file with certificates in PEM: %s", n.cfg.Where("enroll.mail.ca_file"))
+		return console.Usage(withHint(err, "a file with certificates in PEM: %s", n.cfg.Where("enroll.mail.ca_file")))
 	}
 	sender, err := mail.New(mail.Options{
 		From: cfg.Mail.From, SMTP: cfg.Mail.SMTP, Username: cfg.Mail.Username, Password: cfg.Mail.Password.Reveal(), RootCAs: roots,
 		Logger: n.log, Registerer: n.registry, Now: rt.now,
 	})
 	if err != nil {
-		return withHint(err, "see %s", n.cfg.Where("enroll.mail"))
+		return console.Usage(withHint(err, "%s: %s", senderHint, n.cfg.Where("enroll.mail")))
 	}
 	n.life.onStop("mails", sender.Close)
 	var certificate func() (*tls.Certificate, error)
 	if cfg.CertificateFile != "" {
 		files := &certificateFiles{certificate: cfg.CertificateFile, key: cfg.KeyFile, logger: n.log}
 		if _, err := files.get(); err != nil {
-			return withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("enroll.certificate_file"))
+			return console.Usage(withHint(err, "certificate and key in PEM, that belong together: %s", n.cfg.Where("enroll.certificate_file")))
 		}
 		watchCertificate(n.registry, "enroll", files)
 		certificate = files.get
