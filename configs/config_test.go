@@ -130,7 +130,7 @@ func load(t *testing.T, text string) *configs.Config {
 
 // The example shows every default, so it must mean the same as a file that shows none.
 func TestTheExampleShowsTheDefaults(t *testing.T) {
-	example, plain := load(t, string(configs.Example)), load(t, small)
+	example, plain := load(t, ownSecret(t, configs.Example)), load(t, small)
 	example.Radius.Clients[0].Name, example.Radius.Clients[0].Networks = plain.Radius.Clients[0].Name, plain.Radius.Clients[0].Networks
 	example.Radius.Clients[0].Secret = plain.Radius.Clients[0].Secret
 	example.Radius.Clients[0].Origins, plain.Radius.Clients[0].Origins = nil, nil
@@ -147,7 +147,7 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 // What the example has in comments has to work too, once it is uncommented.
 func TestTheExampleWithEverythingUncommentedLoads(t *testing.T) {
 	key := regexp.MustCompile(`(?m)^( *)# ( *)([a-z_]+:.*)$`)
-	text := key.ReplaceAllString(string(configs.Example), "$1$2$3")
+	text := key.ReplaceAllString(ownSecret(t, configs.Example), "$1$2$3")
 	text = regexp.MustCompile(`(?m)^ *ldif_file:.*$`).ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, `bind_dn: ""`, "bind_dn: cn=otpgate")
 	text = strings.ReplaceAll(text, `username: ""`, "username: me")
@@ -190,6 +190,38 @@ func selfSigned(t *testing.T) (certificate, key string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }
 
+// ownSecret is a shipped configuration with a secret in the place of the one that everybody can read.
+func ownSecret(t *testing.T, shipped []byte) string {
+	t.Helper()
+	const theirs = "change-me-to-16-random-octets"
+	if strings.Count(string(shipped), theirs) != 1 {
+		t.Fatalf("no placeholder in\n%s", shipped)
+	}
+	return strings.Replace(string(shipped), theirs, "kGk3BvTq6gQy2mWd", 1)
+}
+
+// What stands where a secret belongs, in a file that ships with the program or did once, opens nothing.
+func TestShippedSecretsAreRefused(t *testing.T) {
+	shipped := [][]byte{configs.Example, configs.Quickstart, []byte("secret: correct-horse-battery")}
+	for _, name := range configs.Gateways() {
+		page, _, _ := configs.Gateway(name)
+		shipped = append(shipped, []byte(page))
+	}
+	found := 0
+	for _, text := range shipped {
+		for _, m := range regexp.MustCompile(`(?m)^[-# ]*(?:.*[{,] *)?[a-z_]*(?:secret|password): *"?([^"\s,}]+)`).FindAllSubmatch(text, -1) {
+			found++
+			_, err := configs.Load(write(t, "otpgate.yaml", strings.Replace(small, "long-enough-1", string(m[1]), 1)), noEnv)
+			if err == nil || !strings.Contains(err.Error(), "radius.clients[0].secret: it is the placeholder that everybody knows\n  hint: make one up") {
+				t.Errorf("%s: %v", m[0], err)
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("%d secrets were found", found)
+	}
+}
+
 // The quickstart does not run with the secret that everybody can read, and with nothing else to mend.
 func TestTheQuickstartLoadsWithASecretOfItsOwn(t *testing.T) {
 	_, err := configs.Load(write(t, "quickstart.yaml", string(configs.Quickstart)), noEnv)
@@ -197,8 +229,7 @@ func TestTheQuickstartLoadsWithASecretOfItsOwn(t *testing.T) {
 	if !errors.As(err, &problems) || len(problems.List) != 1 || problems.List[0].Key != "radius.clients[0].secret" {
 		t.Errorf("as shipped: %v", err)
 	}
-	own := strings.ReplaceAll(string(configs.Quickstart), "change-me-to-16-random-octets", "kGk3BvTq6gQy2mWd")
-	if c := load(t, own); c.Radius.Clients[0].Login != "code" {
+	if c := load(t, ownSecret(t, configs.Quickstart)); c.Radius.Clients[0].Login != "code" {
 		t.Errorf("%+v", c.Radius)
 	}
 }

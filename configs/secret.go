@@ -30,8 +30,12 @@ func (s Secret) Reveal() string { return string(s) }
 
 const maxSecret = 64 << 10
 
-// placeholder begins what the shipped configurations have where a secret belongs. Everybody knows it.
-const placeholder = "change-me"
+// placeholder begins what the shipped configurations have where a secret belongs. Everybody knows it, and
+// formerExample, which the example and the README had once.
+const (
+	placeholder   = "change-me"
+	formerExample = "correct-horse-battery"
+)
 
 // secret returns a secret that is written in the file, in the environment, or in a file of its
 // own; "" when it is nowhere, or has a problem.
@@ -53,7 +57,7 @@ func (o *object) secret(name string) Secret {
 
 // unguessed refuses a secret that stands in the shipped files.
 func (o *object) unguessed(name string, s Secret) Secret {
-	if strings.HasPrefix(string(s), placeholder) {
+	if strings.HasPrefix(string(s), placeholder) || s == formerExample {
 		o.bad(name, "make one up: head -c 18 /dev/urandom | base64", "it is the placeholder that everybody knows")
 		return ""
 	}
