@@ -80,13 +80,17 @@ func (s *Server) whose(ctx context.Context, email string) (a *directory.Account,
 
 // finish adds a device that was admitted:
 //
-//  1. both tickets are taken, the one that is easier to replace first. Of concurrent requests one
+//  1. what is known to stand in the way is found: there is no room, or store or trail are not there;
+//  2. both tickets are taken, the one that is easier to replace first. Of concurrent requests one
 //     gets past this;
-//  2. the device is added, and put on record;
-//  3. those whose place it takes are removed.
+//  3. the device is added, and put on record;
+//  4. those whose place it takes are removed.
 //
-// Whatever fails before the last leaves no device behind, and at most costs an enrollment code, which
-// a person can request again. Nor does somebody who hangs up meanwhile: it is done all the same, and on record.
+// Whatever fails before the last leaves no device behind. What the first finds uses up no ticket. What
+// fails after the second (a store or a trail that goes away in between, the last place given to somebody
+// else) costs both: a person can request another code, an invitation has to come from the help desk again.
+// Nor does somebody who hangs up meanwhile leave a device that nobody knows of: it is done all the same,
+// and on record.
 func (s *Server) finish(ctx context.Context, event audit.Event, ad admission, n otp.NewDevice) (*enrolled, error) {
 	ctx, cancel := finishing(ctx)
 	defer cancel()
@@ -111,7 +115,7 @@ func (s *Server) finish(ctx context.Context, event audit.Event, ad admission, n 
 	return answer, nil
 }
 
-// add takes the tickets and adds the device. It also returns the devices whose place it takes, and
+// add takes the tickets, if nothing stands in the way, and adds the device. It also returns the devices whose place it takes, and
 // those that stay.
 func (s *Server) add(ctx context.Context, ad admission, n otp.NewDevice) (dev otp.Device, leaving, staying []otp.Device, err error) {
 	devices, err := s.o.Devices.List(ctx, ad.account.ID)
@@ -126,15 +130,28 @@ func (s *Server) add(ctx context.Context, ad admission, n otp.NewDevice) (dev ot
 	if !ad.by.does(needs, devices) {
 		return dev, nil, nil, errRefused{otp.ReasonNoProof}
 	}
+	leaving, staying = ad.leaving(devices)
+	n.Instead = len(leaving)
+	if err := s.mayAdd(ctx, len(devices), n); err != nil {
+		return dev, nil, nil, err
+	}
 	if err := s.take(ctx, ad); err != nil {
 		return dev, nil, nil, err
 	}
-	leaving, staying = ad.leaving(devices)
-	n.Instead = len(leaving)
 	if dev, _, err = s.o.Devices.Add(ctx, n); errors.Is(err, otp.ErrUnavailable) { // it may be there all the same
 		err = errors.Join(err, s.undo(ctx, n.Account, n.ID))
 	}
 	return dev, leaving, staying, err
+}
+
+// mayAdd finds what would use up the tickets of a device for nothing: that an account has so many already,
+// or that the store, or a trail that is required, is not there.
+func (s *Server) mayAdd(ctx context.Context, have int, n otp.NewDevice) error {
+	if err := s.o.Devices.Room(have, n); err != nil {
+		return err
+	}
+	_, err := s.o.Ping(ctx)
+	return err
 }
 
 // finishing is the context of what is finished once it has begun, whoever hangs up meanwhile.

@@ -21,8 +21,9 @@
 //  3. Codes, invitations and links are stored as HMACs bound to the account, with a number of tries
 //     and an end. Every try of what people type is counted before it is judged.
 //  4. A device is added after its code, and its invitation if there is one, were taken from the
-//     store: of concurrent requests one wins. What fails after that leaves no device, and costs a
-//     code that can be requested again.
+//     store: of concurrent requests one wins. What is known to stand in the way (no room, a store or a
+//     trail that is not there) is found before, and uses up neither. What fails after that leaves no
+//     device, and costs both: a code can be requested again, an invitation is the help desk's to give.
 //  5. All refusals of an enrollment are the same document, and so are all of a proof. Why is in the
 //     audit trail, and, as far as it helps, in the mail.
 //  6. GET changes nothing. What a link does, it does after a button was pressed: scanners of mail

@@ -125,7 +125,8 @@ type Options struct {
 	Codes    Codes
 	Tickets  Tickets
 	Notes    Notes
-	// Ping asks the store whether it is there; nil: it always is. otp.Store.Ping is one.
+	// Ping asks the store whether it is there, and a trail that is required whether it can be written; nil:
+	// they always are. otp.Store.Ping is one.
 	Ping   func(context.Context) (time.Time, error)
 	Keys   Keys
 	Mailer Mailer

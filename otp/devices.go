@@ -99,6 +99,15 @@ func (d *Devices) limit(n NewDevice) int {
 	return d.o.MaxDevices + max(n.Instead, 0)
 }
 
+// Room returns [ErrTooManyDevices] when an account that has so many devices may not have a new one besides: whoever
+// has to use something up before [Devices.Add] looks first.
+func (d *Devices) Room(have int, n NewDevice) error {
+	if limit := d.limit(n); limit > 0 && have >= limit {
+		return ErrTooManyDevices
+	}
+	return nil
+}
+
 // Draft fills in everything that a new device has, its id and its seed too, and stores nothing: what it
 // returns can be handed to [Devices.Add] as soon as its owner has shown a first code ([CheckFirst]).
 // Errors are those of Add, as far as they can be known before.
@@ -111,8 +120,8 @@ func (d *Devices) Draft(ctx context.Context, n NewDevice) (NewDevice, error) {
 	if err != nil {
 		return NewDevice{}, err
 	}
-	if limit := d.limit(n); limit > 0 && len(list) >= limit {
-		return NewDevice{}, ErrTooManyDevices
+	if err := d.Room(len(list), n); err != nil {
+		return NewDevice{}, err
 	}
 	return n, nil
 }
