@@ -28,8 +28,9 @@
 //     audit trail, and, as far as it helps, in the mail.
 //  6. GET changes nothing. What a link does, it does after a button was pressed: scanners of mail
 //     follow links. What links and forms are given is behind the "#", so that it is in no server's log.
-//  7. Whatever strangers can fill is bounded: connections, requests in flight, body, header,
-//     tables of limits, mails.
+//  7. Whatever strangers can fill is bounded: connections (of one source, too), calls being worked on,
+//     body, header, tables of limits, mails. Who is slow, sending or reading, holds a connection and no
+//     more: a place in the work is taken when the body is there, and for no document.
 //  8. What a new device takes the place of is removed after that is there and on record, never before.
 //     Every device that goes by a link, a session or a proof is mailed about to its owner.
 //  9. Each kind of sealed token is sealed for its purpose: none is taken for another.

@@ -145,15 +145,18 @@ type Options struct {
 
 // Limits are how often somebody may ask, on this node. Zero fields take the defaults.
 type Limits struct {
-	SourceBurst   int           // calls of one address (IPv6: of one /64) at once; 0: 30
-	SourceEvery   time.Duration // one more each; 0: 2 s
-	MailboxBurst  int           // mails with a code to one account at once; 0: 4
-	MailboxEvery  time.Duration // one more each; 0: 10 min
-	Sources       int           // addresses remembered; 0: 100,000
-	Mailboxes     int           // accounts remembered; 0: 100,000
-	Connections   int           // open at once, whoever has them; more wait until one ends. 0: 4096
-	InFlight      int           // calls being worked on; 0: 512
-	ServerTimeout time.Duration // for a request to arrive in full; 0: 10 s
+	SourceBurst  int           // calls of one address (IPv6: of one /64) at once; 0: 30
+	SourceEvery  time.Duration // one more each; 0: 2 s
+	MailboxBurst int           // mails with a code to one account at once; 0: 4
+	MailboxEvery time.Duration // one more each; 0: 10 min
+	Sources      int           // addresses remembered; 0: 100,000
+	Mailboxes    int           // accounts remembered; 0: 100,000
+	Connections  int           // open at once, whoever has them; more wait until one ends. 0: 4096
+	// SourceConnections is how many of them one address may have (IPv6: one /64); more are closed at once. Proxies
+	// may have all: TrustedProxies, and without a Certificate what runs on this machine. 0: 512
+	SourceConnections int
+	InFlight          int           // calls being worked on, whose body is there: documents are not among them. 0: 512
+	ServerTimeout     time.Duration // for a request to arrive in full; 0: 10 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -161,7 +164,7 @@ func (l Limits) withDefaults() Limits {
 		SourceBurst: or(l.SourceBurst, 30), SourceEvery: or(l.SourceEvery, 2*time.Second),
 		MailboxBurst: or(l.MailboxBurst, 4), MailboxEvery: or(l.MailboxEvery, 10*time.Minute),
 		Sources: or(l.Sources, 100_000), Mailboxes: or(l.Mailboxes, 100_000),
-		Connections: or(l.Connections, 4096), InFlight: or(l.InFlight, 512), ServerTimeout: or(l.ServerTimeout, 10*time.Second),
+		Connections: or(l.Connections, 4096), SourceConnections: or(l.SourceConnections, 512), InFlight: or(l.InFlight, 512), ServerTimeout: or(l.ServerTimeout, 10*time.Second),
 	}
 }
 

@@ -105,15 +105,6 @@ func (s *Server) admitCall(w http.ResponseWriter, r *http.Request, rt route, c *
 		w.Header().Set("Allow", strings.Join(allowed(rt.method), ", "))
 		return web.WrongMethod
 	}
-	select {
-	case s.inFlight <- struct{}{}:
-		defer func() { <-s.inFlight }()
-	default:
-		return web.TooMany.After(time.Second)
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-	defer cancel()
-	r = r.WithContext(ctx)
 	source := s.sources.Of(r)
 	c.source = source.String()
 	if rt.required != nil {
@@ -124,8 +115,18 @@ func (s *Server) admitCall(w http.ResponseWriter, r *http.Request, rt route, c *
 		if c.members, p = web.Decode(w, r, rt.required, rt.optional); p != nil {
 			return p
 		}
+		// A place is for work. Whoever sends a body slowly, or reads a document slowly, which everybody may,
+		// has a connection for that, and keeps nobody else from anything.
+		select {
+		case s.inFlight <- struct{}{}:
+			defer func() { <-s.inFlight }()
+		default:
+			return web.TooMany.After(time.Second)
+		}
 	}
-	return rt.handle(w, r, c)
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
+	return rt.handle(w, r.WithContext(ctx), c)
 }
 
 // neighbourhood is what limits count as one source. Requests without an address (through a

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -133,7 +134,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Serve answers requests until [Server.Shutdown], and returns nil then.
 func (s *Server) Serve() error {
-	l := netutil.LimitListener(s.listener, s.o.Limits.Connections)
+	l := netutil.LimitListener(s.doors(), s.o.Limits.Connections)
 	var err error
 	if s.http.TLSConfig != nil {
 		err = s.http.ServeTLS(l, "", "")
@@ -144,6 +145,22 @@ func (s *Server) Serve() error {
 		return nil
 	}
 	return fmt.Errorf("enroll: %w", err)
+}
+
+// doors is the socket, with a bound for each source, so that none has all connections. Only a proxy may: one
+// that is named, and where TLS does not end here, one on this machine, which need not be.
+func (s *Server) doors() net.Listener {
+	exempt := s.o.TrustedProxies
+	if s.o.Certificate == nil {
+		exempt = append(slices.Clone(exempt), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	}
+	told := web.NewLimit[struct{}](1, time.Minute, 1, s.o.Now)
+	return &web.Doors{Listener: s.listener, Most: s.o.Limits.SourceConnections, Exempt: exempt, Refused: func(source netip.Prefix) {
+		if _, ok := told.Take(struct{}{}); ok {
+			s.logger.Warn("connections closed: one source has as many as it may", "source", source, "most", s.o.Limits.SourceConnections,
+				"hint", "if it is a proxy, name it in enroll.trusted_proxies")
+		}
+	}}
 }
 
 // Shutdown takes no more requests, and waits for those under way and for what they left to do in
