@@ -28,7 +28,8 @@ type admission struct {
 // admit decides whether somebody may add a device. An address that nobody has takes the same
 // steps as one that somebody has, for an account that does not exist.
 //
-//  1. the enrollment code is checked, which spends one of its tries;
+//  1. the enrollment code is checked, which spends one of its tries; not for a source that has had its share
+//     of them, for which the same is done about nobody;
 //  2. the confirmation is checked, if one is needed: a code of a device is claimed, an invitation
 //     loses a try.
 //
@@ -41,7 +42,12 @@ func (s *Server) admit(ctx context.Context, reg registration) (admission, error)
 		return ad, err
 	}
 	ad.account, ad.code = a, s.digest(codePurpose, a.ID, reg.code)
-	right, err := s.o.Tickets.CheckTicket(ctx, otp.EnrollmentTicket, a.ID, ad.code, s.o.Now())
+	of := a.ID
+	_, may := s.tries.Take(try{reg.from, a.ID})
+	if !may {
+		of = s.nobody(a.ID).ID
+	}
+	right, err := s.o.Tickets.CheckTicket(ctx, otp.EnrollmentTicket, of, ad.code, s.o.Now())
 	if err != nil {
 		return ad, err
 	}
@@ -51,6 +57,8 @@ func (s *Server) admit(ctx context.Context, reg registration) (admission, error)
 		return ad, err
 	case unknown != "":
 		return ad, errRefused{unknown}
+	case !may:
+		return ad, errRefused{otp.ReasonThrottled}
 	case !right || reg.code == "":
 		return ad, errRefused{otp.ReasonCodeWrong}
 	}
@@ -73,9 +81,14 @@ func (s *Server) whose(ctx context.Context, email string) (a *directory.Account,
 	case reason == otp.ReasonDirectoryUnavailable:
 		return nil, "", err
 	default:
-		phantom := s.o.Keys.MAC("nobody", []byte(email))
-		return &directory.Account{ID: hex.EncodeToString(phantom[:18])}, reason, nil // as long as a UUID
+		return s.nobody(email), reason, nil
 	}
+}
+
+// nobody is an account that does not exist, the same for the same text.
+func (s *Server) nobody(text string) *directory.Account {
+	phantom := s.o.Keys.MAC("nobody", []byte(text))
+	return &directory.Account{ID: hex.EncodeToString(phantom[:18])} // as long as a UUID
 }
 
 // finish adds a device that was admitted:

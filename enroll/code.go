@@ -11,7 +11,7 @@ import (
 // characters, each as likely as the others.
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// What is typed by people, in characters: 40 bits against 5 tries, and 50 bits against 10.
+// What is typed by people, in characters: 40 bits against 50 tries (5 of one source), and 50 bits against 10.
 const (
 	codeLength       = 8
 	invitationLength = 10

@@ -91,10 +91,17 @@
 //
 // # Decisions
 //
-//   - Limits are per node. What protects a code is its number of tries, and those are in the store.
+//   - Limits are per node. What protects a code is its number of tries, 50, and those are in the store. In front
+//     of them each source has five on each node, and another with each fifth of the code's lifetime, so that
+//     one stranger cannot end a code; whoever requests another code begins anew. A source that has had them is
+//     answered as for a wrong code. 50 against 40 bits: of 20,000 million codes that are tried to their end one is
+//     guessed.
 //   - The limit per mailbox is silent (still 202): it would tell that there is a mailbox. It is
 //     applied before the code is made, so that asking too often does not end the last code mailed.
-//     Codes and links share it: it is about mails.
+//     Codes and links have one each, so that a stranger who asks for links does not keep the owner from a
+//     code, or the other way round. A mailbox gets eight mails at once at the most, and then two in ten
+//     minutes, from each node. Who asks for the same kind all the time takes that kind's: then the last one
+//     mailed is there to be used, whoever asked for it.
 //   - A code that cannot be one (wrong length, wrong characters) spends a try like any other: one
 //     path for everybody. The app checks before it sends.
 //   - Of two tickets, the enrollment code is taken first: if the second one cannot be taken, the

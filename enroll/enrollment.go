@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -14,8 +15,22 @@ import (
 	"otpgate/otp/audit"
 )
 
-// codeTries is how many times an enrollment code may be tried.
-const codeTries = 5
+// How many times an enrollment code may be tried: by everybody together, which the store counts, and by one
+// source, as limits count them, which each node counts for itself. A stranger's tries are not its owner's.
+const (
+	codeTries   = 50
+	sourceTries = 5
+)
+
+// try is what the tries of a source are counted by.
+type try struct {
+	from    netip.Prefix
+	account string
+}
+
+// mailbox is what mails are counted by: who asks for one kind of them, for somebody else, must not take what
+// the other kind needs.
+type mailbox struct{ account, action string }
 
 // requestTimeout is how long the work for one request may take.
 const requestTimeout = 10 * time.Second
@@ -28,7 +43,10 @@ type accepted struct {
 // requestCode answers POST /v1/enrollments: always the same, at the same time, whoever is meant.
 // What it is about is done beside it.
 func (s *Server) requestCode(w http.ResponseWriter, r *http.Request, c *call) *web.Problem {
-	return s.requestMail(w, r, c, "enrollment_requested", s.o.CodeLifetime, s.mailCodeTo)
+	return s.requestMail(w, r, c, "enrollment_requested", s.o.CodeLifetime, func(ctx context.Context, a *directory.Account, accept string) (otp.Reason, string) {
+		s.tries.Forget(try{c.from, a.ID}) // they were about the code before
+		return s.mailCodeTo(ctx, a, accept)
+	})
 }
 
 // mailTo mails something to an account, in the language of the person or of the browser, and says
@@ -63,7 +81,7 @@ func (s *Server) mailOwner(ctx context.Context, action, email, accept, source st
 		event.Name, event.Reason = clip(email), reasonOf(err)
 	default:
 		event.Account, event.Name = a.ID, a.Name
-		event.Reason, event.Detail = s.mayMail(a)
+		event.Reason, event.Detail = s.mayMail(a, action)
 		if event.Reason == otp.ReasonOK {
 			event.Reason, event.Detail = do(ctx, a, accept)
 		}
@@ -78,15 +96,15 @@ func (s *Server) mailOwner(ctx context.Context, action, email, accept, source st
 
 // mayMail decides whether an account may be sent what somebody asked for. It comes before anything is
 // made: who asks too often must not end the code that the last mail brought.
-func (s *Server) mayMail(a *directory.Account) (otp.Reason, string) {
+func (s *Server) mayMail(a *directory.Account, action string) (otp.Reason, string) {
 	if a.Disabled {
 		return otp.ReasonAccountDisabled, ""
 	}
 	if a.Mail == "" {
 		return otp.ReasonAccountUnknown, "the account has no mail address"
 	}
-	if _, ok := s.mailboxes.Take(a.ID); !ok {
-		return otp.ReasonThrottled, "as many mails as may be were sent to this account"
+	if _, ok := s.mailboxes.Take(mailbox{a.ID, action}); !ok {
+		return otp.ReasonThrottled, "as many mails of this kind as may be were sent to this account"
 	}
 	return otp.ReasonOK, ""
 }

@@ -3,6 +3,7 @@ package enroll_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -222,6 +223,46 @@ func TestConcurrentPhonesHaveOneWinner(t *testing.T) {
 	all.Wait()
 	if won.Load() != 1 || w.count(alice) != 1 {
 		t.Errorf("%d winners, %d devices", won.Load(), w.count(alice))
+	}
+}
+
+// TestAStrangerDoesNotEndACode: each source has five tries of it, and all of them fifty.
+func TestAStrangerDoesNotEndACode(t *testing.T) {
+	const email = "alice@corp.example"
+	tries := func(w *world, source string) {
+		t.Helper()
+		for range 6 { // the last is not judged
+			res := w.from(source, http.MethodPost, "/v1/devices", `{"email":"`+email+`","code":"0000-0000","label":"x"}`)
+			if res.StatusCode != http.StatusForbidden {
+				t.Fatalf("%s: %d", source, res.StatusCode)
+			}
+		}
+	}
+	phone := func(code string) map[string]string {
+		return map[string]string{"email": email, "code": code, "label": "phone"}
+	}
+	w := start(t, nil)
+	code, _ := w.request(email)
+	tries(w, "198.51.100.7:1")
+	tries(w, "[2001:db8:1:2::1]:1")
+	tries(w, "[2001:db8:1:2:3::4]:1") // the same neighbourhood
+	last := w.trail.all()[len(w.trail.all())-1]
+	if last.Reason != otp.ReasonThrottled || last.Account != alice {
+		t.Errorf("on record: %+v", last)
+	}
+	if status, _ := w.device(phone(code)); status != http.StatusCreated {
+		t.Errorf("its owner, from elsewhere: %d", status)
+	}
+
+	w = start(t, nil)
+	code, _ = w.request(email)
+	for i := range 10 {
+		tries(w, fmt.Sprintf("198.51.100.%d:1", i))
+	}
+	w.refused(phone(code))
+	code, _ = w.request(email)
+	if status, _ := w.device(phone(code)); status != http.StatusCreated {
+		t.Errorf("a new one: %d", status)
 	}
 }
 

@@ -203,23 +203,36 @@ func TestLinksTellNothing(t *testing.T) {
 	}
 }
 
-// TestLinksAndCodesShareTheLimitOfAMailbox, silently.
-func TestLinksAndCodesShareTheLimitOfAMailbox(t *testing.T) {
+// TestLinksAndCodesHaveALimitEach, silently: who asks for the one, for somebody else, does not take what the
+// other needs, and a mailbox gets twice as many mails at the most.
+func TestLinksAndCodesHaveALimitEach(t *testing.T) {
+	const email = "alice@corp.example"
 	w := start(t, func(_ *world, o *enroll.Options) { o.Limits.MailboxBurst, o.Limits.MailboxEvery = 2, time.Hour })
-	_, _ = w.request("alice@corp.example")
-	token := w.link("alice@corp.example")
-	for range 3 {
-		if status, _ := w.post("/v1/links", map[string]string{"email": "alice@corp.example"}); status != http.StatusAccepted {
-			t.Error(status)
+	_ = w.link(email)
+	token := w.link(email)
+	ask := func(path string) {
+		t.Helper()
+		for range 3 {
+			if status, _ := w.post(path, map[string]string{"email": email}); status != http.StatusAccepted {
+				t.Error(status)
+			}
 		}
 	}
+	ask("/v1/links")
 	eventually(t, "all on record", func() bool { return len(w.trail.all()) == 5 })
+	_, _ = w.request(email)
+	code, _ := w.request(email)
+	ask("/v1/enrollments")
+	eventually(t, "all on record", func() bool { return len(w.trail.all()) == 10 })
 	if status, _ := w.session(token); status != http.StatusCreated {
 		t.Errorf("the link that was mailed: %d", status)
 	}
 	w.settle()
-	if n := len(w.smtp.To("alice@corp.example")); n != 2 {
+	if n := len(w.smtp.To(email)); n != 4 {
 		t.Errorf("%d mails", n)
+	}
+	if status, _ := w.device(map[string]string{"email": email, "code": code, "label": "phone"}); status != http.StatusCreated {
+		t.Errorf("the code that was mailed: %d", status)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -60,6 +61,7 @@ type registration struct {
 	phone                                    *ecdh.PublicKey // nil: another authenticator is wanted
 	lock                                     agreement.Lock  // nil: there is none, or it gives no octets
 	source, accept                           string
+	from                                     netip.Prefix // source, as limits count it
 }
 
 // registerDevice answers POST /v1/devices.
@@ -90,7 +92,7 @@ func (s *Server) registerDevice(w http.ResponseWriter, r *http.Request, c *call)
 func (s *Server) readRegistration(c *call) (registration, *web.Problem) {
 	reg := registration{
 		email: c.members["email"], label: strings.TrimSpace(c.members["label"]), confirmation: c.members["confirmation"],
-		retire: c.members["retire"], source: c.source,
+		retire: c.members["retire"], source: c.source, from: c.from,
 	}
 	if !goodLabel(reg.label) {
 		return reg, web.Malformed.With("the label is too long, or cannot be printed")

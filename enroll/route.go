@@ -28,6 +28,7 @@ type route struct {
 type call struct {
 	arrival time.Time
 	source  string            // the address it came from
+	from    netip.Prefix      // what limits count that as
 	members map[string]string // of the body
 }
 
@@ -106,9 +107,9 @@ func (s *Server) admitCall(w http.ResponseWriter, r *http.Request, rt route, c *
 		return web.WrongMethod
 	}
 	source := s.sources.Of(r)
-	c.source = source.String()
+	c.source, c.from = source.String(), neighbourhood(source)
 	if rt.required != nil {
-		if wait, ok := s.callers.Take(neighbourhood(source)); !ok {
+		if wait, ok := s.callers.Take(c.from); !ok {
 			return web.TooMany.After(wait)
 		}
 		var p *web.Problem

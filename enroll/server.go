@@ -38,7 +38,8 @@ type Server struct {
 	metrics   *metrics
 	sources   web.Sources
 	callers   *web.Limit[netip.Prefix]
-	mailboxes *web.Limit[string]
+	mailboxes *web.Limit[mailbox]
+	tries     *web.Limit[try]
 	readiness *readiness
 	inFlight  chan struct{}
 	jobs      chan struct{}
@@ -73,7 +74,8 @@ func newServer(o Options) (*Server, error) {
 	s := &Server{
 		o: o, logger: o.Logger.With("component", "enroll"), sources: web.Sources{Proxies: o.TrustedProxies},
 		callers:   web.NewLimit[netip.Prefix](o.Limits.SourceBurst, o.Limits.SourceEvery, o.Limits.Sources, o.Now),
-		mailboxes: web.NewLimit[string](o.Limits.MailboxBurst, o.Limits.MailboxEvery, o.Limits.Mailboxes, o.Now),
+		mailboxes: web.NewLimit[mailbox](o.Limits.MailboxBurst, o.Limits.MailboxEvery, 2*o.Limits.Mailboxes, o.Now),
+		tries:     web.NewLimit[try](sourceTries, o.CodeLifetime/sourceTries, o.Limits.Sources, o.Now),
 		inFlight:  make(chan struct{}, o.Limits.InFlight), jobs: make(chan struct{}, o.Limits.InFlight),
 	}
 	s.readiness = &readiness{every: readinessEvery, ask: s.ready, now: o.Now}

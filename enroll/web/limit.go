@@ -51,6 +51,16 @@ func (l *Limit[K]) Take(key K) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
+// Forget has a key begin anew.
+func (l *Limit[K]) Forget(key K) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e, ok := l.buckets[key]; ok {
+		delete(l.buckets, key)
+		l.recent.Remove(e)
+	}
+}
+
 func (l *Limit[K]) bucket(key K) *bucket[K] {
 	if e, ok := l.buckets[key]; ok {
 		l.recent.MoveToFront(e)

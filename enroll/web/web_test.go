@@ -205,6 +205,14 @@ func TestLimit(t *testing.T) {
 	if len(l.buckets) != 2 || l.recent.Len() != 2 {
 		t.Errorf("%d keys", len(l.buckets))
 	}
+	l.Forget("a") // begins anew
+	l.Forget("nobody")
+	take("a", true)
+	take("a", true)
+	take("a", false)
+	if len(l.buckets) != 2 || l.recent.Len() != 2 {
+		t.Errorf("%d keys", len(l.buckets))
+	}
 }
 
 func TestNeighbourhood(t *testing.T) {
