@@ -153,7 +153,8 @@ type Limits struct {
 	Mailboxes    int           // accounts remembered; 0: 100,000
 	Connections  int           // open at once, whoever has them; more wait until one ends. 0: 4096
 	// SourceConnections is how many of them one address may have (IPv6: one /64); more are closed at once. Proxies
-	// may have all: TrustedProxies, and without a Certificate what runs on this machine. 0: 512
+	// may have all: TrustedProxies, and without a Certificate what runs on this machine. So many calls may be under
+	// way for an address, too, also by a proxy: HTTP/2 has many on one connection. 0: 512
 	SourceConnections int
 	InFlight          int           // calls being worked on, whose body is there: documents are not among them. 0: 512
 	ServerTimeout     time.Duration // for a request to arrive in full; 0: 10 s

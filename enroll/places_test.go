@@ -103,6 +103,41 @@ func TestWhoReadsNothingTakesNoPlace(t *testing.T) {
 	}
 }
 
+// TestOneSourceHasItsShareOfCalls, on however few connections: others are answered, and so is it when it has read.
+func TestOneSourceHasItsShareOfCalls(t *testing.T) {
+	const share = 3
+	set := overTLS(t, 4)
+	w := start(t, func(w *world, o *enroll.Options) {
+		set(w, o)
+		o.Limits.SourceConnections = share
+	})
+	addr := serving(t, w)
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.2")}, Timeout: patience}
+	conn, err := tls.DialWithDialer(d, "tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := map[string]int{}
+	for _, status := range asks(t, conn, "/openapi.yaml", 2*share) {
+		given[status]++
+	}
+	if given["200"] != share || given["429"] != share {
+		t.Errorf("%v", given)
+	}
+	if status := requestCode(t, "https://"+addr); status != http.StatusAccepted {
+		t.Errorf("a code for somebody else: %d", status)
+	}
+	_ = conn.Close()
+	eventually(t, "its share is its own again", func() bool {
+		again, err := tls.DialWithDialer(d, "tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		if err != nil {
+			return false
+		}
+		defer again.Close()
+		return asks(t, again, "/openapi.yaml", 1)[0] == "200"
+	})
+}
+
 // TestASlowBodyTakesNoPlace: nothing is done for it before it is there.
 func TestASlowBodyTakesNoPlace(t *testing.T) {
 	const places = 2

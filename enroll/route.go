@@ -108,6 +108,11 @@ func (s *Server) admitCall(w http.ResponseWriter, r *http.Request, rt route, c *
 	}
 	source := s.sources.Of(r)
 	c.source, c.from = source.String(), neighbourhood(source)
+	leave, ok := s.present.Enter(c.from)
+	if !ok {
+		return web.TooMany.After(time.Second)
+	}
+	defer leave()
 	if rt.required != nil {
 		if wait, ok := s.callers.Take(c.from); !ok {
 			return web.TooMany.After(wait)
@@ -117,7 +122,7 @@ func (s *Server) admitCall(w http.ResponseWriter, r *http.Request, rt route, c *
 			return p
 		}
 		// A place is for work. Whoever sends a body slowly, or reads a document slowly, which everybody may,
-		// has a connection for that, and keeps nobody else from anything.
+		// has a share of the calls for that, and keeps nobody else from anything.
 		select {
 		case s.inFlight <- struct{}{}:
 			defer func() { <-s.inFlight }()

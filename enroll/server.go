@@ -41,7 +41,8 @@ type Server struct {
 	mailboxes *web.Limit[mailbox]
 	tries     *web.Limit[try]
 	readiness *readiness
-	inFlight  chan struct{}
+	present   web.Shares    // calls under way: who has none is answered at once
+	inFlight  chan struct{} // of them, those that are being worked on
 	jobs      chan struct{}
 	pages     *content
 	handler   http.Handler
@@ -76,6 +77,7 @@ func newServer(o Options) (*Server, error) {
 		callers:   web.NewLimit[netip.Prefix](o.Limits.SourceBurst, o.Limits.SourceEvery, o.Limits.Sources, o.Now),
 		mailboxes: web.NewLimit[mailbox](o.Limits.MailboxBurst, o.Limits.MailboxEvery, 2*o.Limits.Mailboxes, o.Now),
 		tries:     web.NewLimit[try](sourceTries, o.CodeLifetime/sourceTries, o.Limits.Sources, o.Now),
+		present:   web.Shares{Most: o.Limits.SourceConnections, All: o.Limits.Connections},
 		inFlight:  make(chan struct{}, o.Limits.InFlight), jobs: make(chan struct{}, o.Limits.InFlight),
 	}
 	s.readiness = &readiness{every: readinessEvery, ask: s.ready, now: o.Now}
@@ -157,7 +159,7 @@ func (s *Server) doors() net.Listener {
 		exempt = append(slices.Clone(exempt), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
 	told := web.NewLimit[struct{}](1, time.Minute, 1, s.o.Now)
-	return &web.Doors{Listener: s.listener, Most: s.o.Limits.SourceConnections, Exempt: exempt, Refused: func(source netip.Prefix) {
+	return &web.Doors{Listener: s.listener, Shares: web.Shares{Most: s.o.Limits.SourceConnections}, Exempt: exempt, Refused: func(source netip.Prefix) {
 		if _, ok := told.Take(struct{}{}); ok {
 			s.logger.Warn("connections closed: one source has as many as it may", "source", source, "most", s.o.Limits.SourceConnections,
 				"hint", "if it is a proxy, name it in enroll.trusted_proxies")

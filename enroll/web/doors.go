@@ -6,17 +6,48 @@ import (
 	"sync"
 )
 
-// Doors is a listener that lets each source have so many connections at once, as [Neighbourhood] counts
-// sources. One more is closed before anything is read of it. The table holds sources with open connections
-// only.
+// Shares bounds what sources have at once, as [Neighbourhood] counts them: each of them, and all together. It holds
+// sources that have something only.
+type Shares struct {
+	Most int // of one source
+	All  int // of all; 0: no bound
+
+	mu    sync.Mutex
+	total int
+	taken map[netip.Prefix]int
+}
+
+// Enter takes one for a source, and returns how to give it back, which may be called more than once.
+func (s *Shares) Enter(source netip.Prefix) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken[source] >= s.Most || s.All > 0 && s.total >= s.All {
+		return nil, false
+	}
+	if s.taken == nil {
+		s.taken = map[netip.Prefix]int{}
+	}
+	s.taken[source]++
+	s.total++
+	return sync.OnceFunc(func() { s.leave(source) }), true
+}
+
+func (s *Shares) leave(source netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total--
+	if s.taken[source]--; s.taken[source] == 0 {
+		delete(s.taken, source)
+	}
+}
+
+// Doors is a listener that lets each source have its share of connections. One more is closed before anything is
+// read of it.
 type Doors struct {
 	net.Listener
-	Most    int                // connections of one source
+	Shares  Shares
 	Exempt  []netip.Prefix     // proxies: their connections carry many people
 	Refused func(netip.Prefix) // told of each connection that was closed
-
-	mu   sync.Mutex
-	open map[netip.Prefix]int
 }
 
 // Accept implements [net.Listener].
@@ -35,32 +66,11 @@ func (d *Doors) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		source := Neighbourhood(from)
-		if d.enter(source) {
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { d.leave(source) })}, nil
+		if leave, ok := d.Shares.Enter(source); ok {
+			return &counted{Conn: c, leave: leave}, nil
 		}
 		_ = c.Close()
 		d.Refused(source)
-	}
-}
-
-func (d *Doors) enter(source netip.Prefix) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.open[source] >= d.Most {
-		return false
-	}
-	if d.open == nil {
-		d.open = map[netip.Prefix]int{}
-	}
-	d.open[source]++
-	return true
-}
-
-func (d *Doors) leave(source netip.Prefix) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.open[source]--; d.open[source] == 0 {
-		delete(d.open, source)
 	}
 }
 
