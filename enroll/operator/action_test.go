@@ -308,6 +308,72 @@ func TestDirectoryGone(t *testing.T) {
 	wants(t, "import", err, "directory cannot be asked")
 }
 
+// halfAccounts answers what it is asked by name and by mail address with an error each, unless that is nil.
+type halfAccounts struct {
+	operator.Accounts
+	name, mail error
+}
+
+func (h halfAccounts) Find(ctx context.Context, name string, allowed []string) (*directory.Account, error) {
+	if h.name != nil {
+		return nil, fmt.Errorf("directory: %w", h.name)
+	}
+	return h.Accounts.Find(ctx, name, allowed)
+}
+
+func (h halfAccounts) FindMail(ctx context.Context, mail string) (*directory.Account, error) {
+	if h.mail != nil {
+		return nil, fmt.Errorf("directory: %w", h.mail)
+	}
+	return h.Accounts.FindMail(ctx, mail)
+}
+
+func (h halfAccounts) IDs(ctx context.Context, names []string) ([]string, []error) {
+	errs := make([]error, len(names))
+	for i := range errs {
+		errs[i] = h.name
+	}
+	return make([]string, len(names)), errs
+}
+
+// TestNobodyElseIsMeant: a name of which the directory cannot tell whose it is may be somebody's, and the mail
+// address of somebody else.
+func TestNobodyElseIsMeant(t *testing.T) {
+	const theirs = "alice@corp.example"
+	for what, c := range map[string]struct {
+		name, mail error
+		fact       string
+	}{
+		"the name cannot be asked for":    {directory.ErrUnavailable, nil, "the directory cannot be asked"},
+		"the name is that of two":         {directory.ErrAmbiguous, nil, "more than one account"},
+		"the address cannot be asked for": {directory.ErrNotFound, directory.ErrUnavailable, "the directory cannot be asked"},
+	} {
+		w, ctx := start(t, 0, func(o *operator.Options) { o.Accounts = halfAccounts{o.Accounts, c.name, c.mail} }), context.Background()
+		d, _, err := w.devices.Add(ctx, otp.NewDevice{Account: alice, Label: "hers"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.client.AddDevice(ctx, operator.NewDevice{Name: theirs})
+		wants(t, what+": add", err, c.fact)
+		_, err = w.client.Invite(ctx, theirs)
+		wants(t, what+": invite", err, c.fact)
+		_, err = w.client.RevokeDevice(ctx, theirs, "hers")
+		wants(t, what+": revoke", err, c.fact)
+		if list, err := w.devices.List(ctx, alice); err != nil || len(list) != 1 || list[0].ID != d.ID || len(w.events()) != 0 {
+			t.Errorf("%s: %+v, %v; on record: %+v", what, list, err, w.events())
+		}
+		r, _ := w.client.ImportDevices(ctx, strings.NewReader(header+theirs+","+seedOf(1)+",,,,\n"), nil, nil)
+		if r.Added != 0 || w.count(alice) != 1 {
+			t.Errorf("%s: imported: %+v", what, r)
+		}
+	}
+	// A name that nobody can have is an address at most.
+	w := start(t, 0, func(o *operator.Options) { o.Accounts = halfAccounts{o.Accounts, directory.ErrNameInvalid, nil} })
+	if d, err := w.client.AddDevice(context.Background(), operator.NewDevice{Name: theirs}); err != nil || d.Account != alice {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
 func TestStoreGone(t *testing.T) {
 	w, ctx := start(t, 0, nil), context.Background()
 	_ = w.store.Close()

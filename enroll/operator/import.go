@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -250,12 +249,10 @@ func (im *importing) lookUp(ctx context.Context, rows []row) ([]found, error) {
 		var unavailable error
 		for i, r := range rows {
 			id, err := ids[i], errs[i]
-			if err != nil && !errors.Is(err, directory.ErrUnavailable) && strings.Contains(r.name, "@") {
-				switch a, mailErr := im.server.o.Accounts.FindMail(ctx, r.name); {
-				case mailErr == nil:
-					id, err = a.ID, nil
-				case errors.Is(mailErr, directory.ErrUnavailable): // nobody can tell that it is no address
-					err = mailErr
+			if err != nil {
+				var a *directory.Account
+				if a, err = im.server.byMail(ctx, r.name, err); err == nil {
+					id = a.ID
 				}
 			}
 			switch {

@@ -167,15 +167,29 @@ func (s *Server) panicked(v any) error {
 	return &Error{"this command ran into a mistake in otpgate", "see the node's log, and report it"}
 }
 
-// find returns who is meant by a login name or a mail address.
+// find returns who is meant by a login name, or else by a mail address.
 func (s *Server) find(ctx context.Context, name string) (*directory.Account, error) {
 	a, err := s.o.Accounts.Find(ctx, name, nil)
-	if err != nil && strings.Contains(name, "@") {
-		if byMail, mailErr := s.o.Accounts.FindMail(ctx, name); mailErr == nil {
-			return byMail, nil
-		}
+	if err != nil {
+		return s.byMail(ctx, name, err)
 	}
-	return a, err
+	return a, nil
+}
+
+// byMail returns who has a mail address, where no account has it as its login name; err is what was said
+// of that. Of a name that may be somebody's nobody else is meant, whose address it is.
+func (s *Server) byMail(ctx context.Context, name string, err error) (*directory.Account, error) {
+	nobody := errors.Is(err, directory.ErrNotFound) || errors.Is(err, directory.ErrNameInvalid)
+	if !nobody || !strings.Contains(name, "@") {
+		return nil, err
+	}
+	switch a, mailErr := s.o.Accounts.FindMail(ctx, name); {
+	case mailErr == nil:
+		return a, nil
+	case errors.Is(mailErr, directory.ErrUnavailable): // nobody can tell that it is no address
+		return nil, mailErr
+	}
+	return nil, err
 }
 
 // onRecord puts on record what an operator is about to do, and does it. Where the trail is required
