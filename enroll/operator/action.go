@@ -204,7 +204,11 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 		}
 		return flush()
 	})
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil || r.Context().Err() != nil: // that was all, or nobody is there to be told
+	case s.ctx.Err() != nil:
+		_ = e.Encode(&Error{"the node stops; these are not all events", "run the command again when the node is back"})
+	default:
 		_ = e.Encode(&Error{"the audit trail cannot be read: " + err.Error(), "see the node's log"})
 	}
 }

@@ -79,3 +79,51 @@ func TestWhoFollowsIsToldThatTheNodeStops(t *testing.T) {
 	}
 	wants(t, "follow", <-ended, "the node has stopped")
 }
+
+// pausing is a trail that is read on only after the node has been told to stop.
+type pausing struct {
+	operator.Trail
+	begun chan struct{}
+}
+
+func (p pausing) Read(ctx context.Context, f audit.Filter, follow bool, begun func(), each func(audit.Event) error) error {
+	first := true
+	return p.Trail.Read(ctx, f, follow, begun, func(e audit.Event) error {
+		err := each(e)
+		if first {
+			first = false
+			close(p.begun)
+			<-ctx.Done()
+		}
+		return err
+	})
+}
+
+// TestATrailThatIsCutShortIsAnError: who reads a long trail while the node stops has not read everything.
+func TestATrailThatIsCutShortIsAnError(t *testing.T) {
+	begun := make(chan struct{})
+	w := start(t, 0, func(o *operator.Options) { o.Trail = pausing{o.Trail, begun} })
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	events := make([]audit.Event, 4000) // several chunks of the trail
+	for i := range events {
+		events[i] = audit.Event{Time: noon(), Kind: audit.System, Action: "started", Name: "bob", Detail: strings.Repeat("x", 1000)}
+	}
+	events[0].Name, events[len(events)-1].Name = "alice", "alice"
+	if err := w.log.Record(ctx, events...); err != nil {
+		t.Fatal(err)
+	}
+	read, ended := 0, make(chan error, 1)
+	go func() {
+		ended <- w.client.Audit(ctx, audit.Filter{Name: "alice"}, false, func(audit.Event) error { read++; return nil })
+	}()
+	<-begun
+	if err := w.server.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	err := <-ended
+	if read != 1 {
+		t.Fatalf("what this test relies on does not hold: %d events were read", read)
+	}
+	wants(t, "audit", err, "the node")
+}

@@ -78,7 +78,8 @@ func (c *Client) RevokeDevice(ctx context.Context, nameOrMail, idOrLabel string)
 }
 
 // Audit hands events that fit the filter to each, oldest first; with follow it goes on until the
-// context ends, which is no error then, or the node stops, which is one.
+// context ends, which is no error then, or the node stops, which is one. It is one as well when the
+// node stops before each had all of them.
 func (c *Client) Audit(ctx context.Context, f audit.Filter, follow bool, each func(audit.Event) error) error {
 	q := url.Values{"follow": {strconv.FormatBool(follow)}, "last": {strconv.Itoa(f.Last)}}
 	for key, value := range map[string]string{
