@@ -41,6 +41,15 @@ func Commands(o Options) []*cobra.Command {
 // withJSON gives a command the --json flag.
 func (dk *desk) withJSON(cmd *cobra.Command) *cobra.Command { return console.WithJSON(cmd, &dk.json) }
 
+// show prints v as JSON for scripts, or else a text. An error means that nobody has seen it.
+func (dk *desk) show(v any, text string) error {
+	if dk.json {
+		return console.PrintJSON(dk.Out, v)
+	}
+	_, err := io.WriteString(dk.Out, text)
+	return err
+}
+
 // dial connects to the running node of the configuration. Of the configuration only data_dir
 // matters, so problems elsewhere in the file do not keep an operator from the help desk's work.
 func (dk *desk) dial() (*operator.Client, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,10 +83,16 @@ func open(t *testing.T, change func(*operator.Options)) *desk {
 func (dk *desk) run(t *testing.T, in string, args ...string) error {
 	t.Helper()
 	dk.out.Reset()
+	return dk.runInto(t, &dk.out, in, args...)
+}
+
+// runInto runs one command line whose output goes somewhere else.
+func (dk *desk) runInto(t *testing.T, out io.Writer, in string, args ...string) error {
+	t.Helper()
 	dk.err.Reset()
 	root := &cobra.Command{Use: "otpgate", SilenceErrors: true, SilenceUsage: true}
 	root.AddCommand(operate.Commands(operate.Options{
-		In: strings.NewReader(in), Out: &dk.out, Err: &dk.err, LookupEnv: func(string) (string, bool) { return "C.UTF-8", true }, Now: noon,
+		In: strings.NewReader(in), Out: out, Err: &dk.err, LookupEnv: func(string) (string, bool) { return "C.UTF-8", true }, Now: noon,
 		ConfigPath: func() string { return dk.config },
 	})...)
 	root.SetArgs(args)

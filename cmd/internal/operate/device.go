@@ -38,8 +38,8 @@ func (dk *desk) deviceListCommand() *cobra.Command {
 					return console.PrintJSON(dk.Out, list)
 				}
 				if len(list) == 0 {
-					fmt.Fprintf(dk.Out, "%s has no device\n", args[0])
-					return nil
+					_, err := fmt.Fprintf(dk.Out, "%s has no device\n", args[0])
+					return err
 				}
 				return dk.printDevices(list)
 			})
@@ -92,11 +92,11 @@ see.`,
 				if err != nil {
 					return err
 				}
-				if dk.json {
-					return console.PrintJSON(dk.Out, added)
+				if err := dk.showAdded(added, qr); err != nil {
+					return console.WithHint(fmt.Errorf("device %s was added, and its seed cannot be shown: %w", added.ID, err),
+						"nothing shows it a second time: otpgate device revoke %s %s, and add another", console.Quoted(args[0]), added.ID)
 				}
-				fmt.Fprintf(dk.Out, "%s of %s (%s)\n\n%s\n\n", added.ID, added.Name, kind(added.Device), added.URI)
-				return dk.showQR(added.URI, qr)
+				return nil
 			})
 		},
 	})
@@ -108,6 +108,15 @@ see.`,
 	return cmd
 }
 
+// showAdded shows what nothing gives away again.
+func (dk *desk) showAdded(added operator.Added, qr bool) error {
+	text := fmt.Sprintf("%s of %s (%s)\n\n%s\n\n", added.ID, added.Name, kind(added.Device), added.URI)
+	if err := dk.show(added, text); err != nil || dk.json {
+		return err
+	}
+	return dk.showQR(added.URI, qr)
+}
+
 // showQR prints a QR code, and its escapes, where somebody looks at a terminal that can draw it, and
 // wherever it was asked for. Elsewhere it would be noise in a file or a pipe.
 func (dk *desk) showQR(text string, asked bool) error {
@@ -115,8 +124,8 @@ func (dk *desk) showQR(text string, asked bool) error {
 		return nil
 	}
 	if !asked && !terminal.UTF8(dk.LookupEnv) {
-		fmt.Fprintln(dk.Out, "no QR code, because this terminal does not say that it knows UTF-8; --qr draws it all the same")
-		return nil
+		_, err := fmt.Fprintln(dk.Out, "no QR code, because this terminal does not say that it knows UTF-8; --qr draws it all the same")
+		return err
 	}
 	return terminal.PrintQR(dk.Out, text)
 }
@@ -135,11 +144,8 @@ func (dk *desk) deviceRevokeCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if dk.json {
-					return console.PrintJSON(dk.Out, d)
-				}
-				fmt.Fprintf(dk.Out, "revoked %s %q of %s\n", d.ID, d.Label, d.Name)
-				return nil
+				err = dk.show(d, fmt.Sprintf("revoked %s %q of %s\n", d.ID, d.Label, d.Name))
+				return console.WithHint(err, "device %s is revoked, and only this cannot be shown", d.ID)
 			})
 		},
 	})

@@ -86,15 +86,14 @@ func (dk *desk) importDevices(cmd *cobra.Command, c *operator.Client, in io.Read
 	if err != nil {
 		return dk.importBroke(so, err)
 	}
-	if dk.json {
-		err = console.PrintJSON(dk.Out, result)
-	} else {
-		fmt.Fprintf(dk.Out, "%d added, %d were there already, %d not imported\n", result.Added, result.Existing, result.Failed)
+	text := fmt.Sprintf("%d added, %d were there already, %d not imported\n", result.Added, result.Existing, result.Failed)
+	if err := dk.show(result, text); err != nil {
+		return console.WithHint(err, "import the file again to see what became of it: what is there already is left alone")
 	}
-	if err == nil && result.Failed > 0 {
-		err = console.WithHint(fmt.Errorf("%d lines were not imported", result.Failed), "mend them and import the file again: what is there already is left alone")
+	if result.Failed > 0 {
+		return console.WithHint(fmt.Errorf("%d lines were not imported", result.Failed), "mend them and import the file again: what is there already is left alone")
 	}
-	return err
+	return nil
 }
 
 // importBroke says how far an import came, because what it added stays.

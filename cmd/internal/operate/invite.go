@@ -24,11 +24,12 @@ enrolling takes already.`,
 				if err != nil {
 					return err
 				}
-				if dk.json {
-					return console.PrintJSON(dk.Out, i)
+				err = dk.show(i, fmt.Sprintf("invitation for %s (%s): %s\ngood for one phone until %s; hand it over, do not mail it\n",
+					i.Name, i.Mail, i.Code, i.Expires.Local().Format("2006-01-02 15:04")))
+				if err != nil {
+					return console.WithHint(fmt.Errorf("an invitation was made, and cannot be shown: %w", err),
+						"nothing shows it a second time: invite again, which ends this one")
 				}
-				fmt.Fprintf(dk.Out, "invitation for %s (%s): %s\n", i.Name, i.Mail, i.Code)
-				fmt.Fprintf(dk.Out, "good for one phone until %s; hand it over, do not mail it\n", i.Expires.Local().Format("2006-01-02 15:04"))
 				return nil
 			})
 		},
