@@ -36,6 +36,9 @@ func (s *Server) invite(w http.ResponseWriter, r *http.Request) {
 	var i enroll.Invitation
 	err = s.onRecord(r, audit.Event{Action: "invited", Account: a.ID, Name: a.Name}, func() (err error) {
 		i, err = s.o.Invite(r.Context(), a)
+		if unanswered(err) {
+			err = doubtful{err, "see otpgate status, and invite again: the invitation before may have ended"}
+		}
 		return err
 	})
 	if err != nil {
@@ -116,12 +119,7 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	}
 	var added Added
 	err = s.onRecord(r, audit.Event{Action: "device_added", Account: a.ID, Name: a.Name, Device: n.ID}, func() error {
-		ctx, cancel := changing(r)
-		defer cancel()
-		d, seed, err := s.o.Devices.Add(ctx, n)
-		if err != nil && !known(err) {
-			err = &Error{err.Error(), "leave it out for the configured default"}
-		}
+		d, seed, err := s.add(r, n, q.Name)
 		added = Added{device(a, d), s.o.Devices.URI(d, seed, a.Name)}
 		return err
 	})
@@ -130,6 +128,34 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.answer(w, added)
+}
+
+// add adds a device. Where the store does not say whether it has, the device is removed again, for nobody has
+// its seed: it would take the place of another.
+func (s *Server) add(r *http.Request, n otp.NewDevice, name string) (otp.Device, []byte, error) {
+	ctx, cancel := changing(r)
+	defer cancel()
+	d, seed, err := s.o.Devices.Add(ctx, n)
+	switch {
+	case err == nil:
+		return d, seed, nil
+	case unanswered(err):
+		s.undo(r, n)
+		return d, nil, doubtful{err, "see otpgate device list " + name + ": if " + n.ID + " is there, revoke it, for nobody has its seed"}
+	case !known(err):
+		err = &Error{err.Error(), "leave it out for the configured default"}
+	}
+	return d, nil, err
+}
+
+// undo removes a device that nobody was told of, if it is there.
+func (s *Server) undo(r *http.Request, n otp.NewDevice) {
+	ctx, cancel := changing(r) // what it was added with may be over
+	defer cancel()
+	if err := s.o.Devices.Remove(ctx, n.Account, n.ID); err != nil && !errors.Is(err, otp.ErrNotFound) {
+		s.logger.Error("a device may be there that nobody was told of", "account", n.Account, "device", n.ID, "error", err,
+			"hint", "look at otpgate device list when the store is back, and revoke it")
+	}
 }
 
 func (s *Server) revokeDevice(w http.ResponseWriter, r *http.Request) {

@@ -19,6 +19,15 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string { return e.Fact }
 
+// doubtful is an error after which what was asked for may have been done all the same.
+type doubtful struct {
+	error
+	hint string // how to find out
+}
+
+// Unwrap returns what the store said.
+func (d doubtful) Unwrap() error { return d.error }
+
 // Device is a device as operators see it.
 type Device struct {
 	Account   string     `json:"account"` // the account's id
@@ -96,7 +105,11 @@ type Check struct {
 // asError puts an error into operators' words, with a status.
 func asError(err error, name string) (int, *Error) {
 	var e *Error
+	var doubt doubtful
 	switch {
+	case errors.As(err, &doubt):
+		status, said := asError(doubt.error, name)
+		return status, &Error{said.Fact, doubt.hint}
 	case errors.As(err, &e):
 		return http.StatusBadRequest, e
 	case errors.Is(err, directory.ErrNotFound):
@@ -122,10 +135,10 @@ func asError(err error, name string) (int, *Error) {
 // known reports whether an error of [otp.Devices] has a name. One that has none is about what was
 // asked for: digits, period, algorithm.
 func known(err error) bool {
-	for _, sentinel := range []error{otp.ErrTooManyDevices, otp.ErrLabelInvalid, otp.ErrUnavailable, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, sentinel) {
-			return true
-		}
-	}
-	return false
+	return errors.Is(err, otp.ErrTooManyDevices) || errors.Is(err, otp.ErrLabelInvalid) || unanswered(err)
+}
+
+// unanswered reports whether the store did not say what became of a change.
+func unanswered(err error) bool {
+	return errors.Is(err, otp.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

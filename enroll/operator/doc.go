@@ -12,6 +12,8 @@
 //  4. Importing a file twice adds nothing the second time: a device's id is derived from its
 //     account and seed.
 //  5. No seed and no code is in an error, a log line or an event.
+//  6. A device of which the store did not say that it was added is removed again. What may have been
+//     done all the same is on record as "perhaps not done", never as "not done".
 //
 // # Decisions
 //

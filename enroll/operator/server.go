@@ -193,7 +193,7 @@ func (s *Server) byMail(ctx context.Context, name string, err error) (*directory
 }
 
 // onRecord puts on record what an operator is about to do, and does it. Where the trail is required
-// and cannot be written, nothing is done. What was not done after all is on record as well.
+// and cannot be written, nothing is done. What was not done after all, or perhaps not, is on record as well.
 func (s *Server) onRecord(r *http.Request, e audit.Event, do func() error) error {
 	if err := s.record(r, e); err != nil {
 		return notOnRecord(err)
@@ -202,6 +202,9 @@ func (s *Server) onRecord(r *http.Request, e audit.Event, do func() error) error
 	if err != nil {
 		_, said := asError(err, e.Name)
 		e.Detail = "not done: " + said.Fact
+		if errors.As(err, new(doubtful)) {
+			e.Detail = "perhaps " + e.Detail
+		}
 		_ = s.record(r, e)
 	}
 	return err
