@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"otpgate/configs"
+	"otpgate/enroll/operator"
 	"otpgate/otp"
 	"otpgate/otp/boltstore"
 	"otpgate/otp/redisstore"
@@ -112,6 +113,18 @@ func (n *node) foreign(err error) error {
 		return err
 	}
 	return withHint(fmt.Errorf("%w; this node's is %s", err, n.keys.Fingerprint()), "%s", foreignHint(n.cfg))
+}
+
+// mayAdd says to operators why nothing is added to the store yet: sealed with a keyset that is not the store's, a
+// device would be there for good, and let nobody in.
+func (n *node) mayAdd() error {
+	if n.bound.Load() {
+		return nil
+	}
+	return &operator.Error{
+		Fact: "nothing was added, because the store has not told yet whether its keyset is this node's",
+		Hint: "see otpgate status, and try again when the store is ready; or ask a node that is",
+	}
 }
 
 // open starts what lets people in: the store is known to be ours.

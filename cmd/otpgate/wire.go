@@ -155,7 +155,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 		}
 	}
 	op, err := operator.New(operator.Options{
-		Path: filepath.Join(cfg.DataDir, operator.SocketName), Accounts: n.accounts, Devices: n.devices, Keys: n.keys,
+		Path: filepath.Join(cfg.DataDir, operator.SocketName), Accounts: n.accounts, Devices: n.devices, Keys: n.keys, Bound: n.mayAdd,
 		Invite: n.inviter(), Trail: n.audit, Status: n.status, Explain: n.explain, Sessions: n.openSessions, Logger: n.log, Now: rt.now,
 	})
 	if err != nil {
@@ -169,7 +169,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	}
 	n.life.onStop("radius", n.radius.Load().Shutdown)
 
-	// Nobody is let in before the store is known to be ours.
+	// Nobody is let in, and nothing added, before the store is known to be ours.
 	if err := n.bind(ctx, rt); err != nil {
 		return n, err
 	}

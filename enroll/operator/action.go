@@ -28,6 +28,10 @@ func (s *Server) invite(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, &Error{"this node does no enrollment", "add the section enroll to its configuration"}, q.Name)
 		return
 	}
+	if err := s.bound(); err != nil {
+		s.fail(w, err, q.Name)
+		return
+	}
 	a, err := s.find(r.Context(), q.Name)
 	if err != nil {
 		s.fail(w, err, q.Name)
@@ -102,6 +106,10 @@ func (s *Server) addDevice(w http.ResponseWriter, r *http.Request) {
 	var q NewDevice
 	if err := decode(w, r, &q); err != nil {
 		s.fail(w, err, "")
+		return
+	}
+	if err := s.bound(); err != nil {
+		s.fail(w, err, q.Name)
 		return
 	}
 	a, err := s.find(r.Context(), q.Name)

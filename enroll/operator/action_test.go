@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"otpgate/enroll/operator"
 	"otpgate/otp"
 	"otpgate/otp/audit"
+	"otpgate/otp/boltstore"
 )
 
 func TestDevicesComeAndGo(t *testing.T) {
@@ -371,6 +374,116 @@ func TestNobodyElseIsMeant(t *testing.T) {
 	w := start(t, 0, func(o *operator.Options) { o.Accounts = halfAccounts{o.Accounts, directory.ErrNameInvalid, nil} })
 	if d, err := w.client.AddDevice(context.Background(), operator.NewDevice{Name: theirs}); err != nil || d.Account != alice {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// unbound is a store that takes devices, and cannot say whose it is: in a cluster another master has that.
+type unbound struct {
+	*boltstore.Store
+	answers atomic.Bool
+}
+
+func (u *unbound) Bind(ctx context.Context, fingerprint string) error {
+	if !u.answers.Load() {
+		return fmt.Errorf("no master: %w", otp.ErrUnavailable)
+	}
+	return u.Store.Bind(ctx, fingerprint)
+}
+
+func (u *unbound) count(t *testing.T, account string) int {
+	t.Helper()
+	stored, err := u.Devices(context.Background(), account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(stored.Devices)
+}
+
+// startUnbound starts a world whose store is not known to be its own until it answers.
+func startUnbound(t *testing.T, accounts int, change func(*operator.Options)) (*world, *unbound) {
+	t.Helper()
+	store, err := boltstore.Open(boltstore.Options{Path: filepath.Join(t.TempDir(), "store.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	u := &unbound{Store: store}
+	return start(t, accounts, func(o *operator.Options) {
+		if o.Devices, err = otp.NewDevices(otp.DevicesOptions{
+			Store: u, Keys: o.Keys.(otp.Keys), Issuer: "Example", Algorithm: otp.SHA1, Digits: 6, Period: time.Minute, MaxDevices: 3, Now: noon,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		o.Bound = func() error {
+			if u.Bind(context.Background(), "this keyset") == nil {
+				return nil
+			}
+			return &operator.Error{Fact: "it is not known whose the store is", Hint: "wait until it is"}
+		}
+		change(o)
+	}), u
+}
+
+// TestNothingIsAddedToAStoreThatMayBeAnothers, until it has told whose it is; a lost phone does not wait for that.
+func TestNothingIsAddedToAStoreThatMayBeAnothers(t *testing.T) {
+	invited := 0
+	w, u := startUnbound(t, 0, func(o *operator.Options) {
+		o.Invite = func(context.Context, *directory.Account) (enroll.Invitation, error) {
+			invited++
+			return enroll.Invitation{}, nil
+		}
+	})
+	ctx, csv := context.Background(), header+"alice,"+seedOf(1)+",,,,\n"
+	_, err := w.client.AddDevice(ctx, operator.NewDevice{Name: "alice"})
+	wants(t, "add", err, "not known whose the store is")
+	_, err = w.client.Invite(ctx, "alice")
+	wants(t, "invite", err, "not known whose the store is")
+	_, err = w.client.ImportDevices(ctx, strings.NewReader(csv), nil, nil)
+	wants(t, "import", err, "not known whose the store is")
+	if n := u.count(t, alice); n != 0 || invited != 0 || len(w.events()) != 0 {
+		t.Errorf("%d devices, %d invitations; on record: %+v", n, invited, w.events())
+	}
+	u.answers.Store(true)
+	if _, err = w.client.AddDevice(ctx, operator.NewDevice{Name: "alice", Label: "token"}); err != nil {
+		t.Error(err)
+	}
+	if _, err = w.client.ImportDevices(ctx, strings.NewReader(csv), nil, nil); err != nil || u.count(t, alice) != 2 {
+		t.Errorf("%d devices, %v", u.count(t, alice), err)
+	}
+	u.answers.Store(false)
+	if _, err = w.client.RevokeDevice(ctx, "alice", "token"); err != nil || u.count(t, alice) != 1 {
+		t.Errorf("%d devices, %v", u.count(t, alice), err)
+	}
+}
+
+// TestEachBatchAsksWhoseTheStoreIs: an import is as long as its file.
+func TestEachBatchAsksWhoseTheStoreIs(t *testing.T) {
+	asked := make(chan struct{}, 10)
+	w, u := startUnbound(t, 1, func(o *operator.Options) {
+		bound := o.Bound
+		o.Bound = func() error {
+			err := bound()
+			asked <- struct{}{}
+			return err
+		}
+	})
+	u.answers.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	in, out := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(out, header+"p0,"+seedOf(1)+",,,,\n")
+		select {
+		case <-asked: // the import has begun, and no batch is full
+		case <-ctx.Done():
+		}
+		u.answers.Store(false)
+		_ = out.Close()
+	}()
+	_, err := w.client.ImportDevices(ctx, in, nil, nil)
+	wants(t, "import", err, "not known whose the store is")
+	if n := u.count(t, "0c000000-0000-4000-8000-000000001000"); n != 0 {
+		t.Errorf("%d devices", n)
 	}
 }
 

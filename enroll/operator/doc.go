@@ -14,6 +14,7 @@
 //  5. No seed and no code is in an error, a log line or an event.
 //  6. A device of which the store did not say that it was added is removed again. What may have been
 //     done all the same is on record as "perhaps not done", never as "not done".
+//  7. Nothing is added to a store before it has told that it is this node's.
 //
 // # Decisions
 //

@@ -58,9 +58,10 @@ func (s *Server) importDevices(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/jsonl")
 	w.WriteHeader(http.StatusOK)
 	im := &importing{server: s, encoder: json.NewEncoder(w), flush: control.Flush}
-	if err := s.record(r, audit.Event{Action: "import_started"}); err != nil {
+	if err := s.mayImport(r); err != nil {
 		_, _ = io.Copy(io.Discard, r.Body)
-		im.tell(event{Error: notOnRecord(err)})
+		_, e := asError(err, "")
+		im.tell(event{Error: e})
 		return
 	}
 	_ = im.flush() // the client starts to read
@@ -93,6 +94,17 @@ func (s *Server) importDevices(w http.ResponseWriter, r *http.Request) {
 		im.tell(event{Result: &result})
 	}
 	_ = im.flush()
+}
+
+// mayImport puts on record that an import begins, or says why it does not.
+func (s *Server) mayImport(r *http.Request) error {
+	if err := s.bound(); err != nil {
+		return err
+	}
+	if err := s.record(r, audit.Event{Action: "import_started"}); err != nil {
+		return notOnRecord(err)
+	}
+	return nil
 }
 
 // importing is one import under way.
@@ -302,6 +314,9 @@ func (im *importing) storeBatch(ctx context.Context, batch []found) error {
 	}
 	var errs []error
 	err := insist(ctx, otp.ErrUnavailable, func(ctx context.Context) (err error) {
+		if err := im.server.bound(); err != nil {
+			return err
+		}
 		errs, err = im.server.o.Devices.Import(ctx, devices)
 		return err
 	})

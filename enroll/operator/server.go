@@ -45,6 +45,8 @@ type Options struct {
 	Accounts Accounts
 	Devices  *otp.Devices
 	Keys     MAC
+	// Bound says why nothing may be added to the store yet: it is not known whose it is. nil: it always may.
+	Bound func() error
 	// Invite makes an invitation; enroll.Server.Invite does. nil: there is no enrollment.
 	Invite func(ctx context.Context, a *directory.Account) (enroll.Invitation, error)
 	Trail  Trail
@@ -190,6 +192,14 @@ func (s *Server) byMail(ctx context.Context, name string, err error) (*directory
 		return nil, mailErr
 	}
 	return nil, err
+}
+
+// bound says why nothing may be added to the store yet. What is sealed for a store of another keyset opens nowhere.
+func (s *Server) bound() error {
+	if s.o.Bound == nil {
+		return nil
+	}
+	return s.o.Bound()
 }
 
 // onRecord puts on record what an operator is about to do, and does it. Where the trail is required
