@@ -115,7 +115,7 @@ func (s *Server) finish(ctx context.Context, event audit.Event, ad admission, n 
 	event.Device, event.Decision, event.Reason = dev.ID, otp.Accept.String(), otp.ReasonOK
 	if err := s.o.Audit.Record(ctx, event); err != nil {
 		// The trail is required, and cannot be written: there must be no device without it.
-		return nil, errors.Join(err, s.undo(ctx, dev.Account, dev.ID))
+		return nil, errors.Join(err, s.takeBack(ctx, event, err))
 	}
 	s.logger.Info("device enrolled", "request", event.ID, "account", dev.Account, "device", dev.ID, "source", event.Source)
 	answer := &enrolled{
@@ -183,6 +183,24 @@ func (s *Server) undo(ctx context.Context, account, device string) error {
 	s.logger.Error("a device may be there that nobody was told of", "account", account, "device", device, "error", err,
 		"hint", "look at otpgate device list when the store is back, and revoke it")
 	return err
+}
+
+// takeBack removes a device that is not on record, and says so there if it may yet be.
+func (s *Server) takeBack(ctx context.Context, event audit.Event, late error) error {
+	err := s.undo(ctx, event.Account, event.Device)
+	event.Action, event.Detail = "device_revoked", "taken back, because it was not on record in time"
+	if err != nil {
+		event.Decision, event.Reason = otp.Drop.String(), otp.ReasonStoreUnavailable
+		event.Detail = "not on record in time; it may be there, although nobody was told of it"
+	}
+	audit.Correct(late, event)
+	return err
+}
+
+// unanswered takes back on record what was not given away, because it was not there in time.
+func unanswered(event audit.Event, late error) {
+	event.Decision, event.Reason, event.Detail = otp.Drop.String(), otp.ReasonAuditUnavailable, "taken back, because it was not on record in time"
+	audit.Correct(late, event)
 }
 
 // full tells the account's owner by mail that there is no room, if that is what was wrong: the answer

@@ -130,7 +130,9 @@ func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, c *call) *
 	}
 	answer, err := s.exchange(r.Context(), v)
 	if err == nil {
-		err = s.o.Audit.Record(r.Context(), event)
+		if err = s.o.Audit.Record(r.Context(), event); err != nil {
+			unanswered(event, err)
+		}
 	} else {
 		s.refused(r.Context(), event, err)
 	}

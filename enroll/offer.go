@@ -67,6 +67,7 @@ func (s *Server) offer(ctx context.Context, reg registration) (*offered, error) 
 	}
 	event.Action, event.Device, event.Decision, event.Reason = "device_offered", n.ID, otp.Accept.String(), otp.ReasonOK
 	if err := s.o.Audit.Record(ctx, event.Event); err != nil {
+		unanswered(event.Event, err)
 		return nil, err
 	}
 	s.logger.Info("device offered", "request", event.ID, "account", n.Account, "device", n.ID, "source", event.Source)

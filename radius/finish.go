@@ -75,9 +75,10 @@ func (s *Server) sendOff(d *desk) (whole bool) {
 }
 
 // record writes the audit trail of all of them in one call, and turns every decision into a drop
-// when a required trail cannot be written.
+// when a required trail cannot be written. What gets there too late is corrected.
 func (s *Server) record(ctx context.Context, decided []*attempt, d *desk) {
 	written := false
+	var err error
 	defer func() {
 		if written {
 			return
@@ -88,6 +89,7 @@ func (s *Server) record(ctx context.Context, decided []*attempt, d *desk) {
 		for _, a := range decided {
 			a.refuse(otp.ReasonAuditUnavailable)
 		}
+		s.correct(err, decided, d)
 	}()
 	stages := make([]audit.Stages, len(decided)) // the trail keeps them
 	for i, a := range decided {
@@ -95,12 +97,26 @@ func (s *Server) record(ctx context.Context, decided []*attempt, d *desk) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordBudget)
 	defer cancel()
-	err := s.audit.Record(ctx, d.events...)
+	err = s.audit.Record(ctx, d.events...)
 	if err != nil && s.quiet.audit.Allow(s.now()) {
 		s.logger.Error("audit trail not written, nobody is let in", "error", err,
 			"hint", "free the disk of data_dir; audit.required is what makes logins wait for it")
 	}
 	written = err == nil
+}
+
+// correct says in the trail that attempts are dropped of which it may yet say something else.
+func (s *Server) correct(err error, dropped []*attempt, d *desk) {
+	if err == nil { // it was never asked
+		return
+	}
+	d.events = d.events[:0]
+	for _, a := range dropped {
+		e := a.event(false, new(audit.Stages))
+		e.Detail = "Taken back: what was decided was not on record in time."
+		d.events = append(d.events, e)
+	}
+	audit.Correct(err, d.events...)
 }
 
 // finishOne counts and logs one attempt, gives its slot back, and returns its reply if there is

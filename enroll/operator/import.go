@@ -101,10 +101,7 @@ func (s *Server) mayImport(r *http.Request) error {
 	if err := s.bound(); err != nil {
 		return err
 	}
-	if err := s.record(r, audit.Event{Action: "import_started"}); err != nil {
-		return notOnRecord(err)
-	}
-	return nil
+	return s.announce(r, audit.Event{Action: "import_started"})
 }
 
 // importing is one import under way.

@@ -205,8 +205,8 @@ func (s *Server) bound() error {
 // onRecord puts on record what an operator is about to do, and does it. Where the trail is required
 // and cannot be written, nothing is done. What was not done after all, or perhaps not, is on record as well.
 func (s *Server) onRecord(r *http.Request, e audit.Event, do func() error) error {
-	if err := s.record(r, e); err != nil {
-		return notOnRecord(err)
+	if err := s.announce(r, e); err != nil {
+		return err
 	}
 	err := do()
 	if err != nil {
@@ -220,7 +220,15 @@ func (s *Server) onRecord(r *http.Request, e audit.Event, do func() error) error
 	return err
 }
 
-func notOnRecord(err error) *Error {
+// announce puts on record what an operator is about to do. After an error it must not be done; what
+// gets on record too late is corrected there.
+func (s *Server) announce(r *http.Request, e audit.Event) error {
+	err := s.record(r, e)
+	if err == nil {
+		return nil
+	}
+	e.Detail = "not done: it was not on record in time"
+	audit.Correct(err, s.signed(r, e))
 	return &Error{"nothing was done, because it cannot be put on record: " + err.Error(), "see the node's log about the audit trail"}
 }
 
@@ -229,16 +237,25 @@ const recordTime = 5 * time.Second
 
 // record puts on record what an operator does or did.
 func (s *Server) record(r *http.Request, e audit.Event) error {
-	e.Time, e.Kind = s.o.Now(), audit.Operator
-	e.Actor, _ = r.Context().Value(actorKey{}).(string)
-	s.logger.Info("operator action", "action", e.Action, "actor", e.Actor, "account", e.Account, "device", e.Device, "client", e.Client)
+	s.logger.Info("operator action", "action", e.Action, "actor", actorOf(r), "account", e.Account, "device", e.Device, "client", e.Client)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), recordTime) // who hangs up did it all the same
 	defer cancel()
-	err := s.o.Trail.Record(ctx, e)
+	err := s.o.Trail.Record(ctx, s.signed(r, e))
 	if err != nil {
 		s.logger.Error("operator action is not on record", "action", e.Action, "error", err)
 	}
 	return err
+}
+
+// signed is an event with when it was and who did it.
+func (s *Server) signed(r *http.Request, e audit.Event) audit.Event {
+	e.Time, e.Kind, e.Actor = s.o.Now(), audit.Operator, actorOf(r)
+	return e
+}
+
+func actorOf(r *http.Request) string {
+	who, _ := r.Context().Value(actorKey{}).(string)
+	return who
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,11 @@
 //     caller asks for it, as accounting has to: what Keep took without an error is on disk then (one
 //     fsync for all that wait), and survives a crash.
 //   - Every event is in the trail, or counted in an events_lost event that stands where it should,
-//     or, when the node ended before that could be written, in the log.
+//     or, when the node ended before that could be written, in the log; or Correct has put another in
+//     its place.
+//   - What was not on disk in time gets there later, for it has happened all the same. Whoever did not
+//     do, or has undone, what it tells takes it back with Correct: it is not written then, or what
+//     became of it stands behind it, because there is one queue and one writer.
 //   - One event, one line, whatever its texts hold. A line that a crash cut short is closed before
 //     the next one; a write that failed half way is taken back. Lines that are no event are
 //     passed over, so no damage costs another event.

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// ErrUnavailable is wrapped by every error that means "this was not recorded".
+// ErrUnavailable is wrapped by every error that means "this was not recorded", or not in time.
 var ErrUnavailable = errors.New("audit trail unavailable")
 
 // Name is the name of the file that is being written.
@@ -21,7 +21,7 @@ const Name = "audit.jsonl"
 
 const (
 	defaultMaxBytes = 64 << 20
-	queueLength     = 8192 // records waiting: seconds of logins
+	queueLength     = 8192 // records waiting: seconds of logins; beyond it there is room to correct a batch
 	batchLength     = 512  // events written with one call
 	retryEvery      = time.Second
 	complainEvery   = time.Minute
@@ -59,8 +59,8 @@ type Log struct {
 // record is what one call of Record hands to the writer.
 type record struct {
 	events []Event
-	from   *[]Event   // whose memory that is; nil: nobody uses it again
-	done   chan error // nil unless somebody waits
+	from   *[]Event // whose memory that is; nil: nobody uses it again
+	waiter *waiter  // nil: nobody waits
 }
 
 // Open opens the trail in dir, which must exist, and starts its writer. A line that a crash cut
@@ -77,7 +77,7 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{
 		options: o, log: o.Logger.With("component", "audit"),
-		queue: make(chan record, queueLength), ended: make(chan struct{}),
+		queue: make(chan record, queueLength+batchLength), ended: make(chan struct{}),
 	}
 	w, err := openWriter(filepath.Join(o.Dir, Name), o, &l.end)
 	if err != nil {
@@ -95,13 +95,13 @@ func Open(o Options) (*Log, error) {
 // (otpgate_audit_dropped_total), logged once a minute, makes the trail unhealthy, and is counted in
 // the trail itself by an event [EventsLost] as soon as that can be written. When the trail is
 // required, Record returns once all of events are on disk (one fsync for all that wait), and an
-// error that wraps [ErrUnavailable] when they are not or ctx ended first.
+// error that wraps [ErrUnavailable] when they are not or ctx ended first, as Keep does.
 func (l *Log) Record(ctx context.Context, events ...Event) error {
 	if l.options.Required {
 		return l.Keep(ctx, events...)
 	}
 	if len(events) > 0 {
-		_ = l.enqueue(l.record(events)) // counted
+		_ = l.enqueue(l.record(events), false) // counted
 	}
 	return nil
 }
@@ -110,22 +110,28 @@ func (l *Log) Record(ctx context.Context, events ...Event) error {
 // it returns nil once all of events are on disk. RFC 2866 section 4.1 forbids to acknowledge
 // accounting before that.
 //
-// An error wraps [ErrUnavailable]. After one that ctx caused the events may still get on record:
-// whoever asks for it again can find them there twice.
+// An error wraps [ErrUnavailable]. After one that ctx caused the events still get on record, when they
+// can. That is right for what has happened all the same; whoever gives up what they tell has to say so
+// with [Correct]; and whoever asks for it again can find them there twice.
 func (l *Log) Keep(ctx context.Context, events ...Event) error {
 	if len(events) == 0 {
 		return nil
 	}
 	r := l.record(events)
-	r.done = make(chan error, 1)
-	if err := l.enqueue(r); err != nil {
+	r.waiter = &waiter{done: make(chan error, 1)}
+	if err := l.enqueue(r, false); err != nil {
 		return err
 	}
 	select {
-	case err := <-r.done:
+	case err := <-r.waiter.done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+	select {
+	case err := <-r.waiter.done: // at the same moment
+		return err
+	default:
+		return &lateError{l, r.waiter, ctx.Err()}
 	}
 }
 
@@ -156,11 +162,12 @@ func (l *Log) over(batch []record) {
 	clear(batch)
 }
 
-// enqueue hands r to the writer, or counts its events as lost.
-func (l *Log) enqueue(r record) error {
+// enqueue hands r to the writer, or counts its events as lost. What has to follow on what is being written
+// finds room when nothing else does.
+func (l *Log) enqueue(r record, must bool) error {
 	l.closing.RLock()
 	defer l.closing.RUnlock()
-	if !l.closed {
+	if !l.closed && (must || len(l.queue) < queueLength) {
 		select {
 		case l.queue <- r:
 			return nil
@@ -221,7 +228,7 @@ func (l *Log) write(w *writer) {
 		select {
 		case first, ok := <-l.queue:
 			if open = ok; ok {
-				batch = l.gather(append(batch, first))
+				batch = begin(l.gather(append(batch, first)))
 			}
 		case <-retry:
 		}
@@ -241,8 +248,8 @@ func (l *Log) write(w *writer) {
 			w.untidy = nil
 		}
 		for _, r := range batch {
-			if r.done != nil {
-				r.done <- err
+			if r.waiter != nil {
+				r.waiter.done <- err
 			}
 		}
 		l.over(batch)

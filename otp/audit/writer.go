@@ -95,7 +95,7 @@ func (w *writer) append(records []record) error {
 		b = append(b, '\n')
 	}
 	for _, r := range records {
-		wait = wait || r.done != nil
+		wait = wait || r.waiter != nil
 		for i := range r.events {
 			b = appendLine(b, &r.events[i])
 			if at := r.events[i].Time; at.After(newest) {
