@@ -14,7 +14,8 @@
 //     fsync for all that wait), and survives a crash.
 //   - Every event is in the trail, or counted in an events_lost event that stands where it should,
 //     or, when the node ended before that could be written, in the log; or Correct has put another in
-//     its place.
+//     its place. What was written and is not confirmed, when the disk is asked, counts as lost from
+//     where it was last asked on, although some of it may be there.
 //   - What was not on disk in time gets there later, for it has happened all the same. Whoever did not
 //     do, or has undone, what it tells takes it back with Correct: it is not written then, or what
 //     became of it stands behind it, because there is one queue and one writer.
@@ -26,7 +27,7 @@
 //   - Rotated files sort by name in the order in which they were written. The stamp of a file is not
 //     before any event in it, although clocks are set back: so --since may leave files unopened. (Of
 //     a file that was there before a restart, the last 64 MiB count.)
-//   - Nothing that goes wrong with rotating or removing files costs an event: the trail grows instead.
+//   - Nothing that goes wrong with renaming or removing files costs an event: the trail grows instead.
 //   - Reading takes a chunk of memory, whatever the length of the trail, and leaves the processor
 //     to logins between chunks.
 //   - A trail that failed becomes healthy without anybody's doing: a write is tried every second.

@@ -216,8 +216,7 @@ func (l *Log) Close(ctx context.Context) error {
 // write is the writer: it alone touches the file.
 func (l *Log) write(w *writer) {
 	defer close(l.ended)
-	defer w.close()
-	var complained, grumbled moment
+	var complained, grumbled, doubted moment
 	var batch []record
 	for open := true; open; {
 		var retry <-chan time.Time
@@ -247,6 +246,7 @@ func (l *Log) write(w *writer) {
 			}
 			w.untidy = nil
 		}
+		l.doubt(w, &doubted)
 		for _, r := range batch {
 			if r.waiter != nil {
 				r.waiter.done <- err
@@ -254,9 +254,26 @@ func (l *Log) write(w *writer) {
 		}
 		l.over(batch)
 	}
+	w.close()
+	l.doubt(w, &doubted)
 	if n, _, err := l.lost.all(); n > 0 {
 		l.log.Error("events are lost, and nothing in the audit trail says so", "count", n, "error", err)
 	}
+}
+
+// doubt counts events as lost that were written and of which the disk did not say, when it was asked, that it
+// has them. Perhaps it does; but nobody can tell.
+func (l *Log) doubt(w *writer, doubted *moment) {
+	if w.doubtful == 0 {
+		return
+	}
+	l.metrics.errors.Inc()
+	l.drop(int(w.doubtful), fmt.Errorf("perhaps not all of them, the disk did not confirm what it was given: %w", w.doubt))
+	if doubted.due(l.options.Now()) {
+		l.log.Error("events were written, and are perhaps not on disk", "count", w.doubtful, "error", w.doubt,
+			"hint", "see to the disk of data_dir; events_lost in the trail says where they stood")
+	}
+	w.doubtful = 0
 }
 
 // put writes a batch, after the number of those that were lost before it.

@@ -24,6 +24,10 @@ type writer struct {
 	torn    bool      // the file may end in the middle of a line
 	buffer  []byte
 	untidy  error // what went wrong beside writing, and cost no event
+
+	unsynced int64 // events written since the disk has last confirmed everything
+	doubtful int64 // events that it did not confirm when it was asked: any of them may be gone
+	doubt    error // what it said
 }
 
 func openWriter(path string, o Options, e *atomic.Pointer[end]) (*writer, error) {
@@ -90,7 +94,7 @@ func (w *writer) append(records []record) error {
 			return err
 		}
 	}
-	b, newest, wait := w.buffer[:0], time.Time{}, false
+	b, newest, wait, count := w.buffer[:0], time.Time{}, false, int64(0)
 	if w.torn {
 		b = append(b, '\n')
 	}
@@ -98,6 +102,7 @@ func (w *writer) append(records []record) error {
 		wait = wait || r.waiter != nil
 		for i := range r.events {
 			b = appendLine(b, &r.events[i])
+			count += max(1, r.events[i].Count) // one that is lost takes along those of which it tells
 			if at := r.events[i].Time; at.After(newest) {
 				newest = at
 			}
@@ -108,12 +113,15 @@ func (w *writer) append(records []record) error {
 	n, err := w.file.Write(b)
 	w.size += int64(n)
 	if err == nil && wait {
-		err = w.file.Sync()
+		err = w.sync()
 	}
 	if err != nil {
 		w.undo(int64(n))
 		w.close() // the next write opens it again, should it have been another disk
 		return err
+	}
+	if !wait {
+		w.unsynced += count
 	}
 	w.torn = false
 	if newest.After(w.newest) {
@@ -121,6 +129,17 @@ func (w *writer) append(records []record) error {
 	}
 	w.publish()
 	return nil
+}
+
+// sync asks the disk whether it has everything. The kernel says only once that it could not write what it
+// had taken, and not what: so all is in doubt that was written since it was last asked.
+func (w *writer) sync() error {
+	err := w.file.Sync()
+	if err != nil && w.unsynced > 0 {
+		w.doubtful, w.doubt = w.doubtful+w.unsynced, err
+	}
+	w.unsynced = 0
+	return err
 }
 
 // taken reports whether somebody has moved or removed the file.
@@ -138,7 +157,8 @@ func (w *writer) undo(n int64) {
 }
 
 // rotate moves the file out of the way when more octets would make it too long. What goes wrong
-// here costs no event: the file becomes longer than it should, and the next write tries again.
+// here costs no event, but for those that the disk had lost before: the file becomes longer than it
+// should, and the next write tries again.
 func (w *writer) rotate(more int64) {
 	if w.size == 0 || w.size+more <= w.options.MaxBytes {
 		return
@@ -147,8 +167,10 @@ func (w *writer) rotate(more int64) {
 	if w.newest.After(newest) {
 		newest = w.newest
 	}
-	if err := w.file.Sync(); err != nil {
-		w.untidy = err
+	if err := w.sync(); err != nil {
+		if w.doubtful == 0 {
+			w.untidy = err
+		}
 		return
 	}
 	name, old, oldInfo, oldSize := free(w.path, newest), w.file, w.info, w.size
@@ -182,8 +204,7 @@ func (w *writer) prune() {
 
 func (w *writer) close() {
 	if w.file != nil {
-		_ = w.file.Sync()
-		_ = w.file.Close()
+		_, _ = w.sync(), w.file.Close()
 		w.file = nil
 	}
 }
