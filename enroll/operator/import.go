@@ -35,6 +35,12 @@ const (
 // the same device however often it is imported.
 const importIDPurpose = "imported device"
 
+// imported is the action of what is on record of each device, before it is stored.
+const imported = "device_imported"
+
+// errUnrecorded ends an import: a device that is not on record must not be there.
+var errUnrecorded = errors.New("devices cannot be put on record")
+
 // event is one line of the answer to an import.
 type event struct {
 	Progress *progress    `json:"progress,omitempty"`
@@ -57,7 +63,7 @@ func (s *Server) importDevices(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
 	w.WriteHeader(http.StatusOK)
-	im := &importing{server: s, encoder: json.NewEncoder(w), flush: control.Flush}
+	im := &importing{server: s, request: r, encoder: json.NewEncoder(w), flush: control.Flush}
 	if err := s.mayImport(r); err != nil {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, e := asError(err, "")
@@ -82,10 +88,15 @@ func (s *Server) importDevices(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		detail += "; broken off"
 	}
-	if s.ctx.Err() != nil {
+	unrecorded := s.record(r, audit.Event{Action: "devices_imported", Detail: detail})
+	switch {
+	case s.ctx.Err() != nil:
 		err = &Error{"the node stops; " + detail, "import the file again when it runs: what is there already is not added twice"}
+	case errors.Is(err, errUnrecorded):
+		err = &Error{err.Error() + "; " + detail, "see the node's log about the audit trail, and import the file again: what is there already is not added twice"}
+	case err == nil && unrecorded != nil:
+		err = &Error{detail + "; each device is on record, but not the end of the import: " + unrecorded.Error(), "see the node's log about the audit trail"}
 	}
-	_ = s.record(r, audit.Event{Action: "devices_imported", Detail: detail})
 	im.tell(event{Progress: im.progress()})
 	if err != nil {
 		_, e := asError(err, "")
@@ -101,12 +112,16 @@ func (s *Server) mayImport(r *http.Request) error {
 	if err := s.bound(); err != nil {
 		return err
 	}
-	return s.announce(r, audit.Event{Action: "import_started"})
+	if err := s.announce(r, audit.Event{Action: "import_started"}); err != nil {
+		return notOnRecord(err)
+	}
+	return nil
 }
 
 // importing is one import under way.
 type importing struct {
 	server  *Server
+	request *http.Request
 	flush   func() error
 	mu      sync.Mutex // of encoder
 	encoder *json.Encoder
@@ -301,13 +316,19 @@ func (im *importing) store(ctx context.Context, in <-chan []found) error {
 	}
 }
 
+// storeBatch puts devices on record, all in one go, and stores them. What was not stored is on record
+// as well.
 func (im *importing) storeBatch(ctx context.Context, batch []found) error {
-	devices := make([]otp.NewDevice, len(batch))
+	devices, events := make([]otp.NewDevice, len(batch)), make([]audit.Event, len(batch))
 	for i, f := range batch {
 		devices[i] = f.fresh
 		devices[i].Account = f.account
 		sum := im.server.o.Keys.MAC(importIDPurpose, []byte(f.account), f.fresh.Seed)
 		devices[i].ID = otp.DeviceID([10]byte(sum[:10]))
+		events[i] = audit.Event{Action: imported, Account: f.account, Name: f.name, Device: devices[i].ID}
+	}
+	if err := im.server.announce(im.request, events...); err != nil {
+		return fmt.Errorf("%w: %w", errUnrecorded, err)
 	}
 	var errs []error
 	err := insist(ctx, otp.ErrUnavailable, func(ctx context.Context) (err error) {
@@ -318,19 +339,35 @@ func (im *importing) storeBatch(ctx context.Context, batch []found) error {
 		return err
 	})
 	if err != nil {
+		for i := range events {
+			events[i].Detail = "perhaps not done: " + err.Error()
+		}
+		_ = im.server.record(im.request, events...)
 		return err
 	}
+	im.count(batch, events, errs)
+	return nil
+}
+
+// count says of each device of a batch what became of it.
+func (im *importing) count(batch []found, events []audit.Event, errs []error) {
+	var left []audit.Event
 	for i, err := range errs {
 		switch {
 		case err == nil:
 			im.added.Add(1)
+			continue
 		case errors.Is(err, otp.ErrExists):
 			im.existing.Add(1)
 		default:
 			im.problem(batch[i].line, err.Error())
 		}
+		events[i].Detail = "not done: " + err.Error()
+		left = append(left, events[i])
 	}
-	return nil
+	if len(left) > 0 {
+		_ = im.server.record(im.request, left...)
+	}
 }
 
 // insist does something again, a few times, while it fails with an error that may pass.

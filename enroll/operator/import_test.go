@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,8 @@ import (
 
 	"otpgate/directory"
 	"otpgate/enroll/operator"
+	"otpgate/otp"
+	"otpgate/otp/audit"
 )
 
 const header = "name,seed_base32,algorithm,digits,period,label\n"
@@ -73,8 +76,68 @@ func TestImport(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
-	if e := w.events()[1]; e.Action != "devices_imported" || e.Detail != "5 added, 0 there already, 0 left out" {
+	if e := w.events()[6]; e.Action != "devices_imported" || e.Detail != "5 added, 0 there already, 0 left out" {
 		t.Errorf("on record: %+v", e)
+	}
+}
+
+// TestEachImportedDeviceIsOnRecord, with its account and who imported it, and whether it was there already.
+func TestEachImportedDeviceIsOnRecord(t *testing.T) {
+	w := start(t, 10, nil)
+	for range 2 {
+		if _, err := w.importText(header + "alice," + seedOf(1) + ",,,,\np1@corp.example," + seedOf(2) + ",,,,\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[string][]string{}
+	for _, e := range w.events() {
+		if e.Action == "device_imported" {
+			if !strings.HasPrefix(e.Actor, "uid ") || !slices.ContainsFunc(w.list(e.Account), func(d otp.Device) bool { return d.ID == e.Device }) {
+				t.Errorf("on record: %+v", e)
+			}
+			got[e.Account+" "+e.Name] = append(got[e.Account+" "+e.Name], e.Detail)
+		}
+	}
+	want := []string{"", "", "not done: " + otp.ErrExists.Error()}
+	if len(got) != 2 || !slices.Equal(got[alice+" alice"], want) || !slices.Equal(got["0c000000-0000-4000-8000-000000001001 p1@corp.example"], want) {
+		t.Errorf("on record: %q", got)
+	}
+}
+
+// failing is a trail that takes some calls, and fails the next.
+type failing struct {
+	operator.Trail
+	takes atomic.Int64
+}
+
+func (f *failing) Record(ctx context.Context, events ...audit.Event) error {
+	if f.takes.Add(-1) == -1 {
+		return fmt.Errorf("disk full: %w", audit.ErrUnavailable)
+	}
+	return f.Trail.Record(ctx, events...)
+}
+
+// TestNoDeviceIsImportedOffTheRecord: the import ends at the first batch that the trail does not take, and an end
+// that is not on record is told.
+func TestNoDeviceIsImportedOffTheRecord(t *testing.T) {
+	for takes, c := range map[int64]struct {
+		fact string
+		left int
+	}{
+		0: {"nothing was done", 0},
+		1: {"devices cannot be put on record: disk full: audit trail unavailable; 0 added, 0 there already, 0 left out; broken off", 0},
+		2: {"2 added, 0 there already, 0 left out; each device is on record, but not the end of the import", 2},
+	} {
+		w := start(t, 10, func(o *operator.Options) {
+			f := &failing{Trail: o.Trail}
+			f.takes.Store(takes)
+			o.Trail = f
+		})
+		_, err := w.importText(header + "alice," + seedOf(1) + ",,,,\nalice," + seedOf(2) + ",,,,\n")
+		wants(t, fmt.Sprintf("after %d calls", takes), err, c.fact)
+		if n := w.count(alice); n != c.left {
+			t.Errorf("after %d calls: %d devices", takes, n)
+		}
 	}
 }
 

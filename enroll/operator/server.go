@@ -206,7 +206,7 @@ func (s *Server) bound() error {
 // and cannot be written, nothing is done. What was not done after all, or perhaps not, is on record as well.
 func (s *Server) onRecord(r *http.Request, e audit.Event, do func() error) error {
 	if err := s.announce(r, e); err != nil {
-		return err
+		return notOnRecord(err)
 	}
 	err := do()
 	if err != nil {
@@ -220,37 +220,42 @@ func (s *Server) onRecord(r *http.Request, e audit.Event, do func() error) error
 	return err
 }
 
+func notOnRecord(err error) *Error {
+	return &Error{"nothing was done, because it cannot be put on record: " + err.Error(), "see the node's log about the audit trail"}
+}
+
 // announce puts on record what an operator is about to do. After an error it must not be done; what
 // gets on record too late is corrected there.
-func (s *Server) announce(r *http.Request, e audit.Event) error {
-	err := s.record(r, e)
-	if err == nil {
-		return nil
+func (s *Server) announce(r *http.Request, events ...audit.Event) error {
+	err := s.record(r, events...)
+	if err != nil {
+		for i := range events {
+			events[i].Detail = "not done: it was not on record in time"
+		}
+		audit.Correct(err, events...)
 	}
-	e.Detail = "not done: it was not on record in time"
-	audit.Correct(err, s.signed(r, e))
-	return &Error{"nothing was done, because it cannot be put on record: " + err.Error(), "see the node's log about the audit trail"}
+	return err
 }
 
 // recordTime is how long the trail may take.
 const recordTime = 5 * time.Second
 
-// record puts on record what an operator does or did.
-func (s *Server) record(r *http.Request, e audit.Event) error {
-	s.logger.Info("operator action", "action", e.Action, "actor", actorOf(r), "account", e.Account, "device", e.Device, "client", e.Client)
+// record puts on record what an operator does or did, and says in each of events when and who.
+func (s *Server) record(r *http.Request, events ...audit.Event) error {
+	for i := range events {
+		e := &events[i]
+		e.Time, e.Kind, e.Actor = s.o.Now(), audit.Operator, actorOf(r)
+		if e.Action != imported { // there may be a million, and the log has the beginning and the end
+			s.logger.Info("operator action", "action", e.Action, "actor", e.Actor, "account", e.Account, "device", e.Device, "client", e.Client)
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), recordTime) // who hangs up did it all the same
 	defer cancel()
-	err := s.o.Trail.Record(ctx, s.signed(r, e))
+	err := s.o.Trail.Record(ctx, events...)
 	if err != nil {
-		s.logger.Error("operator action is not on record", "action", e.Action, "error", err)
+		s.logger.Error("operator action is not on record", "action", events[0].Action, "error", err)
 	}
 	return err
-}
-
-// signed is an event with when it was and who did it.
-func (s *Server) signed(r *http.Request, e audit.Event) audit.Event {
-	e.Time, e.Kind, e.Actor = s.o.Now(), audit.Operator, actorOf(r)
-	return e
 }
 
 func actorOf(r *http.Request) string {

@@ -177,13 +177,18 @@ func (w *world) events() []audit.Event {
 	return all
 }
 
-func (w *world) count(account string) int {
+func (w *world) list(account string) []otp.Device {
 	w.t.Helper()
 	list, err := w.devices.List(context.Background(), account)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return len(list)
+	return list
+}
+
+func (w *world) count(account string) int {
+	w.t.Helper()
+	return len(w.list(account))
 }
 
 // wants checks that an error is one for operators, and says something.

@@ -41,10 +41,10 @@ const EventsLost = "events_lost"
 type Event struct {
 	Time     time.Time  `json:"time"`
 	Kind     Kind       `json:"kind"`
-	Action   string     `json:"action"`             // login: "access"; else "enrollment_requested", "device_offered", "device_enrolled", "device_renamed", "device_revoked", "link_requested", "session_opened", "invited", …
+	Action   string     `json:"action"`             // login: "access"; else "enrollment_requested", "device_offered", "device_enrolled", "device_renamed", "device_revoked", "link_requested", "session_opened", "invited", "device_imported", …
 	ID       string     `json:"id,omitempty"`       // of the attempt: the same as in the log line
 	Account  string     `json:"account,omitempty"`  // the immutable id
-	Name     string     `json:"name,omitempty"`     // the name as the directory spells it, or as typed when there is no such account
+	Name     string     `json:"name,omitempty"`     // the name as the directory spells it, or as typed when there is no such account; device_imported: as the file has it
 	Client   string     `json:"client,omitempty"`   // the configured name of the RADIUS client
 	Source   string     `json:"source,omitempty"`   // where it came from: client address, Calling-Station-Id, browser address
 	Device   string     `json:"device,omitempty"`   // the device's id
