@@ -209,6 +209,9 @@ func (s *Store) answer(group []*request) bool {
 // of those who want it. Nothing was changed by then, and nothing is wrong with the journal, so that there is no
 // need to look at all that is on disk anew, for which every login would wait.
 func (s *Store) overAPage(group []*request, err error) bool {
+	if err == nil {
+		return false
+	}
 	var bad *panicked
 	f := s.db.Load()
 	return errors.As(err, &bad) && f != nil && !f.stuck.Load() &&

@@ -24,7 +24,7 @@ func TestAllocations(t *testing.T) {
 		addDevice(t, s, names[n])
 	}
 	step := int64(100)
-	for _, c := range []struct{ size, written int }{{1, 30}, {accounts, 1}} {
+	for _, c := range []struct{ size, written int }{{1, 29}, {accounts, 1}} {
 		batch := make([]otp.Claim, c.size)
 		claim := func() {
 			step++
