@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,12 +70,12 @@ func (c *cluster) run(ctx context.Context, calls []call) []*redis.Cmd {
 		for _, p := range parts {
 			for _, i := range p.which {
 				err := cmds[i].Err()
-				if to, ok := c.named.follow(err); ok {
+				if to, ok := c.named.follow(p.node, err); ok {
 					if sent == nil {
 						sent = make(map[int]place)
 					}
 					sent[i], todo = to, append(todo, i)
-				} else if replaced(err) || attempt == 1 && !p.probe && !calls[i].once && lost(err) {
+				} else if elsewhere(err) || (attempt == 1 || p.named) && !p.probe && !calls[i].once && lost(err) {
 					todo = append(todo, i)
 				}
 			}
@@ -83,15 +84,17 @@ func (c *cluster) run(ctx context.Context, calls []call) []*redis.Cmd {
 			return cmds
 		}
 		c.client.ReloadState(ctx)
-		if len(sent) < len(todo) && !pause(ctx, time.Duration(attempt)*10*time.Millisecond) {
+		if (attempt > 1 || len(sent) < len(todo)) && !pause(ctx, time.Duration(attempt)*10*time.Millisecond) {
 			return cmds
 		}
 	}
 }
 
-// replaced reports whether a server has refused a call that another will carry out, and not said which.
-func replaced(err error) bool {
-	return redis.IsReadOnlyError(err) || redis.IsTryAgainError(err)
+// elsewhere reports whether a server has refused a call that another will carry out.
+func elsewhere(err error) bool {
+	_, moved := redis.IsMovedError(err)
+	_, ask := redis.IsAskError(err)
+	return moved || ask || redis.IsReadOnlyError(err) || redis.IsTryAgainError(err)
 }
 
 // lost reports whether a call or its answer was lost on the way, and not because somebody waited too long.
@@ -239,12 +242,13 @@ func (c *cluster) doubt(ctx context.Context, s *shard) {
 type place struct {
 	node   *redis.Client
 	asking bool // the slot is on its way to the node, which takes such a call after ASKING only
+	named  bool // a server has sent the call there
 }
 
 // redirects are the masters that servers have named for slots which have moved (MOVED), or are moving (ASK). The library
 // looks for the masters once in 200 ms at most, which is too late while one slot after the other moves, and finds none
 // that has no slot yet: what servers say about one call leads it there at once. There is a client for each address that
-// was named, until the store is closed; its connections are closed when nobody has used them for a while.
+// was named, until the store is closed, with as many connections as were needed at once.
 type redirects struct {
 	options *redis.Options // of all but the address
 
@@ -252,15 +256,25 @@ type redirects struct {
 	clients map[string]*redis.Client // by address
 }
 
-// follow is where a server has sent a call, if that is its answer.
-func (r *redirects) follow(err error) (place, bool) {
-	if address, moved := redis.IsMovedError(err); moved {
-		return place{node: r.client(address)}, true
+// follow is where a server has sent a call, if that is its answer and tells where: one that names no host, or its own
+// machine by an address that is this one for us, does not. The library knows better then, a little later.
+func (r *redirects) follow(from *redis.Client, err error) (place, bool) {
+	address, moved := redis.IsMovedError(err)
+	ask := false
+	if !moved {
+		address, ask = redis.IsAskError(err)
 	}
-	if address, ask := redis.IsAskError(err); ask {
-		return place{node: r.client(address), asking: true}, true
+	host, _, bad := net.SplitHostPort(address)
+	if bad != nil || host == "" || loopback(address) && !loopback(from.Options().Addr) {
+		return place{}, false
 	}
-	return place{}, false
+	return place{node: r.client(address), asking: ask, named: true}, true
+}
+
+// loopback reports whether an address is on this machine by what it says.
+func loopback(address string) bool {
+	a, err := netip.ParseAddrPort(address)
+	return err == nil && a.Addr().IsLoopback()
 }
 
 func (r *redirects) client(address string) *redis.Client {
