@@ -46,6 +46,7 @@ func (s *Store) AddDevices(ctx context.Context, devices []otp.Device, limit int)
 		byAccount[devices[i].Account] = append(byAccount[devices[i].Account], i)
 	}
 	err := s.do(ctx, &request{file: true, run: func(c *commit) {
+		clear(errs)
 		for account, indices := range byAccount {
 			c.addDevices(account, devices, indices, limit, errs)
 		}
@@ -111,6 +112,7 @@ func (s *Store) RemoveDevice(ctx context.Context, account, id string) error {
 func (s *Store) change(ctx context.Context, account, id string, change func(*touched)) error {
 	var failed error
 	err := s.do(ctx, &request{file: true, run: func(c *commit) {
+		failed = nil
 		t := c.account(account)
 		switch {
 		case t.err != nil:

@@ -34,8 +34,10 @@
 //     generation, which no fold that is under way removes.
 //  9. Nothing is answered by what may be in memory alone: the last entry that a process finds in the journal is
 //     written once more first, and something to the file.
-//  10. A file that is older than its journal, as one that was restored without it, does not open. One that is removed while it
-//     is open, or overwritten by a rename, is used no more, and what is beside another file in its place is not removed.
+//  10. A file that is older than a generation of its journal, as one that was restored without it, does not open. (One that is
+//     younger than the newest generation's beginning does: what was added or revoked since is forgotten, as with any backup,
+//     and no code that was used is good again; who has logged in since with a device that it does not know gets nothing.) One that is removed while it is open, or overwritten by a rename, is
+//     used no more, and what another file in its place has left, or leaves, is not removed.
 //
 // # The file
 //

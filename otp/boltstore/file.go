@@ -41,6 +41,7 @@ const maxSpoiled = 1000
 type file struct {
 	*bbolt.DB
 	handle *os.File    // bbolt's own
+	info   os.FileInfo // which file it is
 	stuck  atomic.Bool // a panic has left bbolt's locks taken; whoever had it says so
 }
 
@@ -62,12 +63,8 @@ func (f *file) whole() error {
 
 // at reports whether this is the file at a path, and not another that was put in its place.
 func (f *file) at(path string) bool {
-	mine, err := f.handle.Stat()
-	if err != nil {
-		return false
-	}
 	there, err := os.Stat(path)
-	return err == nil && os.SameFile(mine, there)
+	return err == nil && os.SameFile(f.info, there)
 }
 
 func cutOff(size int64) error { return fmt.Errorf("%w: it is %d octets long", ErrDamaged, size) }
@@ -124,12 +121,18 @@ func (s *Store) openAgain(create bool) (*file, error) {
 	return nil, fmt.Errorf("boltstore: open %s: %w", path, damage(err))
 }
 
-// reopen opens the file anew under what is known of it, which stays. Without it the next commit looks at everything.
+// reopen opens the file anew under what is known of it, which stays. Without it, or when another was put in its place,
+// the next commit looks at everything.
 func (s *Store) reopen() {
-	_ = s.db.Swap(nil).close()
+	before := s.db.Swap(nil)
+	_ = before.close()
 	f, err := s.openAgain(false)
 	if err != nil {
 		s.logger.Debug("store cannot be opened again yet", "error", err)
+		return
+	}
+	if !os.SameFile(before.info, f.info) {
+		_ = f.close()
 		return
 	}
 	s.db.Store(f)
@@ -169,7 +172,7 @@ func openWith(path string, create bool, o *bbolt.Options) (*file, error) {
 		if err != nil {
 			return nil, errors.Join(err, handle.Close())
 		}
-		f.handle = handle
+		f.handle, f.info = handle, info
 		return handle, nil
 	}
 	err := guarded(func() (err error) {
@@ -231,8 +234,8 @@ func (s *Store) adopt(db *bbolt.DB) error {
 		j.fold = newFold(entries, j.last) // at once: the first claims wait for a slice of it, the others do not
 	}
 	s.journal = j
-	for key, err := range found.unreadable {
-		s.notice([]byte(key), err)
+	for key, t := range found.unreadable {
+		s.notice([]byte(key), t.err)
 	}
 	return nil
 }

@@ -97,8 +97,8 @@ func (s *Store) hindered() error {
 	if s.journal.broken != nil {
 		return s.journal.broken
 	}
-	for _, err := range s.index.troubles() {
-		return err
+	for _, t := range s.index.troubles() {
+		return t.err
 	}
 	return nil
 }
@@ -181,7 +181,7 @@ func (s *Store) joinSoon() bool {
 func (s *Store) beginSlice(n int) {
 	p, l, db := s.journal.fold.cut(n), s.journal.ledger, s.db.Load()
 	if p.last {
-		l.first = s.journal.fold.upTo + 1
+		l.first = max(l.first, s.journal.fold.upTo+1)
 	}
 	done := p.done // which endSlice takes away
 	go func() {
@@ -242,7 +242,7 @@ func (s *Store) endSlice(err error) error {
 	if err != nil || !p.last {
 		return err
 	}
-	j.first = f.upTo + 1
+	j.first = max(j.first, f.upTo+1)
 	j.fold, j.retired = nil, 0
 	s.sweep()
 	return nil

@@ -290,6 +290,37 @@ func TestASliceThatFailsWhileStatesChange(t *testing.T) {
 	used(t, s, changed, 102)
 }
 
+// TestASliceThatFailsInAFileThatWasReplaced: what is known is of the file that was there, and not of the one that was put in
+// its place, which is looked at whole before anything is answered by it.
+func TestASliceThatFailsInAFileThatWasReplaced(t *testing.T) {
+	s, release := besideASlice(t)
+	path := s.options.Path
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".backup", content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".backup", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Load().handle.Close(); err != nil { // so that nothing is written
+		t.Fatal(err)
+	}
+	release()
+	over := time.After(10 * time.Second)
+	for poll := time.Tick(time.Millisecond); s.db.Load() != nil; {
+		select {
+		case <-poll:
+		case <-over:
+			t.Fatal("the other file is used under what is known of the first")
+		}
+	}
+	claimAll(t, s, active, 100, 2, otp.Used)
+	claimAll(t, s, active, 101, 3, otp.Claimed)
+}
+
 // TestAGroupThatFailsBesideASlice looks at the file anew when the slice is over.
 func TestAGroupThatFailsBesideASlice(t *testing.T) {
 	s, release := besideASlice(t)

@@ -13,7 +13,7 @@ type index struct {
 	queue    []*entry
 	capacity int
 	// unreadable are accounts of which the journal has a state that the file's cannot be compared with.
-	unreadable map[string]error
+	unreadable map[string]unreadable
 }
 
 // entry is an account in the index. Its key never changes.
@@ -72,11 +72,11 @@ func (x *index) trouble(key []byte) error {
 	if len(x.unreadable) == 0 {
 		return nil
 	}
-	return x.unreadable[string(key)]
+	return x.unreadable[string(key)].err
 }
 
 // troubles are the accounts of which that is not known.
-func (x *index) troubles() map[string]error {
+func (x *index) troubles() map[string]unreadable {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.unreadable // which nobody changes

@@ -145,7 +145,8 @@ func (s *Store) settle() error {
 }
 
 // begin begins a generation, unless there is one to append to. Its file is there before the store's own names it:
-// one that is named and missing is a loss.
+// one that is named and missing is a loss. What another store has left in this place, which may come back, is not
+// written over, unless generations of ours are behind it.
 func (s *Store) begin() error {
 	if s.journal.current != nil {
 		return nil
@@ -153,6 +154,10 @@ func (s *Store) begin() error {
 	l := s.journal.ledger
 	if l.id == (wal.ID{}) {
 		_, _ = rand.Read(l.id[:]) // never fails
+	}
+	for l.first > l.last && s.ofAnother(l.last+1, l.id) {
+		l.last++
+		l.first = l.last + 1
 	}
 	l.last++
 	current, err := wal.Create(s.generation(l.last), l.id, l.last)
@@ -180,15 +185,27 @@ func (s *Store) closeJournal() {
 	j.current = nil
 }
 
+// ofAnother reports whether a generation is another store's, and has something.
+func (s *Store) ofAnother(n uint64, id wal.ID) bool {
+	whose, known := wal.Of(s.generation(n))
+	return known && whose != id && s.entries(n, whose) > 0
+}
+
+// entries is how many a generation has, if it is whose.
+func (s *Store) entries(n uint64, whose wal.ID) (number int) {
+	_, _ = wal.Read(s.generation(n), whose, n, func(uint64, []byte) error { number++; return nil })
+	return number
+}
+
 // sweep removes the generations that are folded. One that stays does no harm, and goes the next time. Those of a file that
-// was put in the place of ours are not ours to remove.
+// was put in the place of ours, or was there before it, are not ours to remove.
 func (s *Store) sweep() {
 	if !s.db.Load().at(s.options.Path) {
 		return
 	}
 	numbers, err := s.generations()
 	for _, n := range numbers {
-		if n < s.journal.first {
+		if n < s.journal.first && !s.ofAnother(n, s.journal.id) {
 			err = errors.Join(err, os.Remove(s.generation(n)))
 		}
 	}

@@ -34,11 +34,18 @@ type replayed struct {
 	dirty map[string]image // newer than what was folded
 	// unreadable are those of which the file cannot tell what was folded: which of the two is newer, nobody knows. They
 	// get nothing, and what the journal has of them stays there.
-	unreadable map[string]error
+	unreadable map[string]unreadable
+	whole      *record // of use only to see that a state is one
+}
+
+// unreadable is the newest state that the journal has of an account, and why it cannot be compared with the file's.
+type unreadable struct {
+	state string
+	err   error
 }
 
 func newReplayed() replayed {
-	return replayed{dirty: make(map[string]image), unreadable: make(map[string]error)}
+	return replayed{dirty: make(map[string]image), unreadable: make(map[string]unreadable), whole: new(record)}
 }
 
 // replay reads what the last process did not fold: of each account the newest state in the journal, if it is
@@ -96,9 +103,8 @@ func (s *Store) nothingLater(j *journal) error {
 		if n <= named {
 			continue
 		}
-		path, entries := s.generation(n), 0
-		_, _ = wal.Read(path, j.id, n, func(uint64, []byte) error { entries++; return nil }) // one of another store has none
-		if entries == 0 {
+		path := s.generation(n)
+		if s.entries(n, j.id) == 0 { // one of another store has none
 			continue
 		}
 		if old := fmt.Errorf("%w: it is older than %s, which belongs to it", ErrNoJournal, path); !s.givenUp(path, old) {
@@ -164,29 +170,33 @@ func dropBuckets(tx *bbolt.Tx) error {
 // entry reads one entry of the journal. A state is looked at only if it is newer than what was folded, because what makes a
 // bad page of the file is the trouble of those who are on it.
 func (p replayed) entry(tx *bbolt.Tx, entry []byte) error {
-	var whole record // of use only to see that the state is one
 	d := &decoder{b: string(entry)}
 	for len(d.b) > 0 {
 		key, state := d.string(), d.string()
 		if d.err != nil {
 			return d.err
 		}
-		number, err := stateNumber(state)
-		if err != nil {
+		if _, err := stateNumber(state); err != nil {
 			return err
 		}
-		if err := guarded(func() error { return p.state(tx, &whole, key, state, number) }); err != nil {
-			p.unreadable[strings.Clone(key)] = err
+		bad, known := p.unreadable[key]
+		if !known {
+			bad.err = guarded(func() error { return p.state(tx, key, state) })
+		}
+		if bad.err != nil {
+			bad.state = strings.Clone(state) // not a part of the whole entry
+			p.unreadable[strings.Clone(key)] = bad
 			delete(p.dirty, key)
 		}
 	}
 	return nil
 }
 
-// state takes in the state of an account that the change with this number made.
-func (p replayed) state(tx *bbolt.Tx, whole *record, key, state string, number uint64) error {
-	if _, bad := p.unreadable[key]; bad {
-		return nil
+// state takes in the state of an account if it is newer than what was folded.
+func (p replayed) state(tx *bbolt.Tx, key, state string) error {
+	number, err := stateNumber(state)
+	if err != nil {
+		return err
 	}
 	if folded := tx.Bucket(statesBucket).Get([]byte(key)); folded != nil {
 		if kept, err := stateNumber(string(folded)); err != nil || kept >= number {
@@ -197,8 +207,8 @@ func (p replayed) state(tx *bbolt.Tx, whole *record, key, state string, number u
 	if !again {
 		m = image{key: strings.Clone(key), devices: string(tx.Bucket(devicesBucket).Get([]byte(key)))}
 	}
-	m.state = strings.Clone(state) // not a part of the whole entry
-	if err := whole.decode(m.devices, m.state); err != nil {
+	m.state = strings.Clone(state) // as above
+	if err := p.whole.decode(m.devices, m.state); err != nil {
 		return err
 	}
 	p.dirty[m.key] = m

@@ -51,8 +51,14 @@ func TestAnEmptyStateIsDamage(t *testing.T) {
 	if r := claimOne(again, useStep("b", 100, 1)); r.Answer != otp.Claimed {
 		t.Errorf("another account: %+v", r)
 	}
-	if _, err := again.Ping(t.Context()); !errors.Is(err, ErrDamaged) {
-		t.Errorf("Ping: %v", err)
+	file, generation := again.db.Load(), again.journal.last
+	for range 3 {
+		if _, err := again.Ping(t.Context()); !errors.Is(err, ErrDamaged) {
+			t.Errorf("Ping: %v", err)
+		}
+	}
+	if again.db.Load() != file || again.journal.last > generation+1 {
+		t.Errorf("each Ping looks at all anew: %d generations", again.journal.last-generation)
 	}
 }
 
@@ -293,5 +299,80 @@ func TestALargeAccountLeavesNoRoomBehind(t *testing.T) {
 		}
 	}}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAnOlderVersionsJournalBesideAnothersGenerations: what is folded first is before all generations, and those that another
+// store has left are passed over.
+func TestAnOlderVersionsJournalBesideAnothersGenerations(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, s, "a")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	left := Killed(t, s) // with its generation 1
+	old := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, old, "b")
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(old.options.Path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		state := tx.Bucket(statesBucket).Get(accountKey("b"))
+		b, err := tx.CreateBucketIfNotExists([]byte("journal-1"))
+		return errors.Join(err, tx.Bucket(metaBucket).Delete(journalKey), tx.DeleteBucket(newer),
+			b.Put([]byte{1}, appendString(appendString(nil, string(accountKey("b"))), bytes.Clone(state))), tx.Bucket(statesBucket).Delete(accountKey("b")))
+	})
+	if err := errors.Join(err, db.Close(), os.Rename(old.options.Path, left)); err != nil {
+		t.Fatal(err)
+	}
+	again := openAt(t, left)
+	if r := claimOne(again, useStep("b", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	folded(t, again)
+	last := openAt(t, Killed(t, again))
+	if r := claimOne(last, useStep("b", 100, 2)); r.Answer != otp.Used {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestAStoreThatTookAnothersPlace for a while leaves the journal alone that was there, also when it ends as it should.
+func TestAStoreThatTookAnothersPlace(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	addDevice(t, s, "a")
+	if r := claimOne(s, useStep("a", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	path := Killed(t, s)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addDevice(t, other, "b")
+	if r := claimOne(other, useStep("b", 100, 1)); r.Answer != otp.Claimed {
+		t.Fatalf("%+v", r)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	again := openAt(t, path)
+	if r := claimOne(again, useStep("a", 100, 2)); r.Answer != otp.Used {
+		t.Errorf("the step that was used: %+v", r)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(path + ".journal.*"); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -63,6 +63,7 @@ func (s *Store) CheckTicket(ctx context.Context, kind otp.TicketKind, account st
 		var b *bbolt.Bucket
 		var key []byte
 		var t *ticket
+		ok = false
 		if b, key, t, bad = c.ticket(kind, account, now); t == nil || t.tries <= 0 {
 			return
 		}
@@ -87,8 +88,8 @@ func (s *Store) TakeTicket(ctx context.Context, kind otp.TicketKind, account str
 		var b *bbolt.Bucket
 		var key []byte
 		var t *ticket
-		if b, key, t, bad = c.ticket(kind, account, now); t != nil && t.matches(digest) {
-			ok = true
+		b, key, t, bad = c.ticket(kind, account, now)
+		if ok = t != nil && t.matches(digest); ok {
 			c.delete(b, key)
 		}
 	}})

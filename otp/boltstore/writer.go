@@ -18,13 +18,15 @@ import (
 const groupClaims = 4096
 
 // request is one call waiting for the writer. What run sets in its closure may be read by the
-// caller once done is closed and err is nil.
+// caller once done is closed and err is nil. It may run twice, when a group is carried out one by one: what it sets
+// the first time must not be of any consequence.
 type request struct {
 	ctx    context.Context
 	run    func(*commit)
 	file   bool // run writes to the file, not only to states of accounts
 	probe  bool // it is to be found out what works
 	claims int
+	gone   bool // its caller had left when its turn came
 	err    error
 	done   chan struct{}
 }
@@ -199,7 +201,9 @@ func (s *Store) answer(group []*request) bool {
 		}
 	}
 	for _, r := range group {
-		r.err = err
+		if r.err = err; err == nil && r.gone {
+			r.err = unavailable(r.ctx.Err())
+		}
 		close(r.done)
 	}
 	return err == nil
@@ -287,19 +291,22 @@ func (s *Store) carryOut(group []*request) (claims int, wrote bool, err error) {
 	return claims, filed || len(s.entry) > 0, nil
 }
 
-// healed reports whether the file has a word again about all accounts about which it had none: then the journal tells what
-// is newer, and is to be read again. A probe writes to the file: no slice is being written.
+// healed reports whether the file can be compared again with all that the journal has of accounts with which it could not: then
+// the journal is to be read again. A probe writes to the file: no slice is being written.
 func (s *Store) healed() bool {
-	if s.db.Load() == nil {
+	troubles := s.index.troubles()
+	if s.db.Load() == nil || len(troubles) == 0 {
 		return false
 	}
-	troubles := s.index.troubles()
-	for key := range troubles {
-		if _, err := s.readFile([]byte(key)); err != nil {
-			return false
+	return s.view(func(tx *bbolt.Tx) error {
+		again := newReplayed()
+		for key, t := range troubles {
+			if err := again.state(tx, key, t.state); err != nil {
+				return err
+			}
 		}
-	}
-	return len(troubles) > 0
+		return nil
+	}) == nil
 }
 
 // ready is for a group that is about to be carried out. What was read of a file that was just opened is on disk for certain
@@ -322,7 +329,7 @@ func (s *Store) ready(probe bool) error {
 // run runs the calls, and returns how many claims there were.
 func (c *commit) run(group []*request) (claims int) {
 	for _, r := range group {
-		if r.ctx.Err() == nil { // whoever has left is not there to be told
+		if r.gone = r.ctx.Err() != nil; !r.gone { // whoever has left is not there to be told
 			r.run(c)
 			claims += r.claims
 		}

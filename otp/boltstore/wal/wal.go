@@ -89,6 +89,21 @@ func Create(path string, id ID, generation uint64) (*File, error) {
 	return f, nil
 }
 
+// Of tells whose log a file is; false: it is nobody's, as far as its head tells.
+func Of(path string) (ID, bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return ID{}, false
+	}
+	defer func() { _ = f.Close() }()
+	b := make([]byte, sector)
+	if _, err := io.ReadFull(f, b); err != nil {
+		return ID{}, false
+	}
+	id := ID(b[len(magic):])
+	return id, bytes.Equal(b, head(id, binary.LittleEndian.Uint64(b[len(magic)+len(id):])))
+}
+
 // Remove removes a file, if it is there, and is sure that it does not come back.
 func Remove(path string) error {
 	err := os.Remove(path)
