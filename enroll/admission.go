@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 
 	"otpgate/directory"
 	"otpgate/otp"
@@ -143,6 +144,9 @@ func (s *Server) add(ctx context.Context, ad admission, n otp.NewDevice) (dev ot
 	if !ad.by.does(needs, devices) {
 		return dev, nil, nil, errRefused{otp.ReasonNoProof}
 	}
+	if slices.ContainsFunc(devices, func(d otp.Device) bool { return d.ID == n.ID }) { // it was added by a call before
+		return dev, nil, nil, errRefused{otp.ReasonStateUnknown}
+	}
 	leaving, staying = ad.leaving(devices)
 	n.Instead = len(leaving)
 	if err := s.mayAdd(ctx, len(devices), n); err != nil {
@@ -209,7 +213,9 @@ func (s *Server) full(ad admission, err error) error {
 	if !errors.Is(err, otp.ErrTooManyDevices) {
 		return err
 	}
-	s.mailFull(ad.account, ad.accept)
+	if _, ok := s.mailboxes.Take(mailbox{ad.account.ID, "no_room"}); ok { // the code is good for more tries
+		s.mailFull(ad.account, ad.accept)
+	}
 	return errRefused{audit.ReasonTooManyDevices}
 }
 

@@ -93,7 +93,7 @@
 //
 //   - Limits are per node. What protects a code is its number of tries, 50, and those are in the store. In front
 //     of them each source has five on each node, and another with each fifth of the code's lifetime, so that
-//     one stranger cannot end a code; whoever requests another code begins anew. A source that has had them is
+//     one stranger cannot end a code; whoever requests another code begins anew, where it was requested from and on the node that got the request. A source that has had them is
 //     answered as for a wrong code. 50 against 40 bits: of 20,000 million codes that are tried to their end one is
 //     guessed.
 //   - The limit per mailbox is silent (still 202): it would tell that there is a mailbox. It is

@@ -3,7 +3,9 @@ package enroll_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,5 +75,67 @@ func TestWhatIsNotReadyUsesUpNothing(t *testing.T) {
 	away.Store(false)
 	if _, status, answer := w.tryRegister(email, code, "new", map[string]string{"confirmation": i.Code}); status != http.StatusCreated {
 		t.Errorf("with the same code and invitation: %d %v", status, answer["type"])
+	}
+}
+
+// TestARepeatedConfirmationMailsNothing: a device that took the last place is no reason to tell its owner that there is none.
+func TestARepeatedConfirmationMailsNothing(t *testing.T) {
+	const email = "alice@corp.example"
+	w := start(t, func(_ *world, o *enroll.Options) { o.Policy = enroll.Anyone })
+	for range 2 { // one less than may be
+		if _, _, err := w.devices.Add(context.Background(), otp.NewDevice{Account: alice, Label: "old"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, _ := w.request(email)
+	offer := w.begin(email, code)
+	if status, _ := w.confirmFirst(offer); status != http.StatusCreated {
+		t.Fatalf("status %d", status)
+	}
+	for range 3 {
+		if status, _ := w.confirmFirst(offer); status != http.StatusForbidden {
+			t.Errorf("once more: status %d", status)
+		}
+	}
+	w.settle()
+	for _, m := range w.smtp.To(email) {
+		if strings.Contains(m.Subject, "was not set up") {
+			t.Errorf("a mail: %s", m.Subject)
+		}
+	}
+	if n := w.count(alice); n != 3 {
+		t.Errorf("%d devices", n)
+	}
+}
+
+// TestNoRoomIsMailedSoOften: a code is good for many tries, and each could be a mail.
+func TestNoRoomIsMailedSoOften(t *testing.T) {
+	const email = "alice@corp.example"
+	const most = 2
+	w := start(t, func(_ *world, o *enroll.Options) {
+		o.Policy = enroll.Anyone
+		o.Limits.MailboxBurst = most
+	})
+	for range 3 {
+		if _, _, err := w.devices.Add(context.Background(), otp.NewDevice{Account: alice, Label: "old"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, _ := w.request(email)
+	for i := range 10 {
+		body := fmt.Sprintf(`{"email":%q,"code":%q,"label":"x"}`, email, code)
+		if res := w.from(fmt.Sprintf("198.51.100.%d:4711", i), http.MethodPost, "/v1/devices", body); res.StatusCode != http.StatusForbidden {
+			t.Errorf("try %d: status %d", i, res.StatusCode)
+		}
+	}
+	w.settle()
+	mails := 0
+	for _, m := range w.smtp.To(email) {
+		if strings.Contains(m.Subject, "was not set up") {
+			mails++
+		}
+	}
+	if mails != most {
+		t.Errorf("%d mails", mails)
 	}
 }

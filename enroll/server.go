@@ -75,7 +75,7 @@ func newServer(o Options) (*Server, error) {
 	s := &Server{
 		o: o, logger: o.Logger.With("component", "enroll"), sources: web.Sources{Proxies: o.TrustedProxies},
 		callers:   web.NewLimit[netip.Prefix](o.Limits.SourceBurst, o.Limits.SourceEvery, o.Limits.Sources, o.Now),
-		mailboxes: web.NewLimit[mailbox](o.Limits.MailboxBurst, o.Limits.MailboxEvery, 2*o.Limits.Mailboxes, o.Now),
+		mailboxes: web.NewLimit[mailbox](o.Limits.MailboxBurst, o.Limits.MailboxEvery, 3*o.Limits.Mailboxes, o.Now),
 		tries:     web.NewLimit[try](sourceTries, o.CodeLifetime/sourceTries, o.Limits.Sources, o.Now),
 		present:   web.Shares{Most: o.Limits.SourceConnections, All: o.Limits.Connections},
 		inFlight:  make(chan struct{}, o.Limits.InFlight), jobs: make(chan struct{}, o.Limits.InFlight),
@@ -162,7 +162,7 @@ func (s *Server) doors() net.Listener {
 	return &web.Doors{Listener: s.listener, Shares: web.Shares{Most: s.o.Limits.SourceConnections}, Exempt: exempt, Refused: func(source netip.Prefix) {
 		if _, ok := told.Take(struct{}{}); ok {
 			s.logger.Warn("connections closed: one source has as many as it may", "source", source, "most", s.o.Limits.SourceConnections,
-				"hint", "if it is a proxy, name it in enroll.trusted_proxies")
+				"hint", "if it is an HTTP proxy that writes X-Forwarded-For, name it in enroll.trusted_proxies")
 		}
 	}}
 }

@@ -331,7 +331,9 @@ func (im *importing) storeBatch(ctx context.Context, batch []found) error {
 		return fmt.Errorf("%w: %w", errUnrecorded, err)
 	}
 	var errs []error
+	tries := 0
 	err := insist(ctx, otp.ErrUnavailable, func(ctx context.Context) (err error) {
+		tries++
 		if err := im.server.bound(); err != nil {
 			return err
 		}
@@ -345,12 +347,16 @@ func (im *importing) storeBatch(ctx context.Context, batch []found) error {
 		_ = im.server.record(im.request, events...)
 		return err
 	}
-	im.count(batch, events, errs)
+	there := "it was there already"
+	if tries > 1 { // the store may not have said what it has done
+		there += ", or was added by this import, of which the store did not tell at once"
+	}
+	im.count(batch, events, errs, there)
 	return nil
 }
 
-// count says of each device of a batch what became of it.
-func (im *importing) count(batch []found, events []audit.Event, errs []error) {
+// count says of each device of a batch what became of it; there is of those that the store has.
+func (im *importing) count(batch []found, events []audit.Event, errs []error, there string) {
 	var left []audit.Event
 	for i, err := range errs {
 		switch {
@@ -359,10 +365,11 @@ func (im *importing) count(batch []found, events []audit.Event, errs []error) {
 			continue
 		case errors.Is(err, otp.ErrExists):
 			im.existing.Add(1)
+			events[i].Detail = there
 		default:
 			im.problem(batch[i].line, err.Error())
+			events[i].Detail = "not done: " + err.Error()
 		}
-		events[i].Detail = "not done: " + err.Error()
 		left = append(left, events[i])
 	}
 	if len(left) > 0 {

@@ -35,8 +35,8 @@ func (e *lateError) Unwrap() []error { return []error{ErrUnavailable, e.cause} }
 
 // Correct is for whoever did not do, or has undone, what could not be recorded in time. err is what Record
 // or Keep said of it, events say what became of it. When the first events may still get on record, they are
-// never written, if the writer has not begun, and events follow behind in any case: they count as on
-// record and not as lost. Of any other error it is known that nothing is on record, and nothing is done.
+// never written, if the writer has not begun, and events follow behind: those are not lost, unless there is
+// no room for what follows, which is counted then. Of any other error it is known that nothing is on record, and nothing is done.
 //
 // It does not wait. A node that dies before the disk moves again may leave what it was writing, and no
 // correction.
