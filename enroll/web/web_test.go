@@ -222,3 +222,29 @@ func TestNeighbourhood(t *testing.T) {
 		}
 	}
 }
+
+// TestShares: of each source, and of all; what was given back twice is given back once.
+func TestShares(t *testing.T) {
+	s := Shares{Most: 2, All: 3}
+	a, b := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/64")
+	first, ok := s.Enter(a)
+	second, also := s.Enter(a)
+	if _, third := s.Enter(a); !ok || !also || third {
+		t.Fatalf("of one source: %v, %v, %v", ok, also, third)
+	}
+	if _, ok := s.Enter(b); !ok {
+		t.Error("another source has none")
+	}
+	first()
+	first()
+	if _, ok := s.Enter(b); !ok {
+		t.Error("what was given back is not there")
+	}
+	if _, ok := s.Enter(a); ok {
+		t.Error("more than there are for all")
+	}
+	second()
+	if _, ok := s.Enter(a); !ok {
+		t.Error("what was given back is not there for its own source")
+	}
+}

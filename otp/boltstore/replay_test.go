@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -374,5 +375,18 @@ func TestAStoreThatTookAnothersPlace(t *testing.T) {
 	}
 	if left, err := filepath.Glob(path + ".journal.*"); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// TestWhoHasLeftIsToldNothing: a request whose caller had left when its turn came was not carried out, which is no success.
+func TestWhoHasLeftIsToldNothing(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "otp.db"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := &request{ctx: ctx, done: make(chan struct{}), run: func(*commit) { t.Error("it was carried out") }}
+	s.queue <- r
+	<-r.done
+	if !errors.Is(r.err, context.Canceled) || !errors.Is(r.err, otp.ErrUnavailable) {
+		t.Errorf("%v", r.err)
 	}
 }

@@ -17,13 +17,7 @@ func TestSlotsThatMove(t *testing.T) {
 }
 
 func testSlotsThatMove(t *testing.T, batch bool) {
-	servers, empty := redistest.StartGrowingCluster(t, "--appendfsync", "no")
-	var o redisstore.Options
-	for _, s := range servers {
-		o.Addresses = append(o.Addresses, s.Addr)
-	}
-	s := open(t, o)
-	recovers(t, s)
+	s, servers, empty := growing(t)
 	all := spread(t, s, 60)
 	step := int64(100)
 	claims := func(account string) (claims []otp.Claim) {
@@ -74,13 +68,7 @@ func testSlotsThatMove(t *testing.T, batch bool) {
 
 // TestPingWhileItsSlotMoves: health is no worse for a slot that is on its way.
 func TestPingWhileItsSlotMoves(t *testing.T) {
-	servers, empty := redistest.StartGrowingCluster(t, "--appendfsync", "no")
-	var o redisstore.Options
-	for _, s := range servers {
-		o.Addresses = append(o.Addresses, s.Addr)
-	}
-	s := open(t, o)
-	recovers(t, s)
+	s, servers, empty := growing(t)
 	for _, key := range []string{"otpgate:ping", "otpgate:keyset"} {
 		if err := s.Bind(background(t), "ours"); err != nil {
 			t.Fatal(err)
@@ -116,4 +104,17 @@ func keeper(t *testing.T, servers []*redistest.Server, key string) *redistest.Se
 	}
 	t.Fatalf("nobody has %s", key)
 	return nil
+}
+
+// growing is a store in a cluster of three masters and of one that has no slot, which the store was not told of.
+func growing(t *testing.T) (s *redisstore.Store, servers []*redistest.Server, empty *redistest.Server) {
+	t.Helper()
+	servers, empty = redistest.StartGrowingCluster(t, "--appendfsync", "no")
+	var o redisstore.Options
+	for _, server := range servers {
+		o.Addresses = append(o.Addresses, server.Addr)
+	}
+	s = open(t, o)
+	recovers(t, s)
+	return s, servers, empty
 }
