@@ -56,16 +56,7 @@ func runDevices(t *testing.T, open Open) {
 		{"an id that is there is refused, and nothing is changed", testExists},
 		{"an account over the limit gets nothing", testLimit},
 		{"one call for many accounts", testManyAccounts},
-		{"renaming sets the label and nothing else", func(x *exam) {
-			if err := x.store.RenameDevice(x.context(), x.account, x.device, "Läbel\n\x00 \"x\""); err != nil {
-				x.Fatal(err)
-			}
-			want := newDevice(x.account, x.device)
-			want.Label = "Läbel\n\x00 \"x\""
-			s := x.snapshot(x.account)
-			wantDevice(x, s.Devices[0], want)
-			x.want(x.use(100, 1, 1, 0), otp.Claimed)
-		}},
+		{"renaming sets the label and nothing else", testRename},
 		{"renaming or removing what is not there", func(x *exam) {
 			for _, at := range [][2]string{{x.account, deviceID(9)}, {"nobody", x.device}, {x.account, ""}} {
 				if err := x.store.RenameDevice(x.context(), at[0], at[1], "x"); !errors.Is(err, otp.ErrNotFound) {
@@ -206,6 +197,37 @@ func testManyAccounts(x *exam) {
 			x.Fatalf("account %d: %+v", n, s)
 		}
 	}
+}
+
+// testRename renames a device that has logged in. Nothing of what logins have changed may be lost with that: a code could
+// be used again, or guessed without a wait.
+func testRename(x *exam) {
+	drifted := x.use(100, 1, 1, 0)
+	drifted.Drift = 1
+	x.want(drifted, otp.Claimed)
+	x.refresh() // for the drift has changed
+	x.wantReceipt(x.wrongCode(1, 1, 0), otp.Counted, 1, never)
+	x.wantReceipt(x.wrongCode(2, 2, 0), otp.Counted, 1, never)
+	want := newDevice(x.account, x.device)
+	want.Label = "Läbel\n\x00 \"x\""
+	if err := x.store.RenameDevice(x.context(), x.account, x.device, want.Label); err != nil {
+		x.Fatal(err)
+	}
+	want.LastUsed, want.LastStep, want.Drift = start, 100, 1
+	s := x.snapshot(x.account)
+	if s.Version != x.version || len(s.Devices) != 1 {
+		x.Fatalf("version %d (was %d), %d devices", s.Version, x.version, len(s.Devices))
+	}
+	wantDevice(x, s.Devices[0], want)
+	x.want(x.use(100, 2, 1, time.Second), otp.Used)
+	if r := x.want(x.use(100, 1, 1, time.Second), otp.Claimed); !r.Again {
+		x.Fatalf("%+v", r)
+	}
+	// Each place goes on with its own count, the known one and all others.
+	until := start.Add(time.Second + backoff[1])
+	x.wantReceipt(x.wrongCode(3, 1, time.Second), otp.Counted, 2, until)
+	x.wantReceipt(x.wrongCode(4, 2, time.Second), otp.Counted, 2, until)
+	x.want(x.use(101, 3, 1, time.Minute), otp.Claimed)
 }
 
 func testRemove(x *exam) {

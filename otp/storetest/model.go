@@ -25,6 +25,7 @@ type model struct {
 }
 
 type modelDevice struct {
+	label   string
 	last    int64
 	used    time.Time
 	drift   int
@@ -65,7 +66,7 @@ func newModel() *model {
 }
 
 func (m *model) add(id string) {
-	m.devices[id] = &modelDevice{wrong: map[int64]map[otp.Token]bool{}}
+	m.devices[id] = &modelDevice{label: newDevice("", id).Label, wrong: map[int64]map[otp.Token]bool{}}
 }
 
 func (m *model) remove(id string) {
@@ -285,6 +286,7 @@ func (f *modelFailures) wrongCode(c otp.Claim) otp.Receipt {
 type trial struct {
 	*exam
 	rnd    *rand.Rand
+	names  *rand.Rand // says what is renamed: the claims are those that there would be without it
 	models map[string]*model
 	now    time.Duration
 	count  int
@@ -294,7 +296,8 @@ type trial struct {
 func runModel(t *testing.T, open Open) {
 	for _, seed := range []uint64{1, 2, 3} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			x := &trial{exam: newExam(t, open), rnd: rand.New(rand.NewPCG(seed, 0)), models: map[string]*model{}}
+			x := &trial{exam: newExam(t, open), models: map[string]*model{}}
+			x.rnd, x.names = rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
 			for range 250 {
 				x.round()
 			}
@@ -323,6 +326,9 @@ func (x *trial) round() {
 		m.remove(id)
 		x.raised(account, m)
 	}
+	if id := deviceID(x.names.IntN(3)); m.devices[id] != nil && x.names.IntN(5) == 0 {
+		x.rename(account, id, m)
+	}
 	batch := make([]otp.Claim, 1+x.rnd.IntN(12))
 	want := make([]otp.Receipt, len(batch))
 	for i := range batch {
@@ -339,6 +345,16 @@ func (x *trial) round() {
 		}
 	}
 	x.compare(account, m)
+}
+
+// rename gives a device another label. The account stays as it is otherwise, and its version too.
+func (x *trial) rename(account, id string, m *model) {
+	x.Helper()
+	label := fmt.Sprint("renamed after claim ", x.count)
+	if err := x.store.RenameDevice(x.context(), account, id, label); err != nil {
+		x.Fatal(err)
+	}
+	m.devices[id].label = label
 }
 
 // raised takes over the version of an account whose devices were changed: by how much it is raised is the store's affair.
@@ -407,7 +423,7 @@ func (x *trial) compare(account string, m *model) {
 	}
 	for _, d := range s.Devices {
 		w := m.devices[d.ID]
-		if w == nil || d.LastStep != w.last || !d.LastUsed.Equal(w.used) || d.Drift != w.drift {
+		if w == nil || d.Label != w.label || d.LastStep != w.last || !d.LastUsed.Equal(w.used) || d.Drift != w.drift {
 			x.Fatalf("after %d claims: %+v, want %+v", x.count, d, w)
 		}
 	}
