@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,11 +45,12 @@ const (
 const (
 	crashAccounts = 4
 	crashWorkers  = 12
+	crashNotes    = 8         // a worker puts a note with one of so many claims
 	roundSteps    = 1_000_000 // each round claims higher steps than the one before
 )
 
-// RunCrash proves that a killed process loses no claim that it had an answer to. The calling test
-// must call it first, and with the same name every time: children run the same test.
+// RunCrash proves that a killed process loses no claim that it had an answer to, nor a note. The calling
+// test must call it first, and with the same name every time: children run the same test.
 func RunCrash(t *testing.T, c Crash) {
 	if role := os.Getenv(envRole); role != "" {
 		c.child(t, role)
@@ -58,8 +61,12 @@ func RunCrash(t *testing.T, c Crash) {
 	x.addAll()
 	x.close()
 	t.Run("killed at random points", func(t *testing.T) {
+		notes := 0
 		for round := 1; round <= c.Rounds; round++ {
-			c.killAtRandom(t, where, round)
+			notes += c.killAtRandom(t, where, round)
+		}
+		if notes == 0 {
+			t.Fatal("no note was ever reported")
 		}
 	})
 	t.Run("killed between claim and reply", func(t *testing.T) {
@@ -143,15 +150,17 @@ func (c Crash) child(t *testing.T, role string) {
 	var workers sync.WaitGroup
 	for n := range crashWorkers {
 		workers.Go(func() {
-			for account := n % crashAccounts; ; {
+			for count := 0; ; count++ {
+				account := n % crashAccounts
 				step := first + steps[account].Add(1)
 				r := x.store.Claim(context.Background(), []otp.Claim{x.of(account, step, 0)})[0]
-				if r.Err != nil {
-					fmt.Println("child:", r.Err)
-					os.Exit(3)
-				}
+				orExit(r.Err)
 				if r.Answer == otp.Claimed { // not when another worker was faster with a higher step
-					_, _ = fmt.Fprintf(reports, "%d %d\n", account, step)
+					_, _ = fmt.Fprintf(reports, "%s %d %d\n", reportClaim, account, step)
+				}
+				if count%crashNotes == 0 {
+					orExit(x.store.PutNotes(context.Background(), []otp.Note{crashNote(n, step)}))
+					_, _ = fmt.Fprintf(reports, "%s %d %d\n", reportNote, n, step)
 				}
 			}
 		})
@@ -159,8 +168,53 @@ func (c Crash) child(t *testing.T, role string) {
 	workers.Wait()
 }
 
-// killAtRandom kills a child after a random number of its reports, and looks what became of all of them.
-func (c Crash) killAtRandom(t *testing.T, where string, round int) {
+// What a child reports: "claim", the account and the step, or "note", the worker and the step that it says.
+const (
+	reportClaim = "claim"
+	reportNote  = "note"
+)
+
+// orExit ends the child when the store cannot tell.
+func orExit(err error) {
+	if err != nil {
+		fmt.Println("child:", err)
+		os.Exit(3)
+	}
+}
+
+// crashNote is what a worker puts in the place of the note that it has put before.
+func crashNote(worker int, step int64) otp.Note {
+	return note("crash", "steps", fmt.Sprint(worker), fmt.Sprint(step))
+}
+
+// reported is what a child has said took place.
+type reported struct {
+	claims [crashAccounts][]int64
+	notes  [crashWorkers]int64 // the last of each worker; 0: none
+}
+
+// take takes in one line.
+func (r *reported) take(line string) error {
+	var what string
+	var of int
+	var step int64
+	if _, err := fmt.Sscan(line, &what, &of, &step); err != nil {
+		return err
+	}
+	switch what {
+	case reportClaim:
+		r.claims[of] = append(r.claims[of], step)
+	case reportNote:
+		r.notes[of] = step
+	default:
+		return errors.New("a child reports claims and notes")
+	}
+	return nil
+}
+
+// killAtRandom kills a child after a random number of its reports, and looks what became of all of them. It returns how
+// many workers had reported a note.
+func (c Crash) killAtRandom(t *testing.T, where string, round int) (notes int) {
 	t.Helper()
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -175,7 +229,7 @@ func (c Crash) killAtRandom(t *testing.T, where string, round int) {
 	}
 	_ = writer.Close()
 	fatal := rand.IntN(300)
-	var reported [crashAccounts][]int64
+	var all reported
 	count := 0
 	lines := bufio.NewReader(reader)
 	for {
@@ -183,22 +237,21 @@ func (c Crash) killAtRandom(t *testing.T, where string, round int) {
 		if err != nil {
 			break // a line that was cut is no report
 		}
-		var account int
-		var step int64
-		if _, err := fmt.Sscan(line, &account, &step); err != nil {
+		if err := all.take(line); err != nil {
 			t.Fatalf("report %q: %v", line, err)
 		}
-		reported[account] = append(reported[account], step)
 		if count++; count > fatal && cmd.Process != nil {
 			_ = cmd.Process.Signal(syscall.SIGKILL)
 		}
 	}
 	wantKilled(t, cmd.Wait(), &output)
 	x := c.open(t, where)
-	for account, steps := range reported {
+	for account, steps := range all.claims {
 		x.wantUsed(account, steps)
 	}
+	notes = x.wantNoted(all.notes)
 	x.close()
+	return notes
 }
 
 // wantKilled fails the test when the child ended in any other way.
@@ -211,7 +264,7 @@ func wantKilled(t *testing.T, err error, output *bytes.Buffer) {
 }
 
 // wantUsed proves that no step in the list, each of them reported as claimed, is accepted from anybody
-// else, and that the one who claimed the last one still may.
+// else, and that the one who claimed the last one still may: a gateway that had no answer before the crash asks again.
 func (x *exam) wantUsed(account int, steps []int64) {
 	x.Helper()
 	if len(steps) == 0 {
@@ -226,6 +279,35 @@ func (x *exam) wantUsed(account int, steps []int64) {
 			x.Fatalf("step %d of account %d was reported as claimed; now: %s, %v", steps[i], account, name(r.Answer), r.Err)
 		}
 	}
+	again := x.of(account, slices.Max(steps), 0)
+	again.Now = again.Now.Add(otp.ClaimLifetime)
+	if r := x.claim(again); r.Err != nil || r.Answer != otp.Claimed || !r.Again {
+		x.Fatalf("step %d of account %d, from the one who claimed it last: %s, %+v", again.Step, account, name(r.Answer), r)
+	}
+}
+
+// wantNoted proves that of each worker the note is there that it has reported last, or a later one. It returns how many
+// there are to look for.
+func (x *exam) wantNoted(notes [crashWorkers]int64) (number int) {
+	x.Helper()
+	there := make(map[string]int64)
+	for _, n := range x.notes("crash", "steps", 0) {
+		step, err := strconv.ParseInt(string(n.Value), 10, 64)
+		if err != nil {
+			x.Fatalf("note %+v: %v", n, err)
+		}
+		there[n.Field] = step
+	}
+	for worker, step := range notes {
+		if step == 0 {
+			continue
+		}
+		number++
+		if kept := there[crashNote(worker, step).Field]; kept < step {
+			x.Fatalf("the note of worker %d was reported with %d, and has %d now", worker, step, kept)
+		}
+	}
+	return number
 }
 
 // killBeforeReply has a child kill itself when it has its answer, and nobody else has.
