@@ -44,20 +44,27 @@ var firstVersion = uint64(noon.Unix())
 
 func atNoon() time.Time { return noon }
 
-// opened opens stores on these servers, each with a key prefix of its own.
-func opened(addresses ...string) storetest.Open {
+// opened opens stores on these servers: empty each with a key prefix of its own, again with that of the last one, as
+// another node does.
+func opened(addresses ...string) (empty, again storetest.Open) {
 	var n atomic.Int32
-	return func(t *testing.T) otp.Store {
+	again = func(t *testing.T) otp.Store {
 		t.Helper()
-		return open(t, redisstore.Options{Addresses: addresses, KeyPrefix: fmt.Sprintf("test-%d:", n.Add(1))})
+		return open(t, redisstore.Options{Addresses: addresses, KeyPrefix: fmt.Sprintf("test-%d:", n.Load())})
 	}
+	empty = func(t *testing.T) otp.Store {
+		t.Helper()
+		n.Add(1)
+		return again(t)
+	}
+	return empty, again
 }
 
 func TestStore(t *testing.T) {
 	server := redistest.Start(t)
-	empty := opened(server.Addr)
+	empty, again := opened(server.Addr)
 	storetest.Run(t, empty)
-	storetest.RunConcurrent(t, empty)
+	storetest.RunConcurrent(t, empty, again)
 }
 
 func TestStoreInCluster(t *testing.T) {
@@ -65,9 +72,9 @@ func TestStoreInCluster(t *testing.T) {
 	for _, node := range redistest.StartCluster(t) {
 		addresses = append(addresses, node.Addr)
 	}
-	empty := opened(addresses...)
+	empty, again := opened(addresses...)
 	storetest.Run(t, empty)
-	storetest.RunConcurrent(t, empty)
+	storetest.RunConcurrent(t, empty, again)
 }
 
 func TestStoreCrash(t *testing.T) {
@@ -76,11 +83,13 @@ func TestStoreCrash(t *testing.T) {
 		Open: func(addr string) (otp.Store, error) {
 			return redisstore.Open(redisstore.Options{Addresses: strings.Fields(addr), Timeout: patient, Now: atNoon})
 		},
+		Shared: true,
 		Rounds: 8,
 	})
 }
 
 func TestServerCrash(t *testing.T) {
 	server := redistest.Start(t)
-	storetest.RunPeerCrash(t, opened(server.Addr), storetest.Peer{Kill: server.Kill, Start: server.Start}, 4)
+	empty, _ := opened(server.Addr)
+	storetest.RunPeerCrash(t, empty, storetest.Peer{Kill: server.Kill, Start: server.Start}, 4)
 }

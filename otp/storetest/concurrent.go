@@ -14,8 +14,9 @@ import (
 const crowd = 1000
 
 // RunConcurrent proves that one step, one ticket and one place in the list of devices have one
-// winner each.
-func RunConcurrent(t *testing.T, open func(t *testing.T) otp.Store) {
+// winner each. Where several nodes may share a store, each of more opens it once more: on what the last
+// store of open has. Claims are made at all of them in turn.
+func RunConcurrent(t *testing.T, open func(t *testing.T) otp.Store, more ...Open) {
 	cases{
 		{"1000 claims of one step with different tokens: one is claimed", func(x *exam) {
 			answers := x.crowd(func(n int) otp.Claim { return x.use(100, n, n, 0) })
@@ -60,7 +61,7 @@ func RunConcurrent(t *testing.T, open func(t *testing.T) otp.Store) {
 		{"the limit of devices holds", testLimitHolds},
 		{"one keyset is bound", testBindOnce},
 		{"nothing is claimed once RemoveDevice has returned", testClaimsAgainstRemove},
-	}.run(t, open)
+	}.run(t, open, more...)
 }
 
 // together runs n functions that begin at the same moment.
@@ -82,7 +83,7 @@ func (x *exam) crowd(claim func(n int) otp.Claim) map[otp.Answer]int {
 	x.Helper()
 	ctx := x.context()
 	receipts := make([]otp.Receipt, crowd)
-	together(crowd, func(n int) { receipts[n] = x.store.Claim(ctx, []otp.Claim{claim(n)})[0] })
+	together(crowd, func(n int) { receipts[n] = x.node(n).Claim(ctx, []otp.Claim{claim(n)})[0] })
 	answers := make(map[otp.Answer]int)
 	for _, r := range receipts {
 		if r.Err != nil {
@@ -100,7 +101,7 @@ func testOverlappingBatches(x *exam) {
 	together(callers, func(n int) {
 		for step := range steps {
 			batch := []otp.Claim{x.use(int64(100+step), n*1000+step, n, 0), x.use(int64(101+step), n*1000+step+500, n, 0)}
-			for i, r := range x.store.Claim(ctx, batch) {
+			for i, r := range x.node(n).Claim(ctx, batch) {
 				if r.Err != nil {
 					x.Error(r.Err)
 				}

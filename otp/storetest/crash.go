@@ -26,8 +26,11 @@ type Crash struct {
 	// Start prepares, once and in the parent only, what all rounds share (a folder, a server), and
 	// returns what Open has to know about it.
 	Start func(t *testing.T) string
-	// Open opens the store, in the parent and in the children, one after the other. The caller closes it.
+	// Open opens the store, in the parent and in the children, one after the other unless it is Shared. The
+	// caller closes it.
 	Open func(where string) (otp.Store, error)
+	// Shared says that several processes may have the store open at once.
+	Shared bool
 	// Rounds is how many children are killed at random points.
 	Rounds int
 }
@@ -38,8 +41,9 @@ const (
 	envWhere = "OTPGATE_STORETEST_WHERE"
 	envRound = "OTPGATE_STORETEST_ROUND"
 
-	roleLoad = "load"   // claims under load until it is killed
-	roleDie  = "answer" // kills itself between claim and reply
+	roleLoad  = "load"   // claims under load until it is killed
+	roleDie   = "answer" // kills itself between claim and reply
+	roleRival = "rival"  // claims what the parent claims too
 )
 
 const (
@@ -47,10 +51,12 @@ const (
 	crashWorkers  = 12
 	crashNotes    = 8         // a worker puts a note with one of so many claims
 	roundSteps    = 1_000_000 // each round claims higher steps than the one before
+	rivalTries    = 200       // of each of two processes
 )
 
-// RunCrash proves that a killed process loses no claim that it had an answer to, nor a note. The calling
-// test must call it first, and with the same name every time: children run the same test.
+// RunCrash proves that a killed process loses no claim that it had an answer to, nor a note, and of a store
+// that is shared that two processes claim no step twice. The calling test must call it first, and with the
+// same name every time: children run the same test.
 func RunCrash(t *testing.T, c Crash) {
 	if role := os.Getenv(envRole); role != "" {
 		c.child(t, role)
@@ -74,6 +80,9 @@ func RunCrash(t *testing.T, c Crash) {
 			c.killBeforeReply(t, where, round)
 		}
 	})
+	if c.Shared {
+		t.Run("two processes at once", func(t *testing.T) { c.claimBesideRival(t, where) })
+	}
 }
 
 func crashAccount(n int) string { return fmt.Sprint("crash-", n) }
@@ -119,6 +128,22 @@ func (x *exam) of(account int, step int64, variant int) otp.Claim {
 	return claim
 }
 
+// begin starts a child of this test, and returns where its reports come from.
+func begin(t *testing.T, role, where string, round int, output *bytes.Buffer) (*exec.Cmd, *os.File) {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, role, where, round)
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = output, output, []*os.File{writer}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = writer.Close()
+	return cmd, reader
+}
+
 // command makes a child of this test.
 func command(t *testing.T, role, where string, round int) *exec.Cmd {
 	self, err := os.Executable()
@@ -146,6 +171,11 @@ func (c Crash) child(t *testing.T, role string) {
 		select {}
 	}
 	reports := os.NewFile(3, "reports")
+	if role == roleRival {
+		x.contest(0, func(step int64) { _, _ = fmt.Fprintf(reports, "%s %d %d\n", reportClaim, 0, step) })
+		x.close()
+		return
+	}
 	var steps [crashAccounts]atomic.Int64
 	var workers sync.WaitGroup
 	for n := range crashWorkers {
@@ -216,18 +246,9 @@ func (r *reported) take(line string) error {
 // many workers had reported a note.
 func (c Crash) killAtRandom(t *testing.T, where string, round int) (notes int) {
 	t.Helper()
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = reader.Close() }()
 	var output bytes.Buffer
-	cmd := command(t, roleLoad, where, round)
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &output, &output, []*os.File{writer}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = writer.Close()
+	cmd, reader := begin(t, roleLoad, where, round, &output)
+	defer func() { _ = reader.Close() }()
 	fatal := rand.IntN(300)
 	var all reported
 	count := 0
@@ -326,4 +347,58 @@ func (c Crash) killBeforeReply(t *testing.T, where string, round int) {
 	late.Now = late.Now.Add(otp.ClaimLifetime + time.Second)
 	x.want(late, otp.Used)
 	x.close()
+}
+
+// contest asks for the next step of an account time and again, as another process does, and tells which it was given.
+func (x *exam) contest(variant int, given func(step int64)) {
+	x.Helper()
+	for range rivalTries {
+		step := x.snapshot(crashAccount(0)).Devices[0].LastStep + 1
+		r := x.claim(x.of(0, step, variant))
+		if r.Err != nil || r.Answer != otp.Claimed && r.Answer != otp.Used {
+			x.Fatalf("step %d: %s, %v", step, name(r.Answer), r.Err)
+		}
+		if r.Answer == otp.Claimed {
+			given(step)
+		}
+	}
+}
+
+// claimBesideRival claims while a child does, as two nodes do: what a store locks within its process is of no use here.
+func (c Crash) claimBesideRival(t *testing.T, where string) {
+	t.Helper()
+	x := c.open(t, where)
+	var output bytes.Buffer
+	cmd, reader := begin(t, roleRival, where, 0, &output)
+	defer func() { _ = reader.Close() }()
+	var theirs reported
+	lines := bufio.NewReader(reader)
+	report := func() bool {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return false
+		}
+		if err := theirs.take(line); err != nil {
+			t.Fatalf("report %q: %v", line, err)
+		}
+		return true
+	}
+	ours := make(map[int64]bool)
+	if report() { // the child is at it
+		x.contest(1, func(step int64) { ours[step] = true })
+	}
+	for report() {
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the child: %v\n%s", err, &output)
+	}
+	x.close()
+	for _, step := range theirs.claims[0] {
+		if ours[step] {
+			t.Fatalf("step %d was claimed by two processes", step)
+		}
+	}
+	if len(ours) == 0 || len(theirs.claims[0]) == 0 {
+		t.Fatalf("one process claimed %d steps, the other %d", len(ours), len(theirs.claims[0]))
+	}
 }

@@ -1,8 +1,9 @@
 // Package storetest proves that an [otp.Store] keeps its contract.
 //
 //	Run            every MUST of the contract as a subtest, and random claims against a model
-//	RunConcurrent  one winner, whoever else is asking
-//	RunCrash       the process is killed, at random points and between claim and reply
+//	RunConcurrent  one winner, whoever else is asking, at whatever node
+//	RunCrash       the process is killed, at random points and between claim and reply; and two processes
+//	               claim at once, where they may share a store
 //	RunPeerCrash   the server behind the store is killed
 //
 // A store's own tests call all of those that apply. Every subtest opens a store of its own, which

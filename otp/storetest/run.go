@@ -11,7 +11,7 @@ import (
 	"otpgate/otp"
 )
 
-// Open makes a new, empty store for one subtest, and closes it with t.Cleanup.
+// Open makes a store for one subtest, and closes it with t.Cleanup. As a rule it is new and empty.
 type Open func(t *testing.T) otp.Store
 
 // start is when the suite takes place.
@@ -54,9 +54,15 @@ type cases []struct {
 	run  func(x *exam)
 }
 
-func (list cases) run(t *testing.T, open Open) {
+func (list cases) run(t *testing.T, open Open, more ...Open) {
 	for _, c := range list {
-		t.Run(c.name, func(t *testing.T) { c.run(newExam(t, open)) })
+		t.Run(c.name, func(t *testing.T) {
+			x := newExam(t, open)
+			for _, open := range more {
+				x.join(open(t))
+			}
+			c.run(x)
+		})
 	}
 }
 
@@ -64,6 +70,7 @@ func (list cases) run(t *testing.T, open Open) {
 type exam struct {
 	*testing.T
 	store   otp.Store
+	nodes   []otp.Store // store, and others that have what it has
 	account string
 	version uint64
 	device  string
@@ -72,10 +79,25 @@ type exam struct {
 func newExam(t *testing.T, open Open) *exam {
 	t.Helper()
 	x := &exam{T: t, store: open(t), account: "0c1d2e3f-4a5b-6c7d-8e9f-a0b1c2d3e4f5", device: deviceID(1)}
+	x.nodes = []otp.Store{x.store}
 	x.add(x.account, x.device)
 	x.version = x.snapshot(x.account).Version
 	return x
 }
+
+// join has another store, which must have what the first one has, take its turn. It has been asked something by then, as
+// the first one has: what a store does at first would keep the two from meeting.
+func (x *exam) join(s otp.Store) {
+	x.Helper()
+	there, err := s.Devices(x.context(), x.account)
+	if err != nil || there.Version != x.version || len(there.Devices) != 1 {
+		x.Fatalf("one more store has %+v, %v", there, err)
+	}
+	x.nodes = append(x.nodes, s)
+}
+
+// node is whom the nth of many asks: the stores take turns.
+func (x *exam) node(n int) otp.Store { return x.nodes[n%len(x.nodes)] }
 
 func (x *exam) context() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
