@@ -119,12 +119,15 @@ func TestPasswordSchemesOfAFile(t *testing.T) {
 
 func TestFileAndServerStandSideBySide(t *testing.T) {
 	server := slapdtest.Start(t, slapdtest.Options{})
-	lab := inFile(t, person("mail: alice@lab.example", "userPassword: lab")+"\ndn: cn=x,dc=corp,dc=example\nmail: carol@corp.example\n")
+	lab := inFile(t, person("mail: alice@lab.example", "userPassword: lab")+"\ndn: cn=x,dc=corp,dc=example\nmail: carol@corp.example\n"+
+		"\ndn: cn=y,dc=corp,dc=example\nmail: both@lab.example\nmail: guest@lab.example\n\ndn: cn=z,dc=corp,dc=example\nmail: both@lab.example\n")
 	lab.Name, lab.Realms = "lab", []string{"lab.example"}
+	guests := inFile(t, "dn: cn=guest,dc=corp,dc=example\nmail: guest@lab.example\n")
+	guests.Name, guests.Realms = "guests", nil
 	corp := over(server)
 	corp.Fresh, corp.Stale, corp.Timeout = time.Minute, time.Hour, 5*time.Second
 	now := newClock()
-	s := open(t, now, corp, lab)
+	s := open(t, now, corp, lab, guests)
 	if a := mustFind(t, s, "alice"); a.Directory != "corp" {
 		t.Errorf("without a realm: %q", a.Directory)
 	}
@@ -132,8 +135,10 @@ func TestFileAndServerStandSideBySide(t *testing.T) {
 	if a.Directory != "lab" || s.Authenticate(soon(t, patience), a, "lab") != nil {
 		t.Errorf("%+v", a)
 	}
-	_, err := s.FindMail(soon(t, patience), "carol@corp.example") // in both
-	wantError(t, err, directory.ErrAmbiguous, "")
+	for _, twice := range []string{"carol@corp.example", "both@lab.example", "guest@lab.example"} { // in two directories, or in one
+		_, err := s.FindMail(soon(t, patience), twice)
+		wantError(t, err, directory.ErrAmbiguous, "")
+	}
 	if a, err := s.FindMail(soon(t, patience), "alice@lab.example"); err != nil || a.Directory != "lab" {
 		t.Errorf("%v, %v", a, err)
 	}
@@ -142,10 +147,13 @@ func TestFileAndServerStandSideBySide(t *testing.T) {
 	if a := mustFind(t, s, "alice"); a.Directory != "corp" { // as long as Stale
 		t.Errorf("%+v", a)
 	}
-	_, err = s.Find(soon(t, patience), "bob", nil)
+	_, err := s.Find(soon(t, patience), "bob", nil)
 	wantError(t, err, directory.ErrUnavailable, "")
-	_, err = s.FindMail(soon(t, patience), "alice@lab.example") // it might be in the other as well
-	wantError(t, err, directory.ErrUnavailable, "")
+	// It might be in the other as well; and nobody can tell by the answer which addresses two have.
+	for _, mail := range []string{"alice@lab.example", "both@lab.example", "guest@lab.example", "nobody@lab.example"} {
+		_, err := s.FindMail(soon(t, patience), mail)
+		wantError(t, err, directory.ErrUnavailable, "")
+	}
 	mustFind(t, s, "alice@lab.example")
 }
 

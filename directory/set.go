@@ -190,7 +190,7 @@ func (s *Set) Find(ctx context.Context, name string, allowed []string) (*Account
 //
 // It returns an error wrapping [ErrNameInvalid] for what cannot be a mail address, [ErrNotFound],
 // [ErrAmbiguous] for an address that two accounts share, or [ErrUnavailable] when any directory
-// cannot tell: the address might be in that one as well.
+// cannot tell, whatever the others say: the address might be in that one as well.
 func (s *Set) FindMail(ctx context.Context, mail string) (*Account, error) {
 	mail = strings.TrimSpace(mail)
 	if len(mail) > 254 || !utf8.ValidString(mail) || strings.ContainsFunc(mail, unicode.IsControl) ||
@@ -232,8 +232,14 @@ func (s *Set) everywhere(ctx context.Context, which string, question func(*home)
 	return pickOne(accounts, errs, which)
 }
 
-// pickOne returns the only account among the answers of all directories.
+// pickOne returns the only account among the answers of all directories. Who cannot tell is looked at first: an answer
+// that counts without theirs would tell an address that two accounts share from all others while a directory is away.
 func pickOne(accounts []*Account, errs []error, which string) (*Account, error) {
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrAmbiguous) {
+			return nil, err
+		}
+	}
 	var found *Account
 	for i, err := range errs {
 		switch {
@@ -242,11 +248,6 @@ func pickOne(accounts []*Account, errs []error, which string) (*Account, error) 
 		case err == nil && found == nil:
 			found = accounts[i]
 		case errors.Is(err, ErrAmbiguous):
-			return nil, err
-		}
-	}
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
 	}
