@@ -16,7 +16,7 @@ func (o *object) attributes(name, otherwise string) []string {
 	list := o.some(name, "name one at least, or leave the key out", otherwise)
 	for _, it := range list {
 		if !attributeName.MatchString(it.text) {
-			it.bad("such as uid, mail or sAMAccountName", "%q is not the name of an attribute", it.text)
+			it.bad("such as uid or mail", "%q is not the name of an attribute", it.text)
 		}
 	}
 	return values(list)

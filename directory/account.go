@@ -33,7 +33,7 @@ type Account struct {
 	Mail      string // the first mail address; may be empty
 	FullName  string // displayName, else cn
 	Language  string // preferredLanguage; may be empty
-	Disabled  bool   // the directory says that nobody may log in with it
+	Disabled  bool   // it is locked for good, as OpenLDAP has it; other ways to disable one are not looked for
 	Groups    []Group
 	// GroupsCut says that Groups are not all that the account is in: it has more than are looked up,
 	// or none were looked up, because [Config.Groups] is false. Then that it is not in a group means

@@ -73,6 +73,10 @@
 //
 // # Decisions
 //
+//   - An account is told apart by entryUUID (RFC 4530), and is disabled by pwdAccountLockedTime 000001010000Z, as
+//     OpenLDAP has both: that is the server that the tests have. An entry without the first is no account, on Active
+//     Directory every one; and whoever is disabled by another attribute (nsAccountLock, userAccountControl,
+//     accountExpires, shadowExpire) is kept out by the bind alone, where there is one.
 //   - Groups are walked upward from the account, a search for each level, rather than by memberOf:
 //     OpenLDAP has no memberOf unless an overlay keeps it, and then only for the direct groups.
 //   - [Set.FindMail] is unavailable when any directory is: the address might belong to somebody

@@ -137,7 +137,8 @@ func accountFrom(e *ldap.Entry, c Config) (*Account, error) {
 	}
 	a.Attributes, a.Oversized = kept(e, c.Attributes)
 	if a.ID == "" {
-		return nil, fmt.Errorf("%w: %w: %q has no %s, or the searcher may not read it",
+		return nil, fmt.Errorf("%w: %w: %q has no %s, or the searcher may not read it: let bind_dn read it (RFC 4530); "+
+			"accounts of a directory without it, such as Active Directory, cannot be used",
 			ErrUnavailable, errEntryUnusable, e.DN, attrID)
 	}
 	return a, nil

@@ -280,7 +280,9 @@ func TestEntryWithoutIDIsNoAccount(t *testing.T) {
 	server := slapdtest.Start(t, slapdtest.Options{Database: "access to attrs=entryUUID by * none"})
 	s := open(t, newClock(), over(server))
 	_, err := s.Find(soon(t, patience), "alice", nil)
-	wantError(t, err, directory.ErrUnavailable, "entryUUID")
+	// It is what the log has of such logins, so it says what is wrong, with whom, and what to do.
+	wantError(t, err, directory.ErrUnavailable, `"uid=alice,ou=people,dc=corp,dc=example" has no entryUUID, or the searcher may not read it: `+
+		"let bind_dn read it (RFC 4530); accounts of a directory without it, such as Active Directory, cannot be used")
 }
 
 func TestWrongSearcherAndWrongBaseAreSaid(t *testing.T) {
