@@ -351,6 +351,7 @@ func TestSignedGarbageIsWhatWasTyped(t *testing.T) {
 func TestBothSecrets(t *testing.T) {
 	const old = "the secret of before"
 	for _, policy := range []MessageAuthenticator{Required, Optional} {
+		begun := time.Now()
 		w := one(t, Client{MessageAuthenticator: policy, PreviousSecret: []byte(old), MPPE: true})
 		sent := map[string]int{}
 		for _, secret := range []string{testSecret, old} {
@@ -393,6 +394,12 @@ func TestBothSecrets(t *testing.T) {
 		if standing.CurrentSecret != uint64(sent[testSecret]) || standing.PreviousSecret != uint64(sent[old]) || standing.Name != "vpn" {
 			t.Errorf("standing %+v, want %v", standing, sent)
 		}
+		lately := func(s Standing) bool {
+			return !s.PreviousSecretUsed.Before(begun) && !s.PreviousSecretUsed.After(time.Now())
+		}
+		if !lately(standing) {
+			t.Errorf("the previous secret was used last at %v", standing.PreviousSecretUsed)
+		}
 		// The rotation ends: what was counted of the secret that stays goes on, and the other is wrong.
 		c := w.options.Clients[0]
 		c.PreviousSecret = nil
@@ -404,6 +411,24 @@ func TestBothSecrets(t *testing.T) {
 		}
 		if got := w.feed(fromVPN, probe.Login(old, "alice", testCode).Octets()); len(got) != 0 {
 			t.Error("the secret of before is still taken")
+		}
+		// The next one begins: what came with the secret while it was the current one does not keep it.
+		c.Secret, c.PreviousSecret = []byte("the secret of after"), []byte(testSecret)
+		reload := func() Standing {
+			if err := w.SetClients([]Client{c}); err != nil {
+				t.Fatal(err)
+			}
+			return w.Clients()[0]
+		}
+		if got := reload(); got.CurrentSecret != 0 || got.PreviousSecret != 0 || !got.PreviousSecretUsed.IsZero() {
+			t.Errorf("after the change: %+v", got)
+		}
+		clear(w.codes.used)
+		if r := w.ask(t, fromVPN, probe.Login(testSecret, "alice", testCode)); !r.Is(probe.AccessAccept) {
+			t.Errorf("with the previous secret: %s", w.trail.last(t))
+		}
+		if got := reload(); got.CurrentSecret != 0 || got.PreviousSecret != 1 || !lately(got) {
+			t.Errorf("after another reload: %+v", got)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -44,14 +45,14 @@ type client struct {
 }
 
 // succeed makes k the client that old was: what has been said of it need not be said again, and what
-// was counted of a secret goes on.
+// was counted of a secret goes on. It begins anew where the current secret has become the previous one: what came
+// with it before says nothing of whether it can go.
 func (k *client) succeed(old *client) {
 	k.placeless.Succeed(&old.placeless)
-	for _, now := range k.keys {
-		for _, before := range old.keys {
-			if bytes.Equal(now.secret, before.secret) {
-				now.used.Store(before.used.Load())
-			}
+	for i, now := range k.keys {
+		if i < len(old.keys) && bytes.Equal(now.secret, old.keys[i].secret) {
+			now.used.Store(old.keys[i].used.Load())
+			now.lastUsed.Store(old.keys[i].lastUsed.Load())
 		}
 	}
 }
@@ -60,8 +61,9 @@ func (k *client) succeed(old *client) {
 type Standing struct {
 	Name                 string
 	MessageAuthenticator MessageAuthenticator
-	// Packets that were made with each of its secrets, since the node or the secret is there.
+	// Packets that were made with each of its secrets, since the node is there or the secret is the current or previous one.
 	CurrentSecret, PreviousSecret uint64
+	PreviousSecretUsed            time.Time // when the last of those with the previous one came; zero: none has
 }
 
 // Clients returns what is known of each, in the order of the configuration.
@@ -75,6 +77,9 @@ func (s *Server) Clients() []Standing {
 		}
 		if len(k.keys) > 1 {
 			out[i].PreviousSecret = k.keys[1].used.Load()
+			if at := k.keys[1].lastUsed.Load(); at != 0 {
+				out[i].PreviousSecretUsed = time.Unix(0, at)
+			}
 		}
 	}
 	return out
@@ -86,7 +91,9 @@ func (s *Server) newClient(c Client) *client {
 		k.keys = append(k.keys, newKey(c.Secret, k.metrics.current))
 	}
 	if len(c.PreviousSecret) > 0 {
-		k.keys = append(k.keys, newKey(c.PreviousSecret, k.metrics.previous))
+		previous := newKey(c.PreviousSecret, k.metrics.previous)
+		previous.now = s.now
+		k.keys = append(k.keys, previous)
 	}
 	k.tls = []*key{newKey([]byte(radsecSecret), nil)}
 	if len(c.ReplyOnly) > 0 {
@@ -109,6 +116,9 @@ type key struct {
 	macs    sync.Pool          // of *mac
 	matched prometheus.Counter // packets that were made with it; nil: nobody counts
 	used    atomic.Uint64      // the same, for whoever asks
+
+	now      func() time.Time // nil: nobody asks when it was used
+	lastUsed atomic.Int64     // unix nanoseconds; 0: never
 }
 
 func newKey(secret []byte, matched prometheus.Counter) *key {
@@ -120,6 +130,9 @@ func newKey(secret []byte, matched prometheus.Counter) *key {
 // count notes that a packet turned out to be made with this secret.
 func (k *key) count() {
 	k.used.Add(1)
+	if k.now != nil {
+		k.lastUsed.Store(k.now().UnixNano())
+	}
 	if k.matched != nil {
 		k.matched.Inc()
 	}

@@ -70,7 +70,7 @@ func (n *node) gatewayStatus() []operator.ClientStatus {
 	for _, c := range server.Clients() {
 		s := seen[c.Name]
 		s.Name, s.Policy = c.Name, c.MessageAuthenticator.String()
-		s.CurrentSecret, s.PreviousSecret = c.CurrentSecret, c.PreviousSecret
+		s.CurrentSecret, s.PreviousSecret, s.PreviousSecretUsed = c.CurrentSecret, c.PreviousSecret, c.PreviousSecretUsed
 		out = append(out, s)
 	}
 	return out

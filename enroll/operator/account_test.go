@@ -82,7 +82,7 @@ func TestAccountIsNotShownInPart(t *testing.T) {
 
 func TestStatusTellsOfClients(t *testing.T) {
 	want := []operator.ClientStatus{
-		{Name: "vpn", Policy: "learn", Sentence: "seen in 7 of 7 packets", Signed: 7, Total: 7, Since: noon(), Proven: true, CurrentSecret: 5, PreviousSecret: 2},
+		{Name: "vpn", Policy: "learn", Sentence: "seen in 7 of 7 packets", Signed: 7, Total: 7, Since: noon(), Proven: true, CurrentSecret: 5, PreviousSecret: 2, PreviousSecretUsed: noon()},
 		{Name: "quiet", Policy: "required"},
 	}
 	w := start(t, 0, func(o *operator.Options) {

@@ -89,10 +89,11 @@ type ClientStatus struct {
 	Total    uint64    `json:"total"`          // packets that could have had it
 	Since    time.Time `json:"since,omitzero"` // when counting began; zero: nothing was counted yet
 	Proven   bool      `json:"proven"`         // it always signs: required costs nothing
-	// Packets that fitted one secret and the other: a previous secret that no packet fits any more
-	// can go.
-	CurrentSecret  uint64 `json:"current_secret"`
-	PreviousSecret uint64 `json:"previous_secret"`
+	// Packets that fitted one secret and the other, since each is what it is: a previous secret that no packet fits
+	// any more can go.
+	CurrentSecret      uint64    `json:"current_secret"`
+	PreviousSecret     uint64    `json:"previous_secret"`
+	PreviousSecretUsed time.Time `json:"previous_secret_used,omitzero"` // when the last one came; zero: none has
 }
 
 // Check is one thing that a node depends on.

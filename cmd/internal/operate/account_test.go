@@ -57,7 +57,7 @@ func TestStatusShowsClients(t *testing.T) {
 	dk := open(t, func(o *operator.Options) {
 		o.Status = func(context.Context) operator.Status {
 			return operator.Status{Version: "v1", Started: noon().Add(-time.Hour), Checks: []operator.Check{{Name: "store", State: "ok"}}, Clients: []operator.ClientStatus{
-				{Name: "vpn", Policy: "learn", Sentence: "seen in 10,432 of 10,432 packets for 14 days: safe to require", CurrentSecret: 10000, PreviousSecret: 432},
+				{Name: "vpn", Policy: "learn", Sentence: "seen in 10,432 of 10,432 packets for 14 days: safe to require", CurrentSecret: 10000, PreviousSecret: 432, PreviousSecretUsed: noon()},
 				{Name: "switches", Policy: "required", CurrentSecret: 3},
 				{Name: "old", Policy: "omit", Sentence: "not looked for", PreviousSecret: 3},
 				{Name: "new", Policy: "optional", Sentence: "no packets yet"},
@@ -71,11 +71,11 @@ func TestStatusShowsClients(t *testing.T) {
 otpgate v1, up 1h0m0s, ready
 store  ready
 
-CLIENT    SECRET                       MESSAGE-AUTHENTICATOR
-vpn       current 10000, previous 432  learn                  seen in 10,432 of 10,432 packets for 14 days: safe to require
-switches  current                      required
-old       previous only                omit                   not looked for
-new       not seen yet                 optional               no packets yet
+CLIENT    SECRET                                              MESSAGE-AUTHENTICATOR
+vpn       current 10000, previous 432, last 2026-07-01 12:00  learn                  seen in 10,432 of 10,432 packets for 14 days: safe to require
+switches  current                                             required
+old       previous only                                       omit                   not looked for
+new       not seen yet                                        optional               no packets yet
 `)
 	if err := dk.run(t, "", "status", "--json"); err != nil || !strings.Contains(dk.out.String(), `"previous_secret": 432`) {
 		t.Errorf("%v %s", err, &dk.out)

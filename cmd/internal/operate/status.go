@@ -41,8 +41,9 @@ func (dk *desk) statusCommand() *cobra.Command {
 		Short: "Show how the running node is",
 		Long: `Asks the running node how it is, and what it depends on: ready, degraded or not_ready.
 Below, for each client, what became of its packets: whether they carry Message-Authenticator, which
-tells when it can be required, and which of two secrets they fit, which tells when the previous one
-can go. Status 1: it is not ready, or cannot be asked.`,
+tells when it can be required, and which of two secrets they fit, and when the last one fitted the
+previous secret, which tells when that can go. Each node counts its own, since it was started or the
+secret took its place. Status 1: it is not ready, or cannot be asked.`,
 		Example: "  otpgate status --json",
 		Args:    console.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -98,5 +99,5 @@ func secrets(c operator.ClientStatus) string {
 	case c.CurrentSecret == 0:
 		return "previous only"
 	}
-	return fmt.Sprintf("current %d, previous %d", c.CurrentSecret, c.PreviousSecret)
+	return fmt.Sprintf("current %d, previous %d, last %s", c.CurrentSecret, c.PreviousSecret, day(&c.PreviousSecretUsed))
 }
