@@ -28,6 +28,12 @@ type Config struct {
 
 const defaultDataDir = "/var/lib/otpgate"
 
+// The operator socket is in data_dir, and the path of a socket is short on every system.
+const (
+	socketName = "operator.sock"
+	socketPath = 103 // octets
+)
+
 // Load reads a configuration file. Its error is a [*Problems] with everything that is wrong.
 // lookupEnv is os.LookupEnv, for values such as ${NAME}.
 func Load(path string, lookupEnv func(string) (string, bool)) (*Config, error) {
@@ -53,6 +59,9 @@ func Read(path string, lookupEnv func(string) (string, bool)) (*Config, *Problem
 
 func (c *Config) read(top *object) {
 	c.DataDir = top.dataDir()
+	if n := len(filepath.Join(c.DataDir, socketName)); n > socketPath {
+		top.bad("data_dir", "a shorter one; it may be a symbolic link to this one", "the operator socket in it would have a path of %d octets, of %d at most", n, socketPath)
+	}
 	c.KnownAccounts = top.number("known_accounts", 250_000, 1000, 10_000_000)
 	c.Radius = readRadius(top.section("radius"))
 	top.each("directories", func(o *object) { c.Directories = append(c.Directories, readDirectory(o)) })
@@ -89,6 +98,20 @@ func (c *Config) relate(r *reader) {
 		}
 	}
 	c.relateClients(r, names)
+	c.relateDoors(r)
+}
+
+// relateDoors finds what is listened on twice.
+func (c *Config) relateDoors(r *reader) {
+	r.apart(append(r.doors("radius.listen", false, c.Radius.Listen...), r.doors("radius.accounting", false, c.Radius.Accounting...)...))
+	tcp := r.doors("metrics.listen", true, c.Metrics.Listen)
+	if c.Radius.RadSec != nil {
+		tcp = append(tcp, r.doors("radius.radsec.listen", true, c.Radius.RadSec.Listen...)...)
+	}
+	if c.Enroll != nil {
+		tcp = append(tcp, r.doors("enroll.listen", true, c.Enroll.Listen)...)
+	}
+	r.apart(tcp)
 }
 
 // at is where a key is in the file; its object's place when it is not there.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -322,6 +323,69 @@ func TestNamesOfEntriesAreToldFromOtherText(t *testing.T) {
 			t.Errorf("%s: %v", base, err)
 		}
 	}
+}
+
+// What cannot be listened on beside each other ends the node at every start, and so is a problem; what can is none.
+func TestWhatIsListenedOnTwice(t *testing.T) {
+	for pair, want := range map[[2]string]struct{ udp, tcp bool }{
+		{":1812", ":1812"}:                             {true, true},
+		{":1812", "127.0.0.1:1812"}:                    {true, true},
+		{":1812", "[::1]:1812"}:                        {true, true},
+		{":1812", "0.0.0.0:1812"}:                      {true, true},
+		{":1812", "[::]:1812"}:                         {true, true},
+		{":1812", "localhost:1812"}:                    {true, true},
+		{"localhost:1812", "localhost:1812"}:           {true, true},
+		{"192.0.2.1:1812", "192.0.2.1:01812"}:          {true, true},
+		{"192.0.2.1:1812", "[::ffff:192.0.2.1]:1812"}:  {true, true},
+		{"0.0.0.0:1812", "192.0.2.1:1812"}:             {true, true},
+		{"[::ffff:0.0.0.0]:1812", "192.0.2.1:1812"}:    {true, true},
+		{"[::]:1812", "[2001:db8::1]:1812"}:            {true, true},
+		{"[2001:db8::1]:1812", "[2001:DB8:0::1]:1812"}: {true, true},
+		{"0.0.0.0:1812", "[::]:1812"}:                  {false, true},
+		{"0.0.0.0:1812", "[::1]:1812"}:                 {false, true},
+		{"[::]:1812", "127.0.0.1:1812"}:                {false, true},
+		{"0.0.0.0:1812", "localhost:1812"}:             {false, true},
+		{"127.0.0.1:1812", "localhost:1812"}:           {false, false}, // whose name that is, a machine may say
+		{"127.0.0.1:1812", "127.0.0.2:1812"}:           {false, false},
+		{"127.0.0.1:1812", "[::1]:1812"}:               {false, false},
+		{"[fe80::1%a]:1812", "[fe80::1%b]:1812"}:       {false, false},
+		{":1812", ":1645"}:                             {false, false},
+		{":0", ":0"}:                                   {false, false},
+		{"127.0.0.1:0", "127.0.0.1:0"}:                 {false, false},
+	} {
+		for _, p := range [][2]string{pair, {pair[1], pair[0]}} {
+			for form, meet := range map[string]bool{
+				"radius: {listen: [%q, %q]}":                              want.udp,
+				"radius: {listen: [%q], accounting: [%q]}":                want.udp,
+				"radius: {radsec: {listen: [%q, %q]}}":                    want.tcp,
+				"radius: {radsec: {listen: [%q]}}\nmetrics: {listen: %q}": want.tcp,
+				"enroll: {listen: %q}\nmetrics: {listen: %q}":             want.tcp,
+				"metrics: {listen: %q}\nenroll: {listen: %q}":             want.tcp,
+				"radius: {listen: [%q]}\nmetrics: {listen: %q}":           false, // UDP and TCP
+			} {
+				text := fmt.Sprintf(form, p[0], p[1])
+				_, problems := configs.Read(write(t, "otpgate.yaml", text), noEnv)
+				if _, met := listenedOnTwice(problems); met != meet {
+					t.Errorf("%s: %v, want %v: %v", text, met, meet, problems)
+				}
+			}
+		}
+	}
+	// What stands in the file is what people can change, and not the default.
+	_, problems := configs.Read(write(t, "otpgate.yaml", small+"enroll: {listen: '127.0.0.1:9812'}\n"), noEnv)
+	if p, met := listenedOnTwice(problems); !met || p.Key != "enroll.listen" || p.Line != 4 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func listenedOnTwice(all *configs.Problems) (configs.Problem, bool) {
+	i := slices.IndexFunc(all.List, func(p configs.Problem) bool {
+		return (strings.Contains(p.Key, "listen") || strings.Contains(p.Key, "accounting")) && strings.HasSuffix(p.Message, " already")
+	})
+	if i < 0 {
+		return configs.Problem{}, false
+	}
+	return all.List[i], true
 }
 
 // What is known of a file with problems is there for those who look for more of them.

@@ -2,10 +2,8 @@ package configs
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -32,7 +30,7 @@ type RadSec struct {
 
 func readRadius(o *object) Radius {
 	r := Radius{Listen: o.addresses("listen", ":1812")}
-	r.Accounting = o.accounting("accounting", r.Listen)
+	r.Accounting = o.accounting("accounting")
 	if section := o.section("radsec"); o.has("radsec") {
 		r.RadSec = readRadSec(section)
 	}
@@ -60,16 +58,12 @@ func readRadSec(o *object) *RadSec {
 	return r
 }
 
-// accounting returns addresses to listen on, none without the key; none may be one of taken.
-func (o *object) accounting(name string, taken []string) []string {
+// accounting returns addresses to listen on, none without the key.
+func (o *object) accounting(name string) []string {
 	list := o.items(name)
 	for _, it := range list {
-		_, port, _ := net.SplitHostPort(it.text)
-		switch {
-		case !listenable(it.text):
+		if !listenable(it.text) {
 			it.bad(strings.ReplaceAll(listenHint, "1812", "1813"), "%q is not an address to listen on", withoutLogin(it.text))
-		case port != "0" && slices.Contains(taken, it.text):
-			it.bad(`accounting has a port of its own: ":1813"`, "radius.listen has %q already", it.text)
 		}
 	}
 	return values(list)

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net"
@@ -278,6 +279,69 @@ func listenable(s string) bool {
 		_, err = netip.ParseAddr(host)
 	}
 	return err == nil
+}
+
+// A door is an address to listen on.
+type door struct {
+	key  string // that says so: radius.listen[0]
+	list string // the same without the number
+	at   position
+	text string
+
+	port  int
+	host  netip.Addr // none: localhost, of which nobody here knows the family
+	every bool       // every address of the family of host; of both, if that is none
+}
+
+// doors reads what a key says as those do who listen: over UDP "0.0.0.0" is every address of IPv4, and over TCP it is, as package
+// net has it, every one of both families. What is no address was told before.
+func (r *reader) doors(key string, tcp bool, addresses ...string) (list []door) {
+	for i, text := range addresses {
+		if !listenable(text) {
+			continue
+		}
+		d := door{key: fmt.Sprintf("%s[%d]", key, i), list: key, text: text}
+		if _, is := r.where[d.key]; !is { // no list, or the default
+			d.key = key
+		}
+		d.at = r.where[d.key]
+		host, port, _ := net.SplitHostPort(text)
+		d.port, _ = strconv.Atoi(port)
+		d.host, _ = netip.ParseAddr(host)
+		d.host = d.host.Unmap()
+		if d.every = host == "" || d.host.IsUnspecified(); d.every && tcp {
+			d.host = netip.Addr{}
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+// meets reports whether it is known that two cannot be listened on beside each other.
+func (d door) meets(other door) bool {
+	switch {
+	case d.port != other.port || d.port == 0: // for 0 the system finds one that is free
+		return false
+	case d.every && !d.host.IsValid() || other.every && !other.host.IsValid():
+		return true
+	case d.every || other.every:
+		return d.host.BitLen() == other.host.BitLen()
+	}
+	return d.host == other.host
+}
+
+// apart finds addresses that others of the same transport keep from being listened on, each of which would end the node at
+// every start. It is held against the one that comes later in the file.
+func (r *reader) apart(list []door) {
+	slices.SortStableFunc(list, func(a, b door) int {
+		return cmp.Or(a.at.line-b.at.line, a.at.column-b.at.column)
+	})
+	for i, d := range list {
+		if other := slices.IndexFunc(list[:i], d.meets); other >= 0 {
+			r.problem(r.at(d.key), d.key, `give it another port; an address without a host, such as ":1812", is every address of this machine`,
+				"%s has %q already", list[other].list, withoutLogin(list[other].text))
+		}
+	}
 }
 
 // networks returns the networks of a list, in CIDR form.

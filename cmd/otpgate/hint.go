@@ -13,6 +13,7 @@ import (
 
 	"otpgate/cmd/internal/console"
 	"otpgate/configs"
+	"otpgate/enroll/operator"
 	"otpgate/otp"
 	"otpgate/otp/boltstore"
 	"otpgate/otp/keyset"
@@ -93,6 +94,17 @@ func writable(err error, cfg *configs.Config) error {
 		return err
 	}
 	return withHint(err, "data_dir must be a folder that the service may write to: %s", cfg.Where("data_dir"))
+}
+
+// socketInTheWay is the hint for an operator socket that cannot be made, unless the error says more.
+func socketInTheWay(err error, cfg *configs.Config) error {
+	switch {
+	case errors.Is(err, operator.ErrRunning), errors.Is(err, syscall.EAGAIN): // one that is busy
+		return withHint(err, "is another node running with the same data_dir? %s", cfg.Where("data_dir"))
+	case hintFor(err) != "":
+		return err
+	}
+	return withHint(err, "%s is the node's own: move away what is in its place in data_dir: %s", operator.SocketName, cfg.Where("data_dir"))
 }
 
 // keysetLost refuses to make a keyset beside an embedded store that is sealed with another one.

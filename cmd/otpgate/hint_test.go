@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"otpgate/configs"
+	"otpgate/enroll/operator"
 	"otpgate/otp"
 	"otpgate/otp/boltstore"
 	"otpgate/otp/keyset"
@@ -45,6 +48,52 @@ func TestErrorsHaveOneHint(t *testing.T) {
 	}
 	if hint := hintFor(errors.New("something else")); hint != "" {
 		t.Errorf("%q", hint)
+	}
+}
+
+// TestADataDirIsTakenWhereTheSocketCanBe: the configuration knows how long the path of the operator socket may be, as whoever
+// makes it does.
+func TestADataDirIsTakenWhereTheSocketCanBe(t *testing.T) {
+	base, err := os.MkdirTemp("", "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
+	for length, good := range map[int]bool{103: true, 104: false} {
+		dir := filepath.Join(base, strings.Repeat("x", length-len(base)-len("//"+operator.SocketName)))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(base, "otpgate.yaml")
+		if err := os.WriteFile(file, []byte("data_dir: "+dir+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, problems := configs.Read(file, os.LookupEnv)
+		if taken := !slices.ContainsFunc(problems.List, func(p configs.Problem) bool { return p.Key == "data_dir" }); taken != good {
+			t.Errorf("%d octets: taken: %t: %v", length, taken, problems)
+		}
+		l, err := operator.Listen(filepath.Join(dir, operator.SocketName))
+		if (err == nil) != good {
+			t.Errorf("%d octets: %v", length, err)
+		}
+		if err == nil {
+			_ = l.Close()
+		}
+	}
+}
+
+// TestWhatIsInTheWayOfTheSocketIsSaid: another node is suspected where there may be one.
+func TestWhatIsInTheWayOfTheSocketIsSaid(t *testing.T) {
+	for want, err := range map[string]error{
+		"another node": operator.ErrRunning,
+		"same data_":   &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EAGAIN)},
+		"move away":    errors.New("there is something else in the place of the socket"),
+		"free space":   syscall.ENOSPC,
+	} {
+		hint := hintFor(socketInTheWay(fmt.Errorf("operator: %w", err), &configs.Config{}))
+		if !strings.Contains(hint, want) || strings.Contains(hint, "another node") != (want == "another node" || want == "same data_") {
+			t.Errorf("%v: %q, want %q", err, hint, want)
+		}
 	}
 }
 

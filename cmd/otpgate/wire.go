@@ -159,7 +159,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 		Invite: n.inviter(), Trail: n.audit, Status: n.status, Explain: n.explain, Sessions: n.openSessions, Logger: n.log, Now: rt.now,
 	})
 	if err != nil {
-		return n, withHint(err, "is another node running with the same data_dir? %s", cfg.Where("data_dir"))
+		return n, socketInTheWay(err, cfg)
 	}
 	n.life.serve("operator socket", op.Serve, op.Shutdown)
 	// Gateways come last, because they are the first to be let go: answers in flight leave before
