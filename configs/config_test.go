@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -137,18 +138,43 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	example.Radius.Clients[0].Origins, plain.Radius.Clients[0].Origins = nil, nil
 	example.Directories[0].URLs, example.Directories[0].BaseDN = plain.Directories[0].URLs, plain.Directories[0].BaseDN
 	show := func(c *configs.Config) string {
-		return strings.NewReplacer("[]string{}", "nil", "[]string(nil)", "nil").Replace(
-			fmt.Sprintf("%q %#v %#v %#v %#v %#v %#v %#v", c.DataDir, c.Radius, c.Directories, c.Store, c.OTP, c.Metrics, c.Audit, c.Log))
+		var b strings.Builder
+		for i, v := 0, reflect.ValueOf(c).Elem(); i < v.NumField(); i++ {
+			if f := v.Type().Field(i); f.IsExported() {
+				fmt.Fprintf(&b, "%s: %#v\n", f.Name, v.Field(i).Interface())
+			}
+		}
+		return strings.NewReplacer("[]string{}", "nil", "[]string(nil)", "nil").Replace(b.String())
 	}
 	if a, b := show(example), show(plain); a != b {
 		t.Errorf("example:\n%s\ndefaults:\n%s", a, b)
 	}
 }
 
-// What the example has in comments has to work too, once it is uncommented.
-func TestTheExampleWithEverythingUncommentedLoads(t *testing.T) {
+// uncommented is the example with the keys that it has in comments.
+func uncommented(t *testing.T) string {
+	t.Helper()
 	key := regexp.MustCompile(`(?m)^( *)# ( *)([a-z_]+:.*)$`)
-	text := key.ReplaceAllString(ownSecret(t, configs.Example), "$1$2$3")
+	return key.ReplaceAllString(ownSecret(t, configs.Example), "$1$2$3")
+}
+
+// least is a file with the sections that are off by default, and in them what the example has where there is no default.
+const least = `
+radius:
+  radsec: {certificate_file: radsec.crt, key_file: radsec.key, client_ca_file: radsec-ca.crt}
+  clients: [{name: vpn, networks: [10.0.0.0/8], secret: long-enough-1}]
+directories: [{name: corp, urls: ["ldaps://dc1"], base_dn: "dc=corp"}]
+store: {redis: {addresses: ["redis-1:6379"], username: me, password_file: redis.secret, tls: {ca_file: redis-ca.pem}}}
+enroll:
+  certificate_file: web.crt
+  key_file: web.key
+  public_url: https://otp.example.org
+  mail: {from: "OTP <otp@example.org>", smtp: "smtp://mail.example.org:587", username: me, password_file: smtp.secret, ca_file: mail-ca.pem}
+`
+
+// What the example has in comments has to work too, once it is uncommented, and shows the defaults of what is off.
+func TestTheExampleWithEverythingUncommentedLoads(t *testing.T) {
+	text := uncommented(t)
 	text = regexp.MustCompile(`(?m)^ *ldif_file:.*$`).ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, `bind_dn: ""`, "bind_dn: cn=otpgate")
 	text = strings.ReplaceAll(text, `username: ""`, "username: me")
@@ -169,6 +195,81 @@ func TestTheExampleWithEverythingUncommentedLoads(t *testing.T) {
 	}
 	if c.Store.Redis == nil || c.Store.Redis.TLS == nil || c.Enroll == nil || c.Enroll.Mail.Password.Reveal() != "secret of smtp.secret" {
 		t.Errorf("%+v", c)
+	}
+	plain := filepath.Join(filepath.Dir(path), "least.yaml")
+	if err := os.WriteFile(plain, []byte(least), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, err := configs.Load(plain, noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, both := range map[string][2]any{
+		"radius.radsec": {c.Radius.RadSec, want.Radius.RadSec}, "store.redis": {c.Store.Redis, want.Store.Redis}, "enroll": {c.Enroll, want.Enroll},
+	} {
+		if !reflect.DeepEqual(both[0], both[1]) {
+			t.Errorf("%s: example %+v, defaults %+v", name, both[0], both[1])
+		}
+	}
+}
+
+// unknownToAll has a key in every object that no object knows: then each says which it does.
+const unknownToAll = `
+unknown_to_all: 1
+radius:
+  unknown_to_all: 1
+  radsec: {unknown_to_all: 1}
+  clients: [{unknown_to_all: 1, hours: {unknown_to_all: 1}, shared_code: {unknown_to_all: 1}, reply_groups: {unknown_to_all: 1}}]
+directories: [{unknown_to_all: 1, cache: {unknown_to_all: 1}}]
+store: {unknown_to_all: 1, redis: {unknown_to_all: 1, tls: {unknown_to_all: 1}}}
+otp: {unknown_to_all: 1}
+enroll: {unknown_to_all: 1, mail: {unknown_to_all: 1}}
+metrics: {unknown_to_all: 1}
+audit: {unknown_to_all: 1}
+log: {unknown_to_all: 1}
+`
+
+// Every key is in the example, a secret in one of its two forms; rules under reply are shown in a comment of their own.
+func TestTheExampleShowsEveryKey(t *testing.T) {
+	var top map[string]any
+	if err := yaml.Unmarshal([]byte(uncommented(t)), &top); err != nil {
+		t.Fatal(err)
+	}
+	shown, objects := map[string]bool{}, map[string]bool{}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			objects[path] = true
+			for name, inner := range v {
+				key := strings.TrimPrefix(path+"."+name, ".")
+				shown[key] = true
+				walk(key, inner)
+			}
+		case []any:
+			for i, inner := range v {
+				walk(fmt.Sprintf("%s[%d]", path, i), inner)
+			}
+		}
+	}
+	walk("", top)
+	_, problems := configs.Read(write(t, "otpgate.yaml", unknownToAll), noEnv)
+	for _, p := range problems.List {
+		object, ok := strings.CutSuffix(p.Key, "unknown_to_all")
+		names, told := strings.CutPrefix(p.Hint, "known keys here: ")
+		if !ok || !told {
+			continue
+		}
+		delete(objects, strings.TrimSuffix(object, "."))
+		for name := range strings.SplitSeq(names, ", ") {
+			inline, file := strings.CutSuffix(name, "_file")
+			if !shown[object+name] && !(file && shown[object+inline]) && !shown[object+name+"_file"] {
+				t.Errorf("the example lacks %s%s", object, name)
+			}
+		}
+	}
+	for path := range objects { // without a section here nobody asks for its keys
+		t.Errorf("nothing was said of the keys of %q: %v", path, problems)
 	}
 }
 
