@@ -99,9 +99,10 @@
 //   - The limit per mailbox is silent (still 202): it would tell that there is a mailbox. It is
 //     applied before the code is made, so that asking too often does not end the last code mailed.
 //     Codes and links have one each, so that a stranger who asks for links does not keep the owner from a
-//     code, or the other way round. A mailbox gets eight mails at once at the most, and then two in ten
-//     minutes, from each node. Who asks for the same kind all the time takes that kind's: then the last one
-//     mailed is there to be used, whoever asked for it.
+//     code, or the other way round; so has the mail that there is no room for another device, which takes a right
+//     code. A mailbox gets twelve of these at once at the most, and then three in ten minutes, from each node; mails
+//     about devices that came or went are not among them. Who asks for the same kind all the time takes that kind's:
+//     then the last one mailed is there to be used, whoever asked for it.
 //   - A code that cannot be one (wrong length, wrong characters) spends a try like any other: one
 //     path for everybody. The app checks before it sends.
 //   - Of two tickets, the enrollment code is taken first: if the second one cannot be taken, the

@@ -147,7 +147,7 @@ type Options struct {
 type Limits struct {
 	SourceBurst  int           // calls of one address (IPv6: of one /64) at once; 0: 30
 	SourceEvery  time.Duration // one more each; 0: 2 s
-	MailboxBurst int           // mails of one kind (with a code, with a link) to one account at once; 0: 4
+	MailboxBurst int           // mails of one kind (with a code, with a link, of no room) to one account at once; 0: 4
 	MailboxEvery time.Duration // one more each; 0: 10 min
 	Sources      int           // addresses remembered; 0: 100,000
 	Mailboxes    int           // accounts remembered; 0: 100,000

@@ -17,8 +17,9 @@
 //
 // # Decisions
 //
-//   - The queue is in memory: a code is worth an hour at most, and whoever misses a mail asks for
-//     another. So no mail with a code in it is ever on disk.
+//   - The queue is in memory: a code or a link ends by itself (a code after code_lifetime, a day at most), and
+//     whoever misses it asks for another. So no mail with a code in it is ever on disk. A mail about a device, which
+//     is tried for a day, is lost with the process: the trail has what it would have told.
 //   - One connection per mail: enrollment is rare, and a connection that idles is one that breaks.
 //   - One template for all mails and languages; the words are in the catalogue.
 //   - Mails hold no picture and load nothing, so that reading one tells nobody anything.
