@@ -4,7 +4,8 @@ import "time"
 
 // Back-off after wrong codes (RFC 4226 section 7.3).
 //
-// With three steps in the window and six digits, a guess is right with 3 in 1,000,000. A flat ten
+// With three steps in the window and six digits, a guess is right with 3 in 1,000,000 (4 where the clock
+// of the device was learned to be off by more than the window: the code of now passes as well). A flat ten
 // tries per ten minutes would let somebody try 525,600 times a year: more hits than misses. One
 // try an hour, which is where this schedule ends, leaves 8,760 tries: 2.6 % a year for an account
 // that is attacked all year from somewhere it never logged in from, 0.026 % with eight digits.

@@ -32,9 +32,10 @@
 // Two steps have the same code once in a million, and whoever saw it typed in one of them must not get in with it
 // in the other. So the latest step of a device that has it in the window is claimed ([Claim.Span]), of several
 // devices the one whose step leaves the window last, and a code is refused while any step that has it and was used
-// is in the window. (Devices are looked at before one is claimed: nodes on either side of the end of a step
-// could each claim one.) What nobody learns from it is a drift. The price: with the latest step those between
-// are used as well, and their own codes with them, by the rule above.
+// is in the window. To it belong, for this purpose alone, the steps between a device's drift and now. (Devices are
+// looked at before one is claimed: nodes on either side of the end of a step could each claim one.) What nobody
+// learns from it is a drift. The price: with the latest step those between are used as well, and their own codes
+// with them, by the rule above.
 //
 // When all steps that were used have left the window, one that was not in it when the code was typed may have
 // the same code, and lets it in: it is as good as any other guess then.
@@ -67,6 +68,13 @@
 // makes it of less than the whole packet, so that a gateway which asks a second server gets the first
 // answer, gives it a short [Attempt.Lifetime], and uses it only after everything else was found right:
 // the same token counts one wrong password. [Attempt.Share] lets one place use one code a few times.
+//
+// # Drift
+//
+// The window of a device lies around what its clock was last seen to be off by, 2*Window+1 codes. Where that is
+// more than the window, one more passes: the code of now. With it a clock that was put right gets in, the
+// phone's or the node's, which teaches a drift of none. Until the steps that it used before are past it shows
+// codes that were used: a phone that was two minutes fast waits for up to three.
 //
 // # Before and beside codes
 //

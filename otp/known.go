@@ -62,7 +62,8 @@ func newKnownDevice(d *Device, seed []byte) (knownDevice, error) {
 	all := algorithms()
 	return knownDevice{
 		text:  d.ID + string(newKeyed(d.Algorithm, seed)),
-		drift: int32(d.Drift), id: uint16(len(d.ID)), seconds: uint16(d.Period / time.Second), digits: uint8(d.Digits),
+		drift: int32(learnedDrift(d.Drift, MaxDrift)), // more was never learned, and walk looks at as many codes
+		id:    uint16(len(d.ID)), seconds: uint16(d.Period / time.Second), digits: uint8(d.Digits),
 		algorithm: algorithm(slices.Index(all[:], d.Algorithm)),
 	}, nil
 }
@@ -210,18 +211,25 @@ func firstThere(a, b Device) int {
 	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 }
 
-// walk compares proof with every code of the window and appends the device's match, if there is one: the latest step
-// that has the code. It looks at all of them, whichever matches.
+// walk compares proof with every code of the window and with that of now, and appends the device's match, if there is
+// one: the latest step that has the code. It looks at all of them, whichever matches.
+//
+// Where the window lies so far off that there are steps between it and now, they are looked at as well, and let nobody
+// in: a step that was used in the window comes back as that of now, and must be seen until then. So nothing is gone
+// before it has left for good.
 func (d *knownDevice) walk(g *generator, proof Proof, now time.Time, window, maxDrift int, matches []Match) []Match {
 	here, drift := stepAt(now, d.period()), int(d.drift)
-	found, first, last := false, 0, 0 // offsets
-	for offset := drift - window; offset <= drift+window; offset++ {
-		if proof.Match(g.code(d.key(), int(d.digits), here+int64(offset))) {
-			if !found {
-				found, first = true, offset
-			}
-			last = offset
+	low, high := drift-window, drift+window
+	found, passes, first, last := false, false, 0, 0 // offsets
+	for offset := min(low, 0); offset <= max(high, 0); offset++ {
+		if !proof.Match(g.code(d.key(), int(d.digits), here+int64(offset))) {
+			continue
 		}
+		if !found {
+			found, first = true, offset
+		}
+		last = offset
+		passes = passes || offset == 0 || low <= offset && offset <= high
 	}
 	if !found {
 		return matches
@@ -230,9 +238,20 @@ func (d *knownDevice) walk(g *generator, proof Proof, now time.Time, window, max
 	if first == last {
 		learned = learnedDrift(last, maxDrift)
 	}
+	// A step leaves the window behind the drift, or after it was that of now, whichever is later: it can be accepted once
+	// more as that.
+	leaves := here + int64(last+max(window-drift, 0)) + 1
 	return append(matches, Match{
 		Device: d.text[:d.id], Digits: int(d.digits), Step: here + int64(last), Span: last - first, Offset: last,
-		Drift: learned, known: drift, leaves: (here + int64(last-drift+window) + 1) * int64(d.seconds),
+		Drift: learned, known: drift, leaves: leaves * int64(d.seconds), passes: passes,
+	})
+}
+
+// passing leaves out devices that have the code at no step that lets anybody in. Where another device with as many digits
+// lets it in, they stay: what they have was typed as well.
+func passing(matches []Match) []Match {
+	return slices.DeleteFunc(matches, func(m Match) bool {
+		return !slices.ContainsFunc(matches, func(o Match) bool { return o.passes && o.Digits == m.Digits })
 	})
 }
 

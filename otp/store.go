@@ -30,8 +30,9 @@ const (
 	// MaxChallenges is how many challenges of an account are known; the one that changed longest ago
 	// makes room.
 	MaxChallenges = 16
-	// MaxSpan is the longest [Claim.Span]: of a window of five steps either side.
-	MaxSpan = 2 * MaxWindow
+	// MaxSpan is the longest [Claim.Span]: from one end of the widest window to the other, or to the step of now from the
+	// far end of one that lies around the largest drift.
+	MaxSpan = MaxWindow + max(MaxWindow, MaxDrift)
 	// MaxShares is how many steps of an account may be shared at a time; the oldest makes room.
 	MaxShares = 8
 )

@@ -32,14 +32,15 @@ type Match struct {
 	Device string
 	Digits int
 	Step   int64
-	Span   int   // how many steps before Step the window has another one with this code: 0, but for a coincidence
+	Span   int   // how many steps before Step another one with this code was looked at: 0, but for a coincidence
 	Offset int   // Step minus the step of the node's clock
 	Drift  int   // the device's drift after a claim of Step
 	known  int   // its drift now, as far as the node knows
-	leaves int64 // when Step leaves the window, in seconds since 1970
+	leaves int64 // when Step leaves the window for good, in seconds since 1970
+	passes bool  // a step that lets in has the code
 }
 
-// Walked is an attempt whose proof was compared with every code of every device's window.
+// Walked is an attempt whose proof was compared with every code that a device may show.
 // Matches is empty when none fits; it holds more than one device only by a coincidence of digits. The
 // first is the one that is claimed: whose step leaves the window last, or one that was used.
 type Walked struct {
@@ -72,7 +73,7 @@ type Options struct {
 	Store     Store
 	Keys      Keys
 	Window    int             // steps either side of a device's expected step, 0 to MaxWindow
-	MaxDrift  int             // steps that a device's clock may be learned to be off, 0 to 10
+	MaxDrift  int             // steps that a device's clock may be learned to be off, 0 to MaxDrift
 	CacheSize int             // accounts remembered, of up to 8 devices each; 0: 100,000, about 1 KB each
 	Backoff   []time.Duration // nil: DefaultBackoff
 
@@ -96,8 +97,12 @@ type Verifier struct {
 	now        func() time.Time
 }
 
-// MaxWindow is the widest [Options.Window], in steps either side.
-const MaxWindow = 5
+const (
+	// MaxWindow is the widest [Options.Window], in steps either side.
+	MaxWindow = 5
+	// MaxDrift is the largest [Options.MaxDrift], in steps either way.
+	MaxDrift = 10
+)
 
 const defaultCacheSize = 100_000
 
@@ -108,8 +113,8 @@ func New(o Options) (*Verifier, error) {
 		return nil, errors.New("otp: Store, Keys and Now must be given")
 	case o.Window < 0 || o.Window > MaxWindow:
 		return nil, fmt.Errorf("otp: window: 0 to %d steps", MaxWindow)
-	case o.MaxDrift < 0 || o.MaxDrift > 10:
-		return nil, errors.New("otp: max drift: 0 to 10 steps")
+	case o.MaxDrift < 0 || o.MaxDrift > MaxDrift:
+		return nil, fmt.Errorf("otp: max drift: 0 to %d steps", MaxDrift)
 	case o.CacheSize < 0:
 		return nil, errors.New("otp: cache size: 0 or more accounts")
 	}
@@ -234,6 +239,7 @@ func (v *Verifier) walk(a Attempt, k *known) Walked {
 		g.forget()
 		pool.Put(g)
 	}
+	w.Matches = passing(w.Matches)
 	order(w.Matches)
 	return w
 }

@@ -268,9 +268,10 @@ func (w *wrongClock) afterwards(t *testing.T) {
 	}
 	w.replay(300)
 	// At the node whose clock was wrong, everybody gets in who did nothing meanwhile. Of those who logged in there
-	// some have to wait: their devices have learned to be as far off as the clock was.
+	// some have to wait for a minute: what they see now was used, and the next code is in no window of a device that
+	// has learned to be slow.
 	c := w.wrong.gateway("127.0.0.1", "testing-secret")
-	again := func(from, to int) (let, tried int) {
+	again := func(from, to int) (let, tried int, refused []int) {
 		for person := from; person < to && tried < restedPeople; person++ {
 			step := time.Now().Unix() / 60
 			if _, ok := w.storm.accepted[attemptKey{person, step + 1}]; ok {
@@ -282,16 +283,19 @@ func (w *wrongClock) afterwards(t *testing.T) {
 			tried++
 			if verdict(c, c.Login(personName(person), codeOf(person, step)).Octets(), budget) == "accept" {
 				let++
+			} else {
+				refused = append(refused, person)
 			}
 		}
-		return let, tried
+		return let, tried, refused
 	}
-	rested, all := again(rightPeople+wrongPeople, clockPeople)
+	rested, all, _ := again(rightPeople+wrongPeople, clockPeople)
 	expect(t, "those who get in when the clock is right again", rested, all)
-	let, tried := again(0, rightPeople)
+	let, tried, refused := again(0, rightPeople)
 	if let < tried/2 {
 		t.Errorf("the clock is right again, and %d of %d get in who logged in meanwhile", let, tried)
 	}
+	waited := w.waited(c, refused)
 	for _, m := range []*member{w.right, w.wrong} {
 		for _, sum := range regexp.MustCompile(`(?m)^(otpgate_\S+_seconds_sum\S*) (\S+)$`).FindAllStringSubmatch(m.scrape(), -1) {
 			if value, err := strconv.ParseFloat(sum[2], 64); err != nil || value < 0 || value > 3600 {
@@ -299,6 +303,38 @@ func (w *wrongClock) afterwards(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("figures: clock requests=%d accepted=%d refused=%d silent=%d twice=%d in_afterwards=%d_of_%d in_again=%d_of_%d",
-		w.storm.requests.Load(), len(w.storm.accepted), w.storm.refused.Load(), w.storm.silent.Load(), len(w.storm.twice), rested, all, let, tried)
+	t.Logf("figures: clock requests=%d accepted=%d refused=%d silent=%d twice=%d in_afterwards=%d_of_%d in_again=%d_of_%d in_after_two_minutes=%d_of_%d",
+		w.storm.requests.Load(), len(w.storm.accepted), w.storm.refused.Load(), w.storm.silent.Load(), len(w.storm.twice), rested, all, let, tried, waited, len(refused))
+}
+
+// waited has people log in whom the node refused when its clock was right again, with what right phones show two minutes
+// later, when all steps are past that anybody has used. The node does not wait for them: its clock is set, and
+// theirs with it. No right code is wrong then, nor used, whatever their devices have learned; who has been wrong
+// too often has to wait for longer. It returns how many get in.
+func (w *wrongClock) waited(c *radiustest.Client, people []int) (let int) {
+	w.t.Helper()
+	const end = 5 * time.Second // of a minute, in which one may begin another minute than the other
+	if left := time.Minute - time.Since(time.Unix(0, 0))%time.Minute; left < end {
+		pause(context.Background(), left)
+	}
+	w.set(2 * time.Minute)
+	reject := func(reason string) float64 {
+		return w.wrong.metric(fmt.Sprintf(`otpgate_radius_attempts_total{client="vpn",decision="reject",reason=%q}`, reason))
+	}
+	reasons := []string{"code_wrong", "code_used", "throttled"}
+	before := make(map[string]float64)
+	for _, reason := range reasons {
+		before[reason] = reject(reason)
+	}
+	for _, person := range people {
+		code := codeOf(person, time.Now().Add(w.off).Unix()/60)
+		if verdict(c, c.Login(personName(person), code).Octets(), budget) == "accept" {
+			let++
+		}
+	}
+	for _, reason := range reasons[:2] {
+		expect(w.t, "right codes after two minutes that are "+reason, reject(reason)-before[reason], 0)
+	}
+	expect(w.t, "those who get in after two minutes, or have to wait", float64(let)+reject("throttled")-before["throttled"], float64(len(people)))
+	return let
 }
