@@ -66,8 +66,8 @@
 //
 // [Attempt.Token] says which attempts are one, and the store remembers only what was claimed. Whoever
 // makes it of less than the whole packet, so that a gateway which asks a second server gets the first
-// answer, gives it a short [Attempt.Lifetime], and uses it only after everything else was found right:
-// the same token counts one wrong password. [Attempt.Share] lets one place use one code a few times.
+// answer, gives it a short [Attempt.Lifetime], and has a wrong password counted with the token of its
+// packet ([Verifier.WrongPassword]): the same token counts one. [Attempt.Share] lets one place use one code a few times.
 //
 // # Drift
 //

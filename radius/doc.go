@@ -176,8 +176,8 @@
 //   - 2026-11: under overload the newest are turned away, and not the oldest: a gateway that has waited for a while
 //     has got further up the queue than one that asks again.
 //   - 2026-11: what a relaxation lets in is said in log, trail and metrics by the relaxation's key. With
-//     failover_grace the claim's token is made of account, code, client and Calling-Station-Id instead
-//     of the packet, so that the store needs to know nothing of it.
+//     failover_grace the claim's token is made of account, proof, client and Calling-Station-Id instead
+//     of the packet, so that the store needs to know nothing of it. A wrong password is counted by its packet.
 //   - 2026-11: where the password comes first, the back-off of the place is asked before the directory
 //     is, and passwords of one account are checked one after the other, each packet with a wrong one
 //     counts as a wrong code, and accounts without devices are not asked about: a stranger's guesses

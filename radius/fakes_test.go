@@ -143,8 +143,9 @@ type fakeCodes struct {
 	used          map[string]otp.Token
 	stale         int // how many answers of Settle are Stale from now on
 	err           error
-	wrong         []string // accounts of every WrongPassword
-	settled       []int    // size of every Settle
+	wrong         []string    // accounts of every WrongPassword
+	counted       []otp.Token // of those that count
+	settled       []int       // size of every Settle
 	settle        func(ctx context.Context, walked []otp.Walked)
 	result        *otp.Result // what Settle says about everybody, if set
 	walkPanic     string      // the account whose walk panics
@@ -269,8 +270,11 @@ func (f *fakeCodes) WrongPassword(_ context.Context, w otp.Walked) otp.Result {
 	if f.err != nil {
 		return otp.Result{Reason: otp.ReasonStoreUnavailable, Err: f.err}
 	}
-	if len(f.wrong) > otp.MaxWrongPasswords {
+	if len(f.counted) >= otp.MaxWrongPasswords {
 		return otp.Result{Reason: otp.ReasonCodeUsed, Match: w.Matches[0]}
+	}
+	if !slices.Contains(f.counted, w.Token) { // the same token counts once
+		f.counted = append(f.counted, w.Token)
 	}
 	return otp.Result{Reason: otp.ReasonPasswordWrong, Match: w.Matches[0]}
 }
@@ -299,7 +303,7 @@ func (f *fakeCodes) Preview(_ context.Context, w otp.Walked) otp.Result {
 		return otp.Result{Reason: otp.ReasonThrottled, Until: time.Unix(1_700_000_000, 0)}
 	case len(w.Matches) == 0:
 		return otp.Result{Reason: otp.ReasonCodeWrong}
-	case len(f.wrong) >= otp.MaxWrongPasswords:
+	case len(f.counted) >= otp.MaxWrongPasswords:
 		return otp.Result{Reason: otp.ReasonCodeUsed, Match: w.Matches[0]}
 	}
 	for _, m := range w.Matches {

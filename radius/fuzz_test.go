@@ -155,7 +155,7 @@ func (w *world) empty() {
 	w.trail.events = nil
 	w.trail.mu.Unlock()
 	w.codes.mu.Lock()
-	w.codes.settled, w.codes.factors, w.codes.places, w.codes.wrong = nil, nil, nil, nil
+	w.codes.settled, w.codes.factors, w.codes.places, w.codes.wrong, w.codes.counted = nil, nil, nil, nil, nil
 	clear(w.codes.used)
 	clear(w.codes.spent)
 	w.codes.mu.Unlock()

@@ -310,8 +310,14 @@ func (s *Server) identify(a *attempt) {
 		p.Lifetime = c.FailoverGrace
 		return
 	}
-	a.parts = [...][]byte{c.octets, r.authenticator()[:], r.name, p.Proof.Octets(), nil}
-	p.Token = s.codes.Token(a.parts[:4]...)
+	p.Token = s.packetToken(a)
+}
+
+// packetToken is the mark of the packet and its retransmissions, whatever else may be taken for the same attempt.
+func (s *Server) packetToken(a *attempt) otp.Token {
+	r := &a.request
+	a.parts = [...][]byte{a.client.octets, r.authenticator()[:], r.name, a.walked.Proof.Octets(), nil}
+	return s.codes.Token(a.parts[:4]...)
 }
 
 // inGrace reports whether another packet may be taken for the same attempt. Responses to a challenge

@@ -312,6 +312,23 @@ func TestWrongPasswordsUseTheStepUp(t *testing.T) {
 	}
 }
 
+// TestWrongPasswordsUseTheStepUpInGrace: another packet is the same attempt, but only when its password is right. One that is
+// wrong costs the directory a bind each time.
+func TestWrongPasswordsUseTheStepUpInGrace(t *testing.T) {
+	w := one(t, Client{Login: LoginPasswordCode, FailoverGrace: otp.ClaimLifetime})
+	for range 2 {
+		w.wants(t, fromVPN, probe.Login(testSecret, "müller", "grün"+testCode), "accept ok")
+	}
+	for range otp.MaxWrongPasswords {
+		w.wants(t, fromVPN, probe.Login(testSecret, "alice", "falsch"+testCode), "reject password_wrong")
+	}
+	w.wants(t, fromVPN, probe.Login(testSecret, "alice", "falsch"+testCode), "reject code_used")
+	w.wants(t, fromVPN, probe.Login(testSecret, "alice", "geheim"+testCode), "reject code_used")
+	if n := len(w.accounts.binds()); n != 2+otp.MaxWrongPasswords {
+		t.Errorf("%d passwords were tried", n)
+	}
+}
+
 // TestFewPasswordsBesideACode: a burst of guesses with one right code tries one more of them than guesses one after the
 // other, because two are checked at a time.
 func TestFewPasswordsBesideACode(t *testing.T) {

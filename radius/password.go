@@ -95,6 +95,7 @@ func (s *Server) settleOne(ctx context.Context, a *attempt, walked otp.Walked, r
 	start := s.now()
 	var r otp.Result
 	if refused != nil {
+		walked.Token = s.packetToken(a) // each packet has cost a bind, also one that the grace takes for the same attempt
 		r = s.codes.WrongPassword(ctx, walked)
 		r.OK = false
 	} else {

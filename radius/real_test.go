@@ -128,6 +128,7 @@ func (s *site) node(t testing.TB) string {
 			{Name: "vpn", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Secret: []byte(realSecret)},
 			{Name: "concat", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}, Secret: []byte(realSecret), Login: radius.LoginPasswordCode},
 			{Name: "then", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.4/32")}, Secret: []byte(realSecret), Login: radius.LoginPasswordThenCode},
+			{Name: "grace", Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.6/32")}, Secret: []byte(realSecret), Login: radius.LoginPasswordCode, FailoverGrace: 20 * time.Second},
 		},
 		Accounts: s.accounts, Codes: s.verifier, Previews: s.verifier, Factors: s.verifier, States: s.states, Posture: s.posture, Audit: s.trail, Now: s.now,
 	})
@@ -227,6 +228,30 @@ func TestARealPasswordAndCode(t *testing.T) {
 		if !slices.Contains(got[:4], want) {
 			t.Errorf("no %q in %q", want, got)
 		}
+	}
+}
+
+// TestAWrongPasswordCountsByItsPacketInGrace: one that is sent to another node is counted once, and any other again, though
+// with the right password it would be the same attempt.
+func TestAWrongPasswordCountsByItsPacketInGrace(t *testing.T) {
+	s := newSite(t, 2)
+	nodes := []*radiustest.Client{
+		radiustest.DialFrom(t, "127.0.0.6", s.address, realSecret), radiustest.DialFrom(t, "127.0.0.6", s.node(t), realSecret),
+	}
+	wrong, code := "falsch"+codeAt(s.now()), codeAt(s.now())
+	again := nodes[0].Login("user0", wrong).Octets()
+	for _, c := range nodes {
+		c.Exchange(again)
+	}
+	for range otp.MaxWrongPasswords {
+		nodes[0].Exchange(nodes[0].Login("user0", wrong).Octets())
+	}
+	for _, c := range nodes {
+		c.Exchange(c.Login("user1", "geheim"+code).Octets())
+	}
+	want := slices.Concat(slices.Repeat([]string{"reject password_wrong"}, 1+otp.MaxWrongPasswords), []string{"reject code_used", "accept ok", "accept ok"})
+	if got := s.reasons(t); !slices.Equal(got, want) {
+		t.Errorf("the trail holds\n%q, want\n%q", got, want)
 	}
 }
 
