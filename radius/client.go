@@ -103,7 +103,9 @@ type Client struct {
 
 	// FailoverGrace is how long the same name, code, client and Calling-Station-Id get the first
 	// answer again although the packet is another: for gateways that ask their second server with a
-	// new packet. 0 to 30 s; 0: not at all.
+	// new packet. 0 to 30 s; 0: not at all. The same packet, sent again to another node, has no longer
+	// either, and otp.ClaimLifetime without a grace: one that is shorter than all the gateway's tries at a
+	// server together refuses retransmissions that would be let in without it.
 	FailoverGrace time.Duration
 	// Share lets automation open several sessions with one code, from one place.
 	Share otp.Share

@@ -178,6 +178,7 @@
 //   - 2026-11: what a relaxation lets in is said in log, trail and metrics by the relaxation's key. With
 //     failover_grace the claim's token is made of account, proof, client and Calling-Station-Id instead
 //     of the packet, so that the store needs to know nothing of it. A wrong password is counted by its packet.
+//     The price: at another node a retransmission is the same attempt for as long as the grace, not for 30 s.
 //   - 2026-11: where the password comes first, the back-off of the place is asked before the directory
 //     is, and passwords of one account are checked one after the other, each packet with a wrong one
 //     counts as a wrong code, and accounts without devices are not asked about: a stranger's guesses
