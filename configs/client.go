@@ -189,13 +189,16 @@ func (o *object) itemKey(name string, i int) string {
 	return o.path(name) + "[" + strconv.Itoa(i) + "]"
 }
 
+// maxShared is the most logins that one code is good for: otp.MaxShareTimes, which this package does not know.
+const maxShared = 50
+
 func readSharedCode(o *object) SharedCode {
 	s := SharedCode{
-		Times:  o.number("times", 2, 2, 100),
+		Times:  o.number("times", 2, 2, maxShared),
 		Within: o.duration("within", time.Second, time.Second, 5*time.Minute),
 	}
 	for _, need := range []struct{ name, hint string }{
-		{"times", "how many logins one code is good for, from 2 to 100"},
+		{"times", fmt.Sprintf("how many logins one code is good for, from 2 to %d", maxShared)},
 		{"within", "how long after the first of them, from 1s to 5m"},
 	} {
 		if !o.has(need.name) {

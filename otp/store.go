@@ -35,6 +35,9 @@ const (
 	MaxSpan = MaxWindow + max(MaxWindow, MaxDrift)
 	// MaxShares is how many steps of an account may be shared at a time; the oldest makes room.
 	MaxShares = 8
+	// MaxShareTimes is the largest [Share.Times]. Both stores remember the tokens of 64 claims of an account, so that each
+	// use of a shared step can be asked about again, and those of other steps beside them.
+	MaxShareTimes = 50
 )
 
 var (
@@ -204,7 +207,7 @@ func (c Challenged) Left(wrong int) int { return max(c.Tries-wrong, 0) }
 // Share lets one step be used more than once from the [Place] that used it first, for automation that
 // opens several sessions with one code. The zero value: it is used once.
 type Share struct {
-	Times  int           // how often, the first time included; less than 2: nothing is shared
+	Times  int           // how often, the first time included; less than 2: nothing is shared; at most MaxShareTimes
 	Within time.Duration // of the first time; above 0, at most ShareLifetime
 }
 

@@ -139,6 +139,7 @@ func (c Client) check() error {
 		{len(c.ChallengePrompt) > maxPrompt, "the prompt is longer than an attribute"},
 		{c.Timeout < 0, "the timeout is negative"},
 		{c.FailoverGrace < 0 || c.FailoverGrace > otp.ClaimLifetime, "the fail-over grace must be between 0 and 30s"},
+		{c.Share.Times != 0 && (c.Share.Times < 2 || c.Share.Times > otp.MaxShareTimes), fmt.Sprintf("a shared code is good for 2 to %d logins", otp.MaxShareTimes)},
 	} {
 		if p.wrong {
 			errs = append(errs, fmt.Errorf("client %q: %s", c.Name, p.text))

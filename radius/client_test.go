@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"otpgate/otp"
 	"otpgate/radius/probe"
 	"otpgate/radius/quiet"
 )
@@ -76,6 +77,9 @@ func TestClientsThatCannotBeAreAllReported(t *testing.T) {
 		{"wide mapped", with(func(c *Client) { c.Networks = prefixes("::ffff:0:0/90") }), "wider than the v4-mapped"},
 		{"policy", with(func(c *Client) { c.MessageAuthenticator = 7 }), "unknown message authenticator policy 7"},
 		{"login", with(func(c *Client) { c.Login = 7 }), "unknown login 7"},
+		{"shared with nobody", with(func(c *Client) { c.Share = otp.Share{Times: 1, Within: time.Minute} }), "a shared code is good for 2 to 50 logins"},
+		{"shared less than never", with(func(c *Client) { c.Share = otp.Share{Times: -1, Within: time.Minute} }), "a shared code is good for 2 to 50 logins"},
+		{"shared too often", with(func(c *Client) { c.Share = otp.Share{Times: otp.MaxShareTimes + 1, Within: time.Minute} }), "a shared code is good for 2 to 50 logins"},
 		{"two at once", with(func(c *Client) { c.Login, c.Secret = 7, nil }), "unknown login 7"},
 	} {
 		w := newWorld(t)

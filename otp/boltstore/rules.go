@@ -8,7 +8,8 @@ import (
 )
 
 // Bounds of a record that the contract leaves open. Both are far above what the windows of an
-// account's devices can hold at once, and err to the side of refusing.
+// account's devices can hold at once, and err to the side of refusing. maxClaims has room for a step that is
+// shared as often as may be ([otp.MaxShareTimes]).
 const (
 	maxClaims     = 64 // tokens remembered per account
 	maxWrongSteps = 32 // steps with wrong passwords remembered per device

@@ -52,6 +52,23 @@ func runShares(t *testing.T, open Open) {
 			x.wantShared(sharing(x.use(100, 3, 1, time.Second)))
 			x.want(sharing(x.use(100, 4, 1, time.Second)), otp.Used)
 		}},
+		{"all who share a step are told so again", func(x *exam) {
+			often := func(tok int) otp.Claim {
+				c := x.use(100, tok, 1, time.Duration(tok)*100*time.Millisecond)
+				c.Share = otp.Share{Times: otp.MaxShareTimes, Within: time.Minute}
+				return c
+			}
+			x.wantFirst(often(1))
+			for tok := 2; tok <= otp.MaxShareTimes; tok++ {
+				x.wantShared(often(tok))
+			}
+			for tok := 1; tok <= otp.MaxShareTimes; tok++ {
+				if r := x.want(often(tok), otp.Claimed); !r.Again || r.Shared {
+					x.Fatalf("token %d: %+v", tok, r)
+				}
+			}
+			x.want(often(otp.MaxShareTimes+1), otp.Used)
+		}},
 		{"both claims must allow it", func(x *exam) {
 			x.want(x.use(100, 1, 1, 0), otp.Claimed)
 			x.want(sharing(x.use(100, 2, 1, 0)), otp.Used)
