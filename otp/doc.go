@@ -76,6 +76,14 @@
 // phone's or the node's, which teaches a drift of none. Until the steps that it used before are past it shows
 // codes that were used: a phone that was two minutes fast waits for up to three.
 //
+// # Clocks
+//
+// Each node takes its own clock for right. What was claimed while it was ahead stays used, with all steps before
+// it: whoever logged in there is refused by every node until that time has come, however far it is, because
+// whoever saw the code may still have it then. [Verifier.Ahead] tells of such a device. It gets in before that
+// only as another one: revoked, and enrolled again. (A wait that such a clock has made is over sooner: see
+// [Answer].)
+//
 // # Before and beside codes
 //
 // A device can be drafted, and its first code looked at, before it is stored ([Devices.Draft],

@@ -1,5 +1,7 @@
 package otp
 
+import "time"
+
 // learnedDrift is the drift of a device after a claim. Drift is how many steps the device's clock
 // was ahead of the node's at its last login (RFC 6238 section 6). The window is as wide as ever, and
 // lies around the drift: with a window of one and a drift of two, the codes of the steps one, two
@@ -24,4 +26,14 @@ package otp
 // question to the store at the next login.
 func learnedDrift(offset, maxDrift int) int {
 	return min(max(offset, -maxDrift), maxDrift)
+}
+
+// Ahead returns when the last step of d that was used will be past, if no code is good for it yet at a node whose clock
+// is right, whatever was learned of the device's: a clock was ahead when it was used, or this node's is behind.
+// What a right device shows until then is refused, because the step is not above that one. Zero: it is no such step.
+func (v *Verifier) Ahead(d *Device) time.Time {
+	if check(d.Algorithm, d.Digits, d.Period) != nil || d.LastStep <= stepAt(v.now(), d.Period)+int64(v.drift+v.window) {
+		return time.Time{}
+	}
+	return time.Unix((d.LastStep+1)*int64(d.Period/time.Second), 0)
 }

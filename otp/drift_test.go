@@ -173,3 +173,40 @@ func TestACodeOfTwoDevicesPassesOnceBesideTheWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatAClockHasLeftBehind: a last step that no right node would take yet is told of until it is past, and no other.
+func TestWhatAClockHasLeftBehind(t *testing.T) {
+	w, seed := coincidence(t, 30_000_000, oneSeed), []byte(oneSeed) // nodes of a window of one and a drift of two
+	last := func() *otp.Device {
+		s, err := w.store.Devices(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &s.Devices[0]
+	}
+	if until := w.verifier.Ahead(last()); !until.IsZero() {
+		t.Errorf("of one that was never used: %v", until)
+	}
+	w.clock.add(time.Hour)
+	w.want(w.verifier, w.attempt("alice", w.ahead(seed, 0)), otp.ReasonOK)
+	w.clock.add(-time.Hour)
+	used := last()
+	if until := w.verifier.Ahead(used); until.Unix() != 60*(30_000_060+1) || used.LastStep != 30_000_060 {
+		t.Errorf("until %v of step %d", until, used.LastStep)
+	}
+	w.want(w.verifier, w.attempt("alice", w.ahead(seed, 0)), otp.ReasonCodeUsed)
+	for minutes, told := range map[time.Duration]bool{56: true, 57: false, 60: false, 61: false, 100: false} {
+		w.clock.add(minutes * time.Minute)
+		if until := w.verifier.Ahead(used); until.IsZero() == told {
+			t.Errorf("%d minutes later: %v", minutes, until)
+		}
+		w.clock.add(-minutes * time.Minute)
+	}
+	for _, nonsense := range []otp.Device{{LastStep: 1 << 40}, {LastStep: 1 << 40, Algorithm: otp.SHA1, Digits: 6}} {
+		if until := w.verifier.Ahead(&nonsense); !until.IsZero() {
+			t.Errorf("of what is no device: %v", until)
+		}
+	}
+	w.clock.add(61 * time.Minute)
+	w.want(w.verifier, w.attempt("alice", w.ahead(seed, 0)), otp.ReasonOK)
+}

@@ -45,6 +45,7 @@ type Step struct {
 // comes out well. Nothing was claimed, counted or asked of the directory but who the account is.
 type Explanation struct {
 	Steps    []Step
+	Account  string // its id, if it was found
 	Decision otp.Decision
 	Reason   otp.Reason
 	Reply    []dictionary.Wire // the attributes of the accept, also when it would not come to that
@@ -120,7 +121,7 @@ func (x *explaining) find(ctx context.Context) bool {
 	case err == nil && account == nil:
 		return x.blind("account", otp.ReasonDirectoryUnavailable, directory.ErrUnavailable)
 	case err == nil:
-		x.account = account
+		x.account, x.out.Account = account, account.ID
 		x.add("account", OutcomeOK, "%s in directory %s", account.Name, account.Directory)
 		return true
 	case why == otp.ReasonDirectoryUnavailable:

@@ -115,6 +115,9 @@ func TestExplain(t *testing.T) {
 			if err != nil || outline(x) != c.want {
 				t.Errorf("%v\n%s, want\n%s", err, outline(x), c.want)
 			}
+			if found := strings.Contains(c.want, "account: ok"); (x.Account != "") != found {
+				t.Errorf("account %q", x.Account)
+			}
 			details := ""
 			for _, s := range x.Steps {
 				if s.Detail == "" || strings.Contains(s.Detail, "%!") || strings.Contains(s.Detail, "nil") || strings.Contains(s.Detail, testCode) {

@@ -58,6 +58,7 @@ type wrongClock struct {
 
 	codes []used // that got in by phones as wrong as the node
 	next  int    // of those people
+	ahead int    // one of them who got in when it was an hour ahead; 0: nobody
 }
 
 func newWrongClock(t *testing.T, redis bool) *wrongClock {
@@ -143,6 +144,9 @@ func (w *wrongClock) asWrong(c *radiustest.Client, number int) (let int) {
 		if verdict(c, c.Login(personName(person), code).Octets(), budget) == "accept" {
 			w.codes = append(w.codes, used{person, code})
 			let++
+			if w.off == time.Hour {
+				w.ahead = person
+			}
 		}
 	}
 	return let
@@ -294,6 +298,12 @@ func (w *wrongClock) afterwards(t *testing.T) {
 	let, tried, refused := again(0, rightPeople)
 	if let < tried/2 {
 		t.Errorf("the clock is right again, and %d of %d get in who logged in meanwhile", let, tried)
+	}
+	for person, ahead := range map[int]bool{w.ahead: true, clockPeople - 1: false} {
+		says := w.wrong.run("explain", "--client", "vpn", "--account", personName(person))
+		if strings.Contains(says, "a clock was ahead") != ahead {
+			t.Errorf("explained of one who got in an hour ahead, %v:\n%s", ahead, says)
+		}
 	}
 	waited := w.waited(c, refused)
 	for _, m := range []*member{w.right, w.wrong} {

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"otpgate/enroll/operator"
+	"otpgate/otp"
 	"otpgate/radius"
 )
 
@@ -29,6 +31,9 @@ func (n *node) explain(ctx context.Context, q operator.ExplainRequest) (operator
 	for _, s := range x.Steps {
 		out.Steps = append(out.Steps, operator.Step{Name: s.Name, Outcome: string(s.Outcome), Detail: s.Detail})
 	}
+	if x.Reason != otp.ReasonCodeExempt { // which looks at no device
+		out.Steps = append(out.Steps, n.ahead(ctx, x.Account)...)
+	}
 	names := n.gateways.Load().dictionary
 	for _, w := range x.Reply {
 		name, value := names.Describe(w)
@@ -36,6 +41,25 @@ func (n *node) explain(ctx context.Context, q operator.ExplainRequest) (operator
 		out.Reply = append(out.Reply, operator.ReplyAttribute{Name: name, Value: value, Octets: hex.EncodeToString(octets)})
 	}
 	return out, nil
+}
+
+// ahead tells of the devices of an account that show codes of used steps until a time that is still to come.
+func (n *node) ahead(ctx context.Context, account string) (steps []operator.Step) {
+	if account == "" {
+		return nil
+	}
+	devices, err := n.devices.List(ctx, account)
+	if err != nil {
+		return nil // another step has met the same store
+	}
+	for i := range devices {
+		if until := n.codes.Ahead(&devices[i]); !until.IsZero() {
+			steps = append(steps, operator.Step{Name: "last code", Outcome: operator.StepUnknown, Detail: fmt.Sprintf(
+				"the last code of device %s is of a time that is to come: a clock was ahead, or this node's is behind; it gets in from %s on, or after it was revoked and enrolled again",
+				devices[i].ID, until.Format(time.RFC3339))})
+		}
+	}
+	return steps
 }
 
 // openSessions are those of an account, as gateways have told of them.

@@ -5,5 +5,6 @@
 // that is set while the node runs is all that can be seen there, and what it shows now may be right.
 //
 // Whether a code was used does not depend on any clock: a step is claimed after those before it, whatever
-// time it is. Here it is about people who are kept out.
+// time it is. So what was claimed while a clock was ahead keeps its owner out until that time has come, and setting
+// the clock right mends nothing of that: the hints say so. Here it is about people who are kept out.
 package clock

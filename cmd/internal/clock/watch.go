@@ -18,6 +18,10 @@ const (
 	setBy = time.Second
 )
 
+// leftBehind is what a clock does to people when it is right again.
+const leftBehind = "devices that were used while a clock was ahead are refused until that time has come: otpgate explain names them, " +
+	"and who cannot wait revokes them and enrolls again"
+
 // Options are what a Watch needs; all of it must be there, but Store.
 type Options struct {
 	Period time.Duration // of the codes: half of it is how far a clock may be off
@@ -91,7 +95,7 @@ func (w *Watch) Compared(before, at, after time.Time) string {
 	switch {
 	case wrong && !was:
 		w.log.Error("this node's clock is not the store's: codes that phones show may be refused here", "ahead_by", ahead,
-			"hint", "set the time on the one that is wrong, and have both keep it by NTP")
+			"hint", "set the time on the one that is wrong, and have both keep it by NTP; "+leftBehind)
 	case was && !wrong:
 		w.log.Info("this node's clock is the store's again", "ahead_by", ahead)
 	}
@@ -113,5 +117,5 @@ func (w *Watch) look() {
 	}
 	w.metrics.set.Inc()
 	w.log.Warn("this node's clock was set", "forward_by", by.Round(time.Millisecond).String(),
-		"hint", "codes are those of the new time: see to it that it is right; NTP keeps a clock without setting it")
+		"hint", "codes are those of the new time: see to it that it is right; NTP keeps a clock without setting it; "+leftBehind)
 }

@@ -42,6 +42,9 @@ func TestTheAlarmIsRaisedOnceAndLoweredOnce(t *testing.T) {
 			t.Errorf("off by %v: the metric says %v", c.off, got)
 		}
 	}
+	if n := strings.Count(log.String(), "otpgate explain names them"); n != 2 {
+		t.Errorf("who is refused when the clock is right again is said %d times:\n%s", n, log)
+	}
 	if raised, lowered := strings.Count(log.String(), "is not the store's"), strings.Count(log.String(), "is the store's again"); raised != 2 || lowered != 2 {
 		t.Errorf("raised %d times, lowered %d times:\n%s", raised, lowered, log)
 	}
@@ -67,6 +70,9 @@ func TestAClockThatIsSet(t *testing.T) {
 		seen := by.Abs() >= setBy
 		if got := testutil.ToFloat64(w.metrics.set) - before; (got == 1) != seen || (log.Len() > 0) != seen {
 			t.Errorf("set by %v: counted %v times, %s", by, got, log)
+		}
+		if strings.Contains(log.String(), "otpgate explain names them") != seen {
+			t.Errorf("set by %v, who is refused then: %s", by, log)
 		}
 	}
 }
