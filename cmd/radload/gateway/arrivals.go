@@ -26,7 +26,7 @@ func (r *run) arrive(ctx context.Context) {
 	nap := pace.New()
 	defer nap.Close()
 	at, lane, idle := 0.0, 0, 0
-	for ctx.Err() == nil && int64(at) < r.end.Load() && r.since() < r.end.Load()+int64(grace) {
+	for ctx.Err() == nil && !r.all.Load() && int64(at) < r.end.Load() && r.since() < r.end.Load()+int64(grace) {
 		if wait := time.Duration(int64(at) - r.since()); wait > 0 {
 			nap.For(min(wait, longestNap))
 			continue
@@ -43,7 +43,9 @@ func (r *run) arrive(ctx context.Context) {
 	if ctx.Err() != nil {
 		r.finish()
 	}
-	r.omit(at)
+	if !r.all.Load() {
+		r.omit(at)
+	}
 }
 
 // omit counts the logins that should have begun by the end.

@@ -27,8 +27,11 @@
 //
 // # What an answer can be
 //
-// Beside right and expected: wrong in itself ([packet.Fault]); late, because the gateway had given up,
-// or its Identifier had been given to another request; a repetition, of the same octets or of others, of
-// which those of another decision are the worst; unasked, when there are more answers than requests were
-// sent.
+// Beside right and expected: wrong in itself ([packet.Fault]); late, because the gateway had given up; a
+// repetition, of the same octets or of others, of which those of another decision are the worst; unasked, when
+// there are more answers than requests were sent. All that holds as well when the Identifier has been given to
+// other requests meanwhile, for the last few of which it is known what they were.
+//
+// A late answer lets nobody in and keeps nobody out, and its login stays lost; but one that decides wrongly is
+// counted as that instead. A replay that was lost is accepted or refused by it.
 package gateway

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -144,6 +143,32 @@ func TestWhatServersDo(t *testing.T) {
 			name: "too late", change: func(o *Options) { o.Tries, o.Timeout, o.Linger = 1, 20*time.Millisecond, 300*time.Millisecond },
 			behave: func(x *exchange) { time.AfterFunc(100*time.Millisecond, func() { x.send(x.right()) }) },
 			want:   figures{lost: 20, late: 20},
+		},
+		{
+			name: "lets wrong codes in too late", change: func(o *Options) {
+				o.Wrong, o.Tries, o.Timeout, o.Linger = 1, 1, 20*time.Millisecond, 300*time.Millisecond
+			},
+			behave: func(x *exchange) {
+				time.AfterFunc(100*time.Millisecond, func() { x.send(x.answer(packet.AccessAccept, secret, blank())) })
+			},
+			want: figures{wronglyAccepted: 20, late: 20},
+		},
+		{
+			name: "refuses everything too late", change: func(o *Options) { o.Tries, o.Timeout, o.Linger = 1, 20*time.Millisecond, 300*time.Millisecond },
+			behave: func(x *exchange) {
+				time.AfterFunc(100*time.Millisecond, func() { x.send(x.answer(packet.AccessReject, secret, blank())) })
+			},
+			want: figures{wronglyRefused: 20, late: 20},
+		},
+		{
+			name: "changes its mind too late", change: func(o *Options) { o.Tries, o.Timeout, o.Linger = 1, 20*time.Millisecond, 300*time.Millisecond },
+			behave: func(x *exchange) {
+				time.AfterFunc(100*time.Millisecond, func() {
+					x.send(x.right())
+					x.send(x.answer(packet.AccessReject, secret, blank()))
+				})
+			},
+			want: figures{lost: 20, late: 20, opposite: 20, unasked: 20},
 		},
 		{
 			name: "octets of no packet", behave: func(x *exchange) { x.send([]byte("no packet")); x.send(x.right()) },
@@ -473,11 +498,26 @@ func TestNoIdentifier(t *testing.T) {
 // TestLateForAnEarlierRequest answers a request when its Identifier has been given to others. One that is older than
 // what is remembered is nobody's.
 func TestLateForAnEarlierRequest(t *testing.T) {
+	right := func(x *exchange) []byte { return x.right() }
+	opposite := func(x *exchange) []byte { return x.answer(packet.AccessReject, secret, blank()) }
+	lost := figures{lost: 1, late: 1, resent: 2}
 	for _, c := range []struct {
-		after       int
-		late, wrong uint64
-	}{{1, 1, 0}, {2, 1, 0}, {rememberedRequests, 1, 0}, {rememberedRequests + 1, 0, 1}} {
-		t.Run(fmt.Sprint(c.after), func(t *testing.T) {
+		name   string
+		after  int
+		timely bool // the first answer comes in time, and this is one more
+		answer func(x *exchange) []byte
+		want   figures // beside the others, which are accepted
+	}{
+		{name: "the next", after: 1, answer: right, want: lost},
+		{name: "the one after", after: 2, answer: right, want: lost},
+		{name: "the last that is remembered", after: rememberedRequests, answer: right, want: lost},
+		{name: "older", after: rememberedRequests + 1, answer: right, want: figures{lost: 1, faulty: 1, resent: 2}},
+		{name: "a wrong one", after: 1, answer: opposite, want: figures{wronglyRefused: 1, late: 1, resent: 2}},
+		{name: "once more", after: 1, timely: true, answer: right, want: figures{accepted: 1, same: 1, unasked: 1}},
+		{name: "once more, and the opposite", after: 2, timely: true, answer: opposite, want: figures{accepted: 1, opposite: 1, unasked: 1}},
+		{name: "once more, and older", after: rememberedRequests + 1, timely: true, answer: right, want: figures{accepted: 1, faulty: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			logins := 300 + 256*(c.after-1)
 			r := people(t, logins, roster.Options{})
 			var first *exchange
@@ -485,10 +525,12 @@ func TestLateForAnEarlierRequest(t *testing.T) {
 			s := serve(t, r, func(x *exchange) {
 				switch {
 				case first == nil || bytes.Equal(first.request, x.request):
-					first = x
+					if first = x; c.timely {
+						x.send(x.right())
+					}
 				case x.request[1] == first.request[1]:
 					if others++; others == c.after {
-						x.send(first.right())
+						x.send(c.answer(first))
 					}
 					x.send(x.right())
 				default:
@@ -496,11 +538,74 @@ func TestLateForAnEarlierRequest(t *testing.T) {
 				}
 			})
 			o := options(r, int64(logins), s)
-			o.Outstanding, o.Lanes, o.Timeout = 1, 1, 5*soon
-			if m := load(t, o).Measured; m.Lost != 1 || m.Late != c.late || m.Accepted != uint64(logins-1) || m.WronglySigned() != c.wrong {
-				t.Errorf("%+v", m)
+			o.Outstanding, o.Lanes = 1, 1
+			if !c.timely {
+				o.Timeout = 5 * soon
+			}
+			c.want.accepted += uint64(logins - 1)
+			if got := figuresOf(&load(t, o).Measured); got != c.want {
+				t.Errorf("\n got %+v\nwant %+v", got, c.want)
 			}
 		})
+	}
+}
+
+// TestReplayGoesElsewhere has the first server let nobody in, so that the second one does: it is the first that must not
+// accept the code now.
+func TestReplayGoesElsewhere(t *testing.T) {
+	r := people(t, 20, roster.Options{})
+	one := serve(t, r, func(x *exchange) {
+		if x.s.replayed(x) {
+			x.send(x.answer(packet.AccessReject, secret, blank()))
+		}
+	})
+	other := serve(t, r, nil)
+	o := options(r, 20, one, other)
+	o.Replay, o.Timeout = ReplayAtOnce, 5*soon
+	m := load(t, o).Measured
+	if m.Accepted != 20 || m.ReplayRefused != 20 || m.Resent != 20 {
+		t.Errorf("%+v", m)
+	}
+	for s, want := range map[*server]int{one: 40, other: 20} {
+		s.mu.Lock()
+		if len(s.all) != want {
+			t.Errorf("%d requests, want %d", len(s.all), want)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// TestReplaysHaveAVerdict also when the gateway has given up.
+func TestReplaysHaveAVerdict(t *testing.T) {
+	for answer, want := range map[byte]Tally{packet.AccessReject: {ReplayRefused: 20}, packet.AccessAccept: {ReplayAccepted: 20}} {
+		r := people(t, 20, roster.Options{})
+		o := options(r, 20, serve(t, r, func(x *exchange) {
+			if x.s.replayed(x) {
+				time.AfterFunc(7*soon, func() { x.send(x.answer(answer, secret, blank())) })
+				return
+			}
+			x.send(x.right())
+		}))
+		o.Replay, o.Tries, o.Timeout, o.Linger = ReplayAtOnce, 1, 5*soon, 20*soon
+		result := load(t, o)
+		m := result.Measured
+		if m.Accepted != 20 || m.ReplayRefused != want.ReplayRefused || m.ReplayAccepted != want.ReplayAccepted || m.ReplayLost != 0 || m.Late != 20 {
+			t.Errorf("%+v", m)
+		}
+		if len(result.Mistakes) != min(int(want.ReplayAccepted), maxMistakes) {
+			t.Errorf("%+v", result.Mistakes)
+		}
+	}
+}
+
+// TestAsManyAtARate ends when so many have begun, and misses nobody.
+func TestAsManyAtARate(t *testing.T) {
+	r := people(t, 100, roster.Options{})
+	o := options(r, 50, serve(t, r, nil))
+	o.Outstanding, o.Rate = 0, 500
+	began := time.Now()
+	if m := load(t, o).Measured; m.Accepted != 50 || m.Omitted != 0 || time.Since(began) > o.Duration/2 {
+		t.Errorf("%+v after %s", m, time.Since(began))
 	}
 }
 

@@ -19,7 +19,7 @@ const identifiers = 256
 // 128, a State of 253, Calling-Station-Id.
 const requestRoom = 640
 
-// rememberedRequests is how many requests a slot had before whose answers are known when they come: while most
+// rememberedRequests is how many requests a slot had before whose answers are judged when they come: while most
 // Identifiers wait for a server that is away, the others are used again at once.
 const rememberedRequests = 8
 
@@ -33,18 +33,24 @@ const (
 	lost               // given up, and remembered as long
 )
 
+// fate is a request, and what became of it.
+type fate struct {
+	authenticator [16]byte // Request Authenticator
+	condition     condition
+	tries         uint8
+	answers       uint8
+	code          byte   // of the first answer
+	answer        uint64 // sum of its octets
+	login         login
+}
+
 // slot is one Identifier of a lane.
 type slot struct {
-	condition condition
-	tries     uint8
-	answers   uint8
-	code      byte   // of the first answer
-	answer    uint64 // sum of its octets
+	fate      // of the request that has it
 	request   []byte
-	old       [rememberedRequests][16]byte // Request Authenticators of the requests before
-	olds      int                          // how many there were, in all
+	old       [rememberedRequests]fate // of the requests before
+	olds      int                      // how many there were, in all
 	sent, due int64
-	login     login
 }
 
 // ring is the Identifiers that are free, the longest unused one first.

@@ -53,10 +53,10 @@ func TestNothingIsAllocated(t *testing.T) {
 			n.begin(l, nil, now)
 			n.flush()
 			if method == PasswordThenCode {
-				n.judge(r.reply(s.last, packet.AccessChallenge), now)
+				n.judge(r.reply(s.last, packet.AccessChallenge), 0, now)
 				n.flush()
 			}
-			n.judge(r.reply(s.last, packet.AccessAccept), now)
+			n.judge(r.reply(s.last, packet.AccessAccept), 0, now)
 		}
 		turn()
 		if allocations := testing.AllocsPerRun(100, turn); allocations != 0 {
@@ -108,7 +108,7 @@ func TestIdentifiersRest(t *testing.T) {
 		if s.last[1] != byte(i) {
 			t.Fatalf("login %d has Identifier %d", i, s.last[1])
 		}
-		n.judge(newResponder().reply(s.last, packet.AccessAccept), 0)
+		n.judge(newResponder().reply(s.last, packet.AccessAccept), 0, 0)
 	}
 	if n.outstanding() != 0 {
 		t.Errorf("%d outstanding", n.outstanding())
@@ -123,6 +123,6 @@ func BenchmarkLogin(b *testing.B) {
 		l, _ := n.run.next(n, 0)
 		n.begin(l, nil, 0)
 		n.flush()
-		n.judge(r.reply(s.last, packet.AccessAccept), 0)
+		n.judge(r.reply(s.last, packet.AccessAccept), 0, 0)
 	}
 }

@@ -26,7 +26,7 @@ type Replay uint8
 // The times of a replay.
 const (
 	ReplayNever      Replay = iota
-	ReplayAtOnce            // to the next server, as soon as it was accepted
+	ReplayAtOnce            // to the server after the one that has accepted it, as soon as it has
 	ReplayAfterwards        // to all servers, after the run
 )
 

@@ -26,7 +26,8 @@ type run struct {
 	end     atomic.Int64 // when nothing new begins, in nanoseconds since began
 	count   atomic.Int64 // logins begun
 	home    atomic.Uint64
-	usedUp  atomic.Bool
+	usedUp  atomic.Bool // nobody is left who has not logged in
+	all     atomic.Bool // no login is left to begin: as many have as were asked for, or could
 
 	lastAccept, silence atomic.Int64 // when somebody got in last, and how long nobody did at most
 }
@@ -168,12 +169,14 @@ func (r *run) next(n *lane, intended int64) (login, bool) {
 		return login{}, false
 	}
 	if count := r.count.Add(1); o.Count > 0 && count > o.Count {
+		r.all.Store(true)
 		r.finish()
 		return login{}, false
 	}
 	turn, ok := o.Roster.Next(r.began.Unix() + (int64(r.began.Nanosecond())+r.since())/int64(time.Second))
 	if !ok {
 		r.usedUp.Store(true)
+		r.all.Store(true)
 		r.finish()
 		return login{}, false
 	}

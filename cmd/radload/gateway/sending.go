@@ -13,15 +13,16 @@ func (n *lane) begin(l login, state []byte, now int64) {
 	s := &n.slots[id]
 	fields := n.fields(&l, state) // before the slot is touched: state may lie in the buffer of an answer
 	if s.condition != unused {
-		s.old[s.olds%rememberedRequests] = [16]byte(s.request[4:20])
+		s.old[s.olds%rememberedRequests] = s.fate
 		s.olds++
 	}
-	request, err := n.codec.Request(s.request[:0], id, n.authenticator(), fields)
+	authenticator := n.authenticator()
+	request, err := n.codec.Request(s.request[:0], id, authenticator, fields)
 	if err != nil { // the options were checked: only a State can be too long, and it is an attribute's value
 		panic(err)
 	}
-	s.request, s.login = request, l
-	s.condition, s.tries, s.answers = waiting, 1, 0
+	s.request = request
+	s.fate = fate{authenticator: *authenticator, condition: waiting, tries: 1, login: l}
 	s.sent, s.due = now, now+int64(o.Timeout)
 	n.earliest = min(n.earliest, s.due)
 	t := n.tally(&l)

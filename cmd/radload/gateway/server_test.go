@@ -115,6 +115,9 @@ func (s *server) loop() {
 	}
 }
 
+// replayed reports whether a request comes from where codes are sent once more: see station.
+func (s *server) replayed(x *exchange) bool { return bytes.HasPrefix(x.attribute(31), []byte("172.")) }
+
 // attribute returns the value of an attribute of the request.
 func (x *exchange) attribute(kind byte) []byte {
 	for b := x.request[20:]; len(b) >= 2; b = b[b[1]:] {

@@ -15,7 +15,7 @@ type Tally struct {
 	WronglyAccepted uint64 // a wrong or a used code, or no code at all
 	WronglyRefused  uint64 // a right and fresh code
 	Repeated        uint64 // of those refused as expected: a fresh code that happens to be that of a step shortly before or after, too
-	Lost            uint64 // no answer to any of its tries
+	Lost            uint64 // no answer to any of its tries in time, nor a wrong decision afterwards
 	Decided         uint64 // accepted or refused, rightly or not, while the time was running
 
 	Replayed       uint64 // codes that had been accepted, sent once more
@@ -27,7 +27,7 @@ type Tally struct {
 	Sent       uint64 // packets, without those that were sent again
 	Resent     uint64
 	Answered   uint64 // packets that had their first right answer
-	Late       uint64 // right answers after the gateway had given up
+	Late       uint64 // first answers after the gateway had given up
 	Same       uint64 // second answers of the same octets
 	Different  uint64 // second answers of other octets, and the same decision
 	Opposite   uint64 // second answers of another decision
