@@ -8,8 +8,9 @@ FUZZJOBS    ?=
 SOAKTIME    ?= 1h
 PROFILES    ?= dist/profiles
 SCREENSHOTS ?= dist/screenshots
-# More for radload bench, such as BENCH="--only freeradius,redis --runs 1"; see radload bench --help.
-BENCH       ?=
+# For radload bench: what is written where, unless you say BENCH="--only freeradius,redis --runs 1" or the like; see
+# radload bench --help.
+BENCH       ?= --results cmd/radload/RESULTS.md --plot cmd/radload/latency.svg
 
 # Programs that the tests start: real servers and real clients. See `make peers`.
 PEERS = slapd ldap-utils redis-server freeradius-utils oathtool libpam-radius-auth libpam-wrapper pamtester \

@@ -9,11 +9,12 @@ import (
 
 // A Point is what logins took at a rate.
 type Point struct {
-	Share     float64 `json:"share"` // of what the closed loop reached
-	Offered   float64 `json:"offered_per_second"`
-	PerSecond float64 `json:"per_second"`
-	P50       float64 `json:"p50_seconds"`
-	P99       float64 `json:"p99_seconds"`
+	Share      float64 `json:"share"` // of what the closed loop reached
+	Offered    float64 `json:"offered_per_second"`
+	PerSecond  float64 `json:"per_second"`
+	P50        float64 `json:"p50_seconds"` // of those who were answered
+	P99        float64 `json:"p99_seconds"`
+	Unanswered float64 `json:"unanswered"` // share of those who were due: given up after curvePatience, or not begun by the end
 }
 
 // curved are the cases whose latency is measured over the rate.
@@ -27,7 +28,19 @@ const (
 	curvePasses = 3
 	curveLong   = 3 * time.Second
 	leastLong   = time.Second
+	// curvePatience is how long an answer is waited for: what has none by then is given up, so that there are Identifiers
+	// for the rest.
+	curvePatience = time.Second
 )
+
+// due is a quantile of all who were due, by that of those who were answered: the others took longer than patience, however
+// long.
+func (p Point) due(quantile, answered float64) float64 {
+	if p.Unanswered > 1-quantile {
+		return max(answered, curvePatience.Seconds())
+	}
+	return answered
+}
 
 // planCurves is latency over the rate, of the cases whose closed loop was measured.
 func (b *bench) planCurves(g *group) {
@@ -86,17 +99,16 @@ func (b *bench) curve(ctx context.Context, c benchCase) error {
 				b.say("%s at %.0f/s: too few accounts", c.name, rate)
 				continue
 			}
-			// What is not answered within a second is given up, so that there are Identifiers for the rest.
 			m, err := b.perform(ctx, job{
 				servers: []*server{s.server}, codes: s.codes, count: int(rate*long.Seconds()) + 1, long: long,
-				args: []string{"--rate", fmt.Sprint(rate), "--timeout", "1s", "--tries", "1", "--max-lost", "-1",
+				args: []string{"--rate", fmt.Sprint(rate), "--timeout", curvePatience.String(), "--tries", "1", "--max-lost", "-1",
 					"--ports", fmt.Sprint(min(1024, int(rate)/200+1))},
 			})
 			if err != nil {
 				return err
 			}
 			b.say("  %s at %.0f/s: %s", c.name, rate, m)
-			b.report.Curves[c.name] = append(b.report.Curves[c.name], Point{share, rate, m.PerSecond, m.P50, m.P99})
+			b.report.Curves[c.name] = append(b.report.Curves[c.name], Point{share, rate, m.PerSecond, m.P50, m.P99, m.Unanswered})
 			if err := b.save(); err != nil {
 				return err
 			}
@@ -105,12 +117,12 @@ func (b *bench) curve(ctx context.Context, c benchCase) error {
 	return nil
 }
 
-// points are the medians of a curve, by the rate that was offered.
+// points are the medians of a curve, by the rate that was offered. Their latencies are of all who were due.
 func (r *Report) points(name string) (all []Point) {
 	for _, share := range shares() {
 		var same []Point
 		for _, p := range r.Curves[name] {
-			if p.Share == share && p.P50 > 0 {
+			if p.Share == share && p.P50+p.Unanswered > 0 {
 				same = append(same, p)
 			}
 		}
@@ -118,7 +130,8 @@ func (r *Report) points(name string) (all []Point) {
 			of := func(f func(Point) float64) float64 { return median(same, f) }
 			all = append(all, Point{
 				share, of(func(p Point) float64 { return p.Offered }), of(func(p Point) float64 { return p.PerSecond }),
-				of(func(p Point) float64 { return p.P50 }), of(func(p Point) float64 { return p.P99 }),
+				of(func(p Point) float64 { return p.due(0.5, p.P50) }), of(func(p Point) float64 { return p.due(0.99, p.P99) }),
+				of(func(p Point) float64 { return p.Unanswered }),
 			})
 		}
 	}

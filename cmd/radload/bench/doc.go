@@ -23,8 +23,9 @@
 //
 // Redis syncs its file once a second, and rewrites it between measurements, not in them.
 //
-// CPU per login is what the processes used from the first login to the last answer, divided by the
-// logins that were decided. Every case expects every login to be accepted: a run in which one was not is
+// CPU per login is what the processes used while the generator ran, from just before the first login to some tenths of a
+// second after the last answer, divided by the logins that were decided. In bursts that is more than their logins took:
+// what a process does beside them is spread over a thousand. Every case expects every login to be accepted: a run in which one was not is
 // marked (but for codes that two steps have), because a server that refuses is no match for one that checks.
 //
 // Packets that are refused get no answer. So the node's own counter says how many there were, and what the

@@ -22,10 +22,12 @@ type Measurement struct {
 	CPU       map[string]float64 `json:"cpu_microseconds"` // per login or packet, by process
 	Memory    int64              `json:"memory_octets"`    // of the server, or of all nodes
 	Decided   uint64             `json:"decided"`
-	Busy      float64            `json:"generator_busy"` // share of one core that the generator used
-	Held      bool               `json:"held"`           // everything that was expected
-	Unheld    []string           `json:"unheld,omitempty"`
-	Figures   map[string]float64 `json:"figures,omitempty"` // what a case has beside that
+	// Unanswered is the share of the logins that were due and had no answer, or had not begun by the end.
+	Unanswered float64            `json:"unanswered,omitempty"`
+	Busy       float64            `json:"generator_busy"` // share of one core that the generator used
+	Held       bool               `json:"held"`           // everything that was expected
+	Unheld     []string           `json:"unheld,omitempty"`
+	Figures    map[string]float64 `json:"figures,omitempty"` // what a case has beside that
 }
 
 // Figures that a case may have beside the usual ones.
@@ -89,15 +91,7 @@ func (b *bench) perform(ctx context.Context, j job) (m Measurement, err error) {
 	for _, s := range j.servers {
 		watched = append(watched, s.Process)
 	}
-	before, err := b.look(ctx, watched, j.servers)
-	if err != nil {
-		return m, err
-	}
-	l, err := b.load(ctx, j.servers, args...)
-	if err != nil {
-		return m, err
-	}
-	after, err := b.look(ctx, watched, j.servers)
+	before, l, after, err := b.watched(ctx, watched, j.servers, args)
 	if err != nil {
 		return m, err
 	}
@@ -124,6 +118,27 @@ func (b *bench) perform(ctx context.Context, j job) (m Measurement, err error) {
 	return m, nil
 }
 
+// watched loads the servers, and looks at them before and after. What it costs them to be looked at is in neither
+// view's processor time.
+func (b *bench) watched(ctx context.Context, processes []*machine.Process, servers []*server, args []string) (before view, l loaded, after view, err error) {
+	if before, err = b.look(ctx, servers); err != nil {
+		return before, l, after, err
+	}
+	if before.cpu, err = used(processes); err != nil {
+		return before, l, after, err
+	}
+	if l, err = b.load(ctx, servers, args...); err != nil {
+		return before, l, after, err
+	}
+	cpu, err := used(processes)
+	if err != nil {
+		return before, l, after, err
+	}
+	after, err = b.look(ctx, servers)
+	after.cpu = cpu
+	return before, l, after, err
+}
+
 // refused are packets that the server has thrown away: that is less than were sent, where it did not keep up.
 func (m *Measurement) refused(l loaded, before, after view) {
 	f := l.Floods[0]
@@ -143,8 +158,8 @@ type view struct {
 	claims, pipelines      float64
 }
 
-// look asks all who work. A node counts what it allocates for that as well: it is little.
-func (b *bench) look(ctx context.Context, processes []*machine.Process, servers []*server) (v view, err error) {
+// look asks all nodes. They count what they allocate for that as well: it is little.
+func (b *bench) look(ctx context.Context, servers []*server) (v view, err error) {
 	for _, s := range servers {
 		if s.metrics != 0 {
 			n, err := s.counters(ctx)
@@ -162,14 +177,19 @@ func (b *bench) look(ctx context.Context, processes []*machine.Process, servers 
 		}
 		v.memory += memory
 	}
-	for _, p := range processes {
-		used, err := p.CPU()
-		if err != nil {
-			return v, err
-		}
-		v.cpu = append(v.cpu, used)
-	}
 	return v, nil
+}
+
+// used is how much processor time each has used.
+func used(processes []*machine.Process) (all []time.Duration, err error) {
+	for _, p := range processes {
+		cpu, err := p.CPU()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cpu)
+	}
+	return all, nil
 }
 
 // per is microseconds for each.
@@ -188,6 +208,8 @@ type loaded struct {
 		Accepted       uint64 `json:"accepted"`
 		Refused        uint64 `json:"refused"`
 		WronglyRefused uint64 `json:"wrongly_refused"`
+		Lost           uint64 `json:"lost"`
+		Omitted        uint64 `json:"omitted"`
 	} `json:"logins"`
 	Latency map[string]struct {
 		P50 float64 `json:"p50"`
@@ -214,7 +236,8 @@ func (l *loaded) measurement() Measurement {
 	m := Measurement{
 		PerSecond: l.Load.PerSecond, P50: l.Latency["accepted"].P50, P99: l.Latency["accepted"].P99,
 		Decided: l.Logins.Accepted + l.Logins.Refused + l.Logins.WronglyRefused, Held: l.Held,
-		Busy: l.Generator.CPU / max(l.Generator.Elapsed, 1e-9),
+		Busy:       l.Generator.CPU / max(l.Generator.Elapsed, 1e-9),
+		Unanswered: float64(l.Logins.Lost+l.Logins.Omitted) / float64(max(l.Logins.Begun+l.Logins.Omitted, 1)),
 	}
 	for _, e := range l.Expectations {
 		if !e.Held {

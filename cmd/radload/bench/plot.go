@@ -106,8 +106,9 @@ func (r *Report) inWords() string {
 		}
 		c, _ := caseOf(name)
 		first, last := points[0], points[len(points)-1]
-		all = append(all, fmt.Sprintf("%s: at %s logins per second a median of %.2f ms and a 99th percentile of %.2f ms, at %s a median of %.2f ms and a 99th percentile of %.2f ms.",
-			c.what, thousands(int(first.PerSecond)), 1e3*first.P50, 1e3*first.P99, thousands(int(last.PerSecond)), 1e3*last.P50, 1e3*last.P99))
+		all = append(all, fmt.Sprintf("%s: at %s logins per second a median of %s ms and a 99th percentile of %s ms, at %s a median of %s ms and a 99th percentile of %s ms.",
+			c.what, thousands(int(first.PerSecond)), upToPatience(first.P50), upToPatience(first.P99),
+			thousands(int(last.PerSecond)), upToPatience(last.P50), upToPatience(last.P99)))
 	}
 	return escaped(strings.Join(all, " "))
 }

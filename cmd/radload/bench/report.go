@@ -209,13 +209,23 @@ func (r *Report) writeCurves(b *strings.Builder, plot string) {
 	if plot != "" {
 		fmt.Fprintf(b, "\n![Latency of logins over their rate: the table below has the figures](%s)\n", plot)
 	}
-	b.WriteString("\n| server | offered/s | decided/s | p50 ms | p99 ms |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(b, "\nWho has no answer within %s is given up, and counts as one who waited longer.\n", curvePatience)
+	b.WriteString("\n| server | offered/s | decided/s | p50 ms | p99 ms | unanswered |\n|---|---|---|---|---|---|\n")
 	for _, name := range curved() {
 		c, _ := caseOf(name)
 		for _, p := range r.points(name) {
-			fmt.Fprintf(b, "| %s | %s | %s | %.2f | %.2f |\n", c.what, thousands(int(p.Offered)), thousands(int(p.PerSecond)), 1e3*p.P50, 1e3*p.P99)
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %.1f %% |\n", c.what, thousands(int(p.Offered)), thousands(int(p.PerSecond)),
+				upToPatience(p.P50), upToPatience(p.P99), 100*p.Unanswered)
 		}
 	}
+}
+
+// upToPatience writes a latency of a curve in milliseconds, as far as it is known.
+func upToPatience(seconds float64) string {
+	if most := curvePatience.Seconds(); seconds >= most {
+		return fmt.Sprintf("over %.0f", 1e3*most)
+	}
+	return fmt.Sprintf("%.2f", 1e3*seconds)
 }
 
 // What is between these lines is written by the bench; everything else is a person's, and stays.
