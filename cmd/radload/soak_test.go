@@ -29,6 +29,7 @@ const (
 	soakPeriod = 15 * time.Second // the shortest, so that fewer devices make as many logins
 	soakFresh  = "10m"            // so that everybody is asked for again some times, also while the directory is away
 	soakLeast  = 3 * time.Minute  // less proves nothing about what grows
+	soakCalm   = time.Minute      // that nothing is done for after each round, so that what goes wrong by itself has no excuse
 )
 
 // soakDevices is how many log in: as many as half of what two nodes can do takes, and not many more, so that a node that was
@@ -39,8 +40,9 @@ var soakDevices = map[bool]int{false: 120_000, true: 40_000}[raceEnabled]
 // as $OTPGATE_SOAK says, while one node after the other thing is ended and comes back: the second node by SIGTERM and by
 // SIGKILL, Redis by a failover, the directory. Every accepted code is sent once more to the other node.
 //
-//   - no code is accepted twice, and nobody is refused wrongly;
-//   - of a thousand logins one may be lost, which three tries did not save;
+//   - no code is accepted twice, and nobody is refused wrongly, by a late answer neither;
+//   - of a thousand logins one may be lost, which three tries did not save; of a thousand codes that are sent once more
+//     one may be without an answer;
 //   - goroutines, descriptors, memory and heap of the first node, which runs all the time, are what they were;
 //   - no line at Warn or Error is in the logs that expected has no reason for.
 func TestNodesSoak(t *testing.T) {
@@ -68,8 +70,8 @@ func TestNodesSoak(t *testing.T) {
 		case <-tick.C:
 			s.sample(time.Since(began))
 			if now := time.Now(); now.After(next) && now.Before(began.Add(duration-30*time.Second)) {
-				s.disturb()
-				next = time.Now().Add(15*time.Second + rand.N(10*time.Second))
+				calm := s.disturb()
+				next = time.Now().Add(calm + 15*time.Second + rand.N(10*time.Second))
 			}
 		}
 	}
@@ -77,10 +79,12 @@ func TestNodesSoak(t *testing.T) {
 	s.hitches = around.end()
 	seen := still(s.hitches)
 	for _, e := range r.Expectations {
-		// few_lost has another measure here; the rest is of the generator, not of the nodes.
-		if !e.Held && slices.Contains([]string{"nobody_in_wrongly", "nobody_out_wrongly", "answers_signed", "second_answers_same", "replays_refused"}, e.Name) {
+		if !e.Held && e.Name != "few_lost" { // which has another measure here
 			t.Errorf("%s: %s", e.Name, e.Detail)
 		}
+	}
+	if r.Load.ElapsedSeconds < duration.Seconds() {
+		t.Errorf("the load ended after %.1f s", r.Load.ElapsedSeconds)
 	}
 	if t.Failed() {
 		t.Logf("why people were refused: %s", s.why())
@@ -90,6 +94,9 @@ func TestNodesSoak(t *testing.T) {
 	}
 	if most := r.Logins.Begun / 1000; r.Logins.Lost > most {
 		t.Errorf("%d of %d logins were lost", r.Logins.Lost, r.Logins.Begun)
+	}
+	if unseen := r.Replays.Lost + r.Replays.LeftOut; unseen > r.Logins.Accepted/1000 {
+		t.Errorf("nobody knows what became of %d of %d accepted codes that came once more", unseen, r.Logins.Accepted)
 	}
 	if len(s.events) < 4 {
 		t.Errorf("too little happened to prove anything: %v", s.events)
@@ -101,9 +108,9 @@ func TestNodesSoak(t *testing.T) {
 	slices.SortFunc(s.done, func(a, b event) int { return a.at.Compare(b.at) })
 	s.flat()
 	s.explained()
-	t.Logf("figures: soak %s at %.0f logins/s and as many replays (capacity %.0f/s): %d logins, %d accepted, %d lost, %d replays refused, %d accepted; p50 %s, p99 %s, longest silence %s; %s",
-		duration, rate, capacity, r.Logins.Begun, r.Logins.Accepted, r.Logins.Lost, r.Replays.Refused, r.Replays.Accepted, short(r.Latency["accepted"].P50),
-		short(r.Latency["accepted"].P99), short(r.Load.Silence), strings.Join(s.table(), "; "))
+	t.Logf("figures: soak %s at %.0f logins/s and as many replays (capacity %.0f/s): %d logins, %d accepted, %d lost, %d replays refused, %d accepted, %d lost, %d left out, %d late answers; p50 %s, p99 %s, longest silence %s; %s",
+		duration, rate, capacity, r.Logins.Begun, r.Logins.Accepted, r.Logins.Lost, r.Replays.Refused, r.Replays.Accepted, r.Replays.Lost,
+		r.Replays.LeftOut, r.Packets.Late, short(r.Latency["accepted"].P50), short(r.Latency["accepted"].P99), short(r.Load.Silence), strings.Join(s.table(), "; "))
 }
 
 // soak is what runs, and what was seen of it.
@@ -149,11 +156,13 @@ type flatness struct {
 	more   float64
 }
 
-// bounds of what may grow. Caches are full when it is first looked at.
+// bounds of what may grow. Caches are full when it is first looked at. Of goroutines a crew keeps 16 that have nothing to do,
+// if it had work for them a while ago; one descriptor that stays with each fail-over of an hour is more than 10: some
+// 12 of the 17 lie between the first and the last quarter.
 func bounds() []flatness {
 	return []flatness{
-		{"go_goroutines", 0.2, 30},
-		{"process_open_fds", 0.1, 40}, // connections of a pool, which a fail-over fills,
+		{"go_goroutines", 0, 16},
+		{"process_open_fds", 0, 10},
 		{memoryMetric(), 0.15, 32 << 20},
 		{"go_memstats_heap_inuse_bytes", 0.25, 24 << 20},
 	}
@@ -188,11 +197,12 @@ func expected() []reason {
 		always(`insecure_plaintext|passwords travel unencrypted`, "the directory of the soak has no TLS"),
 		always(`takes writes that no replica has`, "its Redis does, which a node says when it begins"),
 		always(`little room for packets`, "this machine's kernel keeps fewer than a node asks for"),
-		after(`component=redisstore|store unavailable`, "Redis is away until its replica is the master, and those who wait for it say so",
+		after(`msg="Redis has another master"`, "its replica is the master then", failedOver),
+		after(`msg="store unavailable, attempts get no reply"`, "Redis is away until its replica is the master, and those who wait for it say so",
 			failedOver, replicaKilled, stopped, killed, stoodStill, redisSlow),
-		after(`run out of time`, "those who wait for Redis, or for the directory, say so", hindered...),
-		after(`component=directory|directory unavailable`, "the directory is stopped for a few seconds", directoryRestarted, stopped, killed, stoodStill),
-		after(`component=(session|posture|clock|health|enroll)`, "both, as those say it who ask in the background", hindered...),
+		after(`msg="attempts run out of time and get no reply"`, "those who wait for Redis, or for the directory, say so", hindered...),
+		after(`msg="(directory (server failed|unavailable(, attempts get no reply)?)"|names are looked up one at a time)`, "the directory is stopped for a few seconds, or asked for everybody "+
+			"by a node that has just started", directoryRestarted, stopped, killed, stoodStill),
 		after(`reason=(too_slow|overload)`, "what is under way takes longer than gateways wait, or there is more of it than a node takes: while Redis fails "+
 			"over, or a node has just started, which knows no account and asks for all of them", hindered...),
 		after(`reason=client_share`, "all come through one gateway, which has most of the places when so many wait at a node that has just started, "+
@@ -289,8 +299,8 @@ func (s *soak) most(outstanding string, nodes ...*target) float64 {
 	return s.load(args...).report(s.t).Load.LoginsPerSecond
 }
 
-// disturb does one thing after the other.
-func (s *soak) disturb() {
+// disturb does one thing after the other, and says how long nothing else should be done after that beside the usual pause.
+func (s *soak) disturb() (calm time.Duration) {
 	s.t.Helper()
 	disturbances := []struct {
 		name string
@@ -312,6 +322,10 @@ func (s *soak) disturb() {
 	d.do()
 	s.done = append(s.done, event{began, time.Now(), d.name})
 	s.events[d.name]++
+	if s.turn%len(disturbances) == 0 {
+		return soakCalm
+	}
+	return 0
 }
 
 // restart ends the second node, and starts it again.
@@ -527,6 +541,11 @@ func TestReasonsSoak(t *testing.T) {
 		{"level=WARN reason=too_slow", 10 * time.Minute, false},
 		{"level=ERROR msg=\"store unavailable, attempts get no reply\" component=radius", time.Hour, true},
 		{"level=ERROR msg=\"store unavailable, attempts get no reply\" component=radius", 30 * time.Minute, false},
+		{"level=WARN msg=\"Redis has another master\" component=redisstore", time.Hour, true},
+		{"level=WARN msg=\"Redis has another master\" component=redisstore", time.Minute + time.Second, false},
+		{"level=WARN msg=\"Redis may evict keys\" component=redisstore", time.Hour, false},
+		{"level=ERROR msg=\"this node's clock is not the store's\" component=clock", time.Hour, false},
+		{"level=ERROR msg=\"attempts run out of time and get no reply\" component=radius", time.Hour, true},
 		{"level=ERROR msg=\"directory unavailable\" component=directory", 30 * time.Minute, true},
 		{"level=ERROR msg=\"directory unavailable\" component=directory", time.Hour, false},
 		{"level=WARN msg=\"passwords travel unencrypted to this server\" component=directory", 10 * time.Minute, true},
