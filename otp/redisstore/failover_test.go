@@ -45,9 +45,16 @@ func spread(t *testing.T, s otp.Store, number int) []string {
 // back claims one step after another until the store does so again, and returns when that was.
 func back(t *testing.T, s otp.Store, account string, step int64) time.Time {
 	t.Helper()
+	var last otp.Receipt
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the last answer about %s: %+v", account, last)
+		}
+	})
 	return until(t, "nobody gets in any more", func() bool {
 		step++
-		return claimOne(background(t), s, tried(account, step, 1)).Answer == otp.Claimed
+		last = claimOne(background(t), s, tried(account, step, 1))
+		return last.Answer == otp.Claimed
 	})
 }
 
