@@ -36,6 +36,10 @@ func TestTheUnitDoesNotRestartWhatOnlyAPersonMends(t *testing.T) {
 	if !slices.Equal(unit["RestartPreventExitStatus"], []string{strconv.Itoa(status)}) || unit["ExecStartPre"] != nil {
 		t.Errorf("serve ends with %d; %v, %v", status, unit["RestartPreventExitStatus"], unit["ExecStartPre"])
 	}
+	// A crash is no such thing (testdata/script/crash.txtar), and its core would hold every key.
+	if !slices.Equal(unit["Restart"], []string{"always"}) || !slices.Equal(unit["LimitCORE"], []string{"0"}) {
+		t.Errorf("%v, %v", unit["Restart"], unit["LimitCORE"])
+	}
 }
 
 func TestTheUnitRunsWhatIsThere(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 func main() { os.Exit(run(time.Now)) }
 
 // run is main with a clock and an exit status: 0 for success, 1 for a failure, 2 for a command line or a
-// configuration that cannot be used.
+// configuration that cannot be used. A crash has the last one too, but of a node: see crashBySignal.
 func run(now func() time.Time) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -21,10 +21,15 @@ func (rt *runtime) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run a node",
 		Long: `Runs a node until SIGTERM or SIGINT, which let answers in flight out first.
-SIGHUP reads the configuration again; a bad file leaves the running one in force.`,
+SIGHUP reads the configuration again; a bad file leaves the running one in force.
+
+Status 0: it was told to stop. Status 1: it could not start, or a part of it failed, or did not end.
+Status 2: the configuration or the command line cannot be used, which only a person mends. A crash
+has no status: it ends the node by SIGABRT, after a trace, and leaves no core.`,
 		Example: "  otpgate serve --config /etc/otpgate/otpgate.yaml",
 		Args:    console.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			crashBySignal()
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP) // first of all: until then it ends the process
 			defer signal.Stop(hup)
@@ -35,6 +40,18 @@ SIGHUP reads the configuration again; a bad file leaves the running one in force
 			rt.tuneCollector()
 			return rt.serve(cmd.Context(), cfg, hup)
 		},
+	}
+}
+
+// crashBySignal has a crash end the process by SIGABRT. Go's own status for one is 2, which is that of a
+// configuration which only a person mends: systemd would never start the node again. The core that the signal
+// could leave would hold every key, so there is none, whatever the limit was.
+func crashBySignal() {
+	debug.SetTraceback("crash")
+	var core syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_CORE, &core) == nil {
+		core.Cur = 0
+		_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &core) // the unit refuses it, and has LimitCORE=0
 	}
 }
 
