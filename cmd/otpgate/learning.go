@@ -39,15 +39,14 @@ func nodeID(dir string) (string, error) {
 	return id, nil
 }
 
-// learn has the store know what this node sees of its gateways, and this node what the others see. It
-// ends with one last look.
+// learn has the store know what this node sees of its gateways, and this node what the others see.
 func (n *node) learn() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	n.life.onStop("what was learned of gateways", func(ctx context.Context) error {
+	n.life.onStop("learning of gateways", func(context.Context) error {
 		cancel()
 		<-ended
-		return n.posture.Flush(ctx)
+		return nil
 	})
 	go func() {
 		defer close(ended)
@@ -62,6 +61,19 @@ func (n *node) learn() {
 			}
 		}
 	}()
+}
+
+// learnLast is one last look, when no gateway is answered any more. A store that is away keeps no node from
+// stopping as it should: that is where a restart may be what helps.
+func (n *node) learnLast(ctx context.Context) error {
+	if !n.bound.Load() { // nobody was answered, and the store may be another's
+		return nil
+	}
+	if err := n.posture.Flush(ctx); err != nil {
+		n.log.Warn("what was seen of gateways since it was last stored is lost", "error", err,
+			"hint", "these packets, with and without Message-Authenticator, do not count for message_authenticator: learn")
+	}
+	return nil
 }
 
 func (n *node) learnOnce(ctx context.Context) {

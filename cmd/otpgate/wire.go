@@ -163,7 +163,8 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	}
 	n.life.serve("operator socket", op.Serve, op.Shutdown)
 	// Gateways come last, because they are the first to be let go: answers in flight leave before
-	// anything else ends.
+	// anything else ends, and what was seen of gateways is stored when that is all.
+	n.life.onStop("what was learned of gateways", n.learnLast)
 	if err := n.wireRadius(rt, g); err != nil {
 		return n, err
 	}
