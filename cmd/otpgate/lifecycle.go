@@ -9,9 +9,13 @@ import (
 	"time"
 )
 
-// partTime is how long each part gets to end. It is each part's own, so that one that hangs takes
-// nothing from the others.
-const partTime = 5 * time.Second
+const (
+	// partTime is how long each part gets to end. It is each part's own, so that one that hangs takes
+	// nothing from the others.
+	partTime = 5 * time.Second
+	// partWords is how long a part that was told that its time is over has to say what it leaves undone.
+	partWords = 500 * time.Millisecond
+)
 
 // lifecycle starts what serves and takes it down again in the reverse order.
 //
@@ -105,8 +109,17 @@ func (l *lifecycle) stop() error {
 	return errors.Join(errs...)
 }
 
+// within runs a part's stop for so long. One that looks at no context, as when a disk stands still under it, is
+// left behind: those that come after it have their own to do.
 func within(d time.Duration, run func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	return run(ctx)
+	ended := make(chan error, 1) // has room, for whoever is late
+	go func() { ended <- run(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(d + partWords):
+		return fmt.Errorf("it does not end: %w", ctx.Err())
+	}
 }
