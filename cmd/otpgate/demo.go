@@ -65,11 +65,17 @@ func (rt *runtime) demo(ctx context.Context, once bool) (err error) {
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
-	ctx, gone := context.WithCancelCause(ctx)
+	signalled := ctx
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		var stop context.CancelFunc // when the folder is gone: a terminal that is closed may send several
+		signalled, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
+	ctx, gone := context.WithCancelCause(signalled)
 	defer gone(nil)
 	d := &demo{rt: rt, gone: gone}
 	defer func() {
-		err = errors.Join(err, d.stop(ctx))
+		err = errors.Join(interrupted(signalled, err), d.stop(ctx))
 		if errors.Is(context.Cause(ctx), syscall.EPIPE) {
 			err = console.Silent(syscall.EPIPE)
 		}
