@@ -95,7 +95,8 @@ func (o *object) keptByFile(name string) {
 		"others can read or change %s (mode %04o), and a secret is in it", base, o.r.mode.Perm())
 }
 
-// secretFile is the secret in a file of its own, up to the end of the line.
+// secretFile is the secret in a file of its own, up to the end of its only line. Of several, one would be a secret that
+// no gateway has: with a line break in it.
 func (o *object) secretFile(name string) Secret {
 	path := o.private(name)
 	if path == "" {
@@ -109,8 +110,12 @@ func (o *object) secretFile(name string) Secret {
 		return ""
 	}
 	s := strings.TrimRight(string(data), "\r\n")
-	if s == "" {
+	switch {
+	case s == "":
 		o.bad(name, "", "%s is empty", o.text(name, ""))
+	case strings.ContainsAny(s, "\r\n"):
+		o.bad(name, "leave one line in it, with the secret and nothing else", "%s has more than one line", o.text(name, ""))
+		return ""
 	}
 	return Secret(s)
 }
