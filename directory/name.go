@@ -86,7 +86,7 @@ func newNames(configs []Config) (*names, error) {
 // the name, because names may be mail addresses. Such a name, and one without, is for the first of
 // the allowed directories.
 //
-// ok is false when the realm's directory is not among them, or none of them exists.
+// ok is false when the realm's directory is not among them, or none of them exists: see nowhere.
 func (n *names) route(name string, allowed []string) (w wanted, ok bool, err error) {
 	if len(name) > 2*maxName || !utf8.ValidString(name) { // 2: Latin-1 as UTF-8
 		return wanted{}, false, fmt.Errorf("%w: too long, or not UTF-8", ErrNameInvalid)
@@ -114,6 +114,15 @@ func (n *names) route(name string, allowed []string) (w wanted, ok bool, err err
 		w.values = append(w.values, w.key[len(value)+1:])
 	}
 	return w, true, nil
+}
+
+// nowhere is why route leads a name nowhere. A client that may use none of the directories that are here is one of before
+// a reload, and its directory is gone, or has another name now: that is no answer about an account.
+func (n *names) nowhere(allowed []string) error {
+	if len(allowed) > 0 && n.first(allowed) < 0 {
+		return fmt.Errorf("directory: %w: none of the directories of this client is here", ErrUnavailable)
+	}
+	return fmt.Errorf("directory: %w in the directories of this client", ErrNotFound)
 }
 
 // split takes one known realm off a name, with its separator; without one, home is -1.

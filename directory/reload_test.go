@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -66,6 +67,35 @@ func TestNewSetKnowsNothingOfAnotherDirectory(t *testing.T) {
 		_, err := replace(t, now, before, d).Find(soon(t, patience), "alice", nil)
 		if err == nil {
 			t.Errorf("%s: another directory's account is trusted", name)
+		}
+	}
+}
+
+// TestADirectoryThatIsNotHereIsNoAnswer: until a reload has put the new clients in place too, one of before may ask in a
+// directory that is gone. Whether it has the account nobody can tell; that one which is here has none is an answer.
+func TestADirectoryThatIsNotHereIsNoAnswer(t *testing.T) {
+	corp, lab := inFile(t, crowd(3)), inFile(t, crowd(3))
+	lab.Name, lab.Realms = "lab", []string{"lab.example"}
+	s, box := open(t, newClock(), corp, lab), make(mailbox, 1)
+	for _, c := range []struct {
+		name    string
+		allowed []string
+		want    error
+	}{
+		{"person1", []string{"gone"}, directory.ErrUnavailable},
+		{"person1@lab.example", []string{"gone"}, directory.ErrUnavailable},
+		{"person1@lab.example", []string{corp.Name}, directory.ErrNotFound},
+		{"person1@lab.example", []string{"gone", corp.Name}, directory.ErrNotFound},
+		{"nobody", []string{"gone", corp.Name}, directory.ErrNotFound},
+		{"person1", []string{"gone", corp.Name}, nil},
+		{"\n", []string{"gone"}, directory.ErrNameInvalid},
+	} {
+		_, alone := s.Find(soon(t, patience), c.name, c.allowed)
+		s.FindAll(t.Context(), []directory.Question{{Name: c.name, Allowed: c.allowed, Patience: patience}}, box)
+		for how, got := range map[string]error{"Find": alone, "FindAll": box.collect(t, 1)[nil].Err} {
+			if !errors.Is(got, c.want) || c.want == directory.ErrUnavailable && errors.Is(got, directory.ErrNotFound) {
+				t.Errorf("%s: %q of %q: %v, want %v", how, c.name, c.allowed, got, c.want)
+			}
 		}
 	}
 }

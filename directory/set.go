@@ -166,14 +166,14 @@ func (s *Set) FindKnown(name string, allowed []string) (*Account, bool) {
 //
 // It returns an error wrapping [ErrNameInvalid], [ErrNotFound], [ErrAmbiguous], or
 // [ErrUnavailable] when the directory cannot tell in time and the account was not seen within
-// Stale. The account is then at most Fresh old, or at most Stale while the directory is unavailable.
+// Stale, or when none of those allowed is in the set. The account is then at most Fresh old, or at most Stale while the directory is unavailable.
 func (s *Set) Find(ctx context.Context, name string, allowed []string) (*Account, error) {
 	w, ok, err := s.names.route(name, allowed)
 	if err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("directory: %w in the directories of this client", ErrNotFound)
+		return nil, s.names.nowhere(allowed)
 	}
 	h := s.homes[w.directory]
 	a, err := h.cache.find(ctx, w.key, func(ctx context.Context) (*Account, error) {

@@ -79,7 +79,7 @@ func (s *Set) question(q *Question, asker Asker) (home int, one *asked, answer A
 		answer.Err = fmt.Errorf("directory: %w", err)
 		return 0, nil, answer
 	case !ok:
-		answer.Err = fmt.Errorf("directory: %w in the directories of this client", ErrNotFound)
+		answer.Err = s.names.nowhere(q.Allowed)
 		return 0, nil, answer
 	}
 	h := s.homes[w.directory]

@@ -36,7 +36,8 @@ func (n *node) takeOver(next *configs.Config) error {
 		_ = directories.Close()
 		return err
 	}
-	// Directories first: what new clients want to know of accounts has to be asked for.
+	// Directories first: what new clients want to know of accounts has to be asked for. The clients of before, whose
+	// directory may be gone now, get no answer until they are gone too, and send again.
 	n.accounts.take(directories)
 	if err := n.radius.Load().SetClients(g.clients); err != nil {
 		return err
