@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -113,5 +114,19 @@ func TestHowLongToWaitAfterALossIsOfTheConfiguration(t *testing.T) {
 		if hint := hintFor(err); !errors.Is(err, boltstore.ErrDamaged) || !strings.Contains(hint, want) {
 			t.Errorf("%v: %q, want %q", err, hint, want)
 		}
+	}
+}
+
+// TestWhatPeersSayInErrorsDoesNothingToATerminal, and errors that were joined keep a line each.
+func TestWhatPeersSayInErrorsDoesNothingToATerminal(t *testing.T) {
+	var out bytes.Buffer
+	rt := &runtime{err: &out}
+	rt.report(withHint(errors.Join(errors.New("stop a: \x1b[2Jgone\r"), errors.New(`stop b: no such account: CORP\alice`)), "see \x1b]0;it\x07"))
+	const want = `otpgate: error: stop a: \x1b[2Jgone\r
+stop b: no such account: CORP\alice
+otpgate: hint: see \x1b]0;it\a
+`
+	if out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
 	}
 }

@@ -94,8 +94,8 @@ Try it:  otpgate demo`,
 	return root
 }
 
-// report prints an error as "error:" and "hint:" lines. Problems of a configuration file bring
-// their own hints, one each, and are printed as they are.
+// report prints an error as "error:" and "hint:" lines, with what peers said kept from the terminal. Problems of
+// a configuration file bring their own hints, one each, and are printed as they are.
 func (rt *runtime) report(err error) {
 	if console.IsSilent(err) {
 		return
@@ -104,9 +104,9 @@ func (rt *runtime) report(err error) {
 		fmt.Fprintln(rt.err, strings.TrimRight(p.Error(), "\n"))
 		return
 	}
-	fmt.Fprintf(rt.err, "otpgate: error: %v\n", err)
+	fmt.Fprintf(rt.err, "otpgate: error: %s\n", console.Lines(err.Error()))
 	if hint := hintFor(err); hint != "" {
-		fmt.Fprintf(rt.err, "otpgate: hint: %s\n", hint)
+		fmt.Fprintf(rt.err, "otpgate: hint: %s\n", console.Lines(hint))
 	}
 }
 

@@ -32,4 +32,12 @@ func TestWhatCameFromOutsideDoesNothingToATerminal(t *testing.T) {
 			t.Errorf("%q: %q, want %q", s, got, want)
 		}
 	}
+	for s, want := range map[string]string{
+		"stop a: x\nstop b: y": "stop a: x\nstop b: y", "a\x1b[2J\r\nb": `a\x1b[2J\r` + "\nb", "\x9b2J\u202e\x07": `\x9b2J\u202e\a`,
+		`no such account: CORP\alice`: `no such account: CORP\alice`, `--code: "\x1b"`: `--code: "\x1b"`, "\\\x1b": `\\x1b`,
+	} {
+		if got := console.Lines(s); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
 }

@@ -50,13 +50,13 @@ func Worst(findings []Finding) State {
 	return all
 }
 
-// PrintFindings prints one line each, and the hint below.
+// PrintFindings prints one line each, and the hint below. What a peer said is in them.
 func PrintFindings(w io.Writer, findings []Finding) error {
 	return Table(w, func(w io.Writer) {
 		for _, f := range findings {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Name, f.State, f.Detail)
+			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Name, f.State, Printable(f.Detail))
 			if f.Hint != "" {
-				fmt.Fprintf(w, "\t\thint: %s\n", f.Hint)
+				fmt.Fprintf(w, "\t\thint: %s\n", Printable(f.Hint))
 			}
 		}
 	})

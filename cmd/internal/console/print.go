@@ -36,3 +36,13 @@ func Printable(s string) string {
 	q := fmt.Sprintf("%q", s)
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
+
+// Lines is [Printable] for a text of several lines, as of errors that were joined: the line breaks stay. So do
+// backslashes, because much of such a text is quoted already.
+func Lines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = strings.ReplaceAll(Printable(line), `\\`, `\`)
+	}
+	return strings.Join(lines, "\n")
+}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"otpgate/directory"
+	"otpgate/enroll"
 	"otpgate/enroll/operator"
 )
 
@@ -79,5 +81,28 @@ new       not seen yet                                        optional          
 `)
 	if err := dk.run(t, "", "status", "--json"); err != nil || !strings.Contains(dk.out.String(), `"previous_secret": 432`) {
 		t.Errorf("%v %s", err, &dk.out)
+	}
+}
+
+// TestWhatADirectorySaysDoesNothingToATerminal: names, addresses and the words of a server are not ours.
+func TestWhatADirectorySaysDoesNothingToATerminal(t *testing.T) {
+	dk := open(t, func(o *operator.Options) {
+		o.Invite = func(_ context.Context, a *directory.Account) (enroll.Invitation, error) {
+			return enroll.Invitation{Account: a.ID, Name: a.Name, Mail: a.Mail, Code: "ABCDE-FGHJK", Expires: noon()}, nil
+		}
+		o.Status = func(context.Context) operator.Status {
+			return operator.Status{Started: noon(), Checks: []operator.Check{{Name: "directories", State: "degraded", Detail: "corp: \x1b[2J\rgone"}}}
+		}
+	})
+	for _, c := range []struct{ command, want string }{
+		{"invite eve", `invitation for eve\x1b[2J\r (eve\x1b[2J\rroot@lab.example): ABCDE-FGHJK`},
+		{"device add eve --label phone", ` of eve\x1b[2J\r (SHA1, `},
+		{"device revoke eve phone", ` "phone" of eve\x1b[2J\r`},
+		{"status", `corp: \x1b[2J\rgone`},
+	} {
+		err := dk.run(t, "", strings.Fields(c.command)...)
+		if got := dk.out.String(); err != nil || !strings.Contains(got, c.want) || strings.ContainsAny(got, "\x1b\r") {
+			t.Errorf("%s: %v %q, want %q", c.command, err, got, c.want)
+		}
 	}
 }

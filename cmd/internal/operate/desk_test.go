@@ -3,6 +3,7 @@ package operate_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"os"
@@ -23,6 +24,10 @@ import (
 )
 
 const alice = "0c000000-0000-4000-8000-000000000001"
+
+// eve has a name and a mail address that would clear the screen, before others by which she is found.
+var eve = "\ndn: uid=eve,dc=lab\nobjectClass: inetOrgPerson\nuid:: " + base64.StdEncoding.EncodeToString([]byte("eve\x1b[2J\r")) + "\nuid: eve\nmail:: " +
+	base64.StdEncoding.EncodeToString([]byte("eve\x1b[2J\rroot@lab.example")) + "\nmail: eve@lab.example\n"
 
 func noon() time.Time { return time.Date(2026, 7, 1, 12, 0, 0, 0, time.Local) }
 
@@ -46,7 +51,7 @@ func open(t *testing.T, change func(*operator.Options)) *desk {
 	dk := &desk{config: filepath.Join(dir, "otpgate.yaml"), trail: filepath.Join(dir, "audit.jsonl")}
 	must(os.WriteFile(dk.config, []byte("data_dir: .\n"), 0o600))
 	people := filepath.Join(dir, "people.ldif")
-	must(os.WriteFile(people, []byte("dn: uid=alice,dc=lab\nobjectClass: inetOrgPerson\nuid: alice\ncn: Alice \x1b[1m\nmail: alice@lab.example\nentryUUID: "+alice+"\n"), 0o600))
+	must(os.WriteFile(people, []byte("dn: uid=alice,dc=lab\nobjectClass: inetOrgPerson\nuid: alice\ncn: Alice \x1b[1m\nmail: alice@lab.example\nentryUUID: "+alice+"\n"+eve), 0o600))
 	keys, _, err := keyset.Open(dir)
 	must(err)
 	store, err := boltstore.Open(boltstore.Options{Path: filepath.Join(dir, "devices.db")})

@@ -110,7 +110,7 @@ see.`,
 
 // showAdded shows what nothing gives away again.
 func (dk *desk) showAdded(added operator.Added, qr bool) error {
-	text := fmt.Sprintf("%s of %s (%s)\n\n%s\n\n", added.ID, added.Name, kind(added.Device), added.URI)
+	text := fmt.Sprintf("%s of %s (%s)\n\n%s\n\n", added.ID, console.Printable(added.Name), kind(added.Device), added.URI)
 	if err := dk.show(added, text); err != nil || dk.json {
 		return err
 	}
@@ -144,7 +144,7 @@ func (dk *desk) deviceRevokeCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				err = dk.show(d, fmt.Sprintf("revoked %s %q of %s\n", d.ID, d.Label, d.Name))
+				err = dk.show(d, fmt.Sprintf("revoked %s %q of %s\n", d.ID, d.Label, console.Printable(d.Name)))
 				return console.WithHint(err, "device %s is revoked, and only this cannot be shown", d.ID)
 			})
 		},

@@ -25,7 +25,7 @@ enrolling takes already.`,
 					return err
 				}
 				err = dk.show(i, fmt.Sprintf("invitation for %s (%s): %s\ngood for one phone until %s; hand it over, do not mail it\n",
-					i.Name, i.Mail, i.Code, i.Expires.Local().Format("2006-01-02 15:04")))
+					console.Printable(i.Name), console.Printable(i.Mail), i.Code, i.Expires.Local().Format("2006-01-02 15:04")))
 				if err != nil {
 					return console.WithHint(fmt.Errorf("an invitation was made, and cannot be shown: %w", err),
 						"nothing shows it a second time: invite again, which ends this one")
