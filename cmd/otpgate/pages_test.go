@@ -159,6 +159,29 @@ func TestPagesTypeWhatExists(t *testing.T) {
 	}
 }
 
+// TestNoSecretIsTypedIntoACommandLine, where the list of processes shows it: radclient reads it from a file.
+func TestNoSecretIsTypedIntoACommandLine(t *testing.T) {
+	pages := gatewayPages(t)
+	readme, err := os.ReadFile(filepath.Join(top, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages["../../README.md"] = string(readme)
+	command := regexp.MustCompile(`\| radclient (.*)`)
+	all := 0
+	for file, page := range pages {
+		for _, m := range command.FindAllStringSubmatch(page, -1) {
+			all++
+			if !regexp.MustCompile(`^-x -S \S+\.secret \S+ auth$`).MatchString(m[1]) {
+				t.Errorf("%s: radclient %s", file, m[1])
+			}
+		}
+	}
+	if all < 2 {
+		t.Errorf("only %d commands found", all)
+	}
+}
+
 // TestPagesLinkToWhatIsThere follows links to files and headings.
 func TestPagesLinkToWhatIsThere(t *testing.T) {
 	pages := gatewayPages(t)
