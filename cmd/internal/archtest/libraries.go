@@ -40,7 +40,7 @@ func libraries() []library {
 		{"github.com/chromedp/cdproto", []string{"enroll/browsertest"}, false, "comes with chromedp"},
 		{"golang.org/x/net", []string{"radius", "radius/mmsg", "enroll", "cmd/radload/port"}, true, "batches of packets with the address that each came to; bounded listeners"},
 		{"golang.org/x/sync", []string{"otp", "directory", "enroll/operator"}, true, "one question for all who ask the same; work side by side, bounded"},
-		{"golang.org/x/sys", []string{"enroll/operator", "radius/postmark", "radius/pace", "cmd/radload/bench/machine"}, true, "who is at the other end of a socket; what the kernel notes beside a datagram; its timers; processor time of others"},
+		{"golang.org/x/sys", []string{"enroll/operator", "radius/postmark", "radius/pace", "cmd/radload/bench/machine", "cmd/internal/terminal"}, true, "who is at the other end of a socket; what the kernel notes beside a datagram; its timers; processor time of others; what a terminal shows"},
 		{"golang.org/x/text", []string{"directory", "enroll/catalogue"}, true, "names as RFC 8265 has them; languages"},
 	}
 }

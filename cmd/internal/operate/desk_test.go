@@ -94,14 +94,19 @@ func (dk *desk) run(t *testing.T, in string, args ...string) error {
 // runInto runs one command line whose output goes somewhere else.
 func (dk *desk) runInto(t *testing.T, out io.Writer, in string, args ...string) error {
 	t.Helper()
+	return dk.runFrom(t.Context(), strings.NewReader(in), out, args...)
+}
+
+// runFrom runs one command line with any standard input, until ctx ends.
+func (dk *desk) runFrom(ctx context.Context, in io.Reader, out io.Writer, args ...string) error {
 	dk.err.Reset()
 	root := &cobra.Command{Use: "otpgate", SilenceErrors: true, SilenceUsage: true}
 	root.AddCommand(operate.Commands(operate.Options{
-		In: strings.NewReader(in), Out: out, Err: &dk.err, LookupEnv: func(string) (string, bool) { return "C.UTF-8", true }, Now: noon,
+		In: in, Out: out, Err: &dk.err, LookupEnv: func(string) (string, bool) { return "C.UTF-8", true }, Now: noon,
 		ConfigPath: func() string { return dk.config },
 	})...)
 	root.SetArgs(args)
-	return root.ExecuteContext(t.Context())
+	return root.ExecuteContext(ctx)
 }
 
 // shows compares all that a command printed, but for blanks at the ends of lines.

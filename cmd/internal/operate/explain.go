@@ -2,9 +2,11 @@ package operate
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,8 +26,9 @@ func (dk *desk) explainCommand() *cobra.Command {
 Nothing is claimed: a code that is tried here is still good afterwards. Without --code it says what
 is known without one.
 
-With --code - the code is read from standard input. Typed into the command line, it can be read in
-the list of processes and in the shell's history, and some of what gateways are sent is a password.
+With --code - the code is read from standard input, and not shown on a terminal. Typed into the
+command line, it can be read in the list of processes and in the shell's history, and some of what
+gateways are sent is a password.
 
 That somebody asked is in the audit trail, with client and account; the code is not. The status is
 0 when there is an answer, whatever it is.`,
@@ -41,7 +44,7 @@ That somebody asked is in the audit trail, with client and account; the code is 
 			}
 			if q.Code == "-" {
 				var err error
-				if q.Code, err = dk.readCode(); err != nil {
+				if q.Code, err = dk.readCode(cmd.Context()); err != nil {
 					return err
 				}
 			}
@@ -93,14 +96,31 @@ func empty(name, value string) error {
 // maxTyped is how many octets of standard input are read as a code; the node takes fewer.
 const maxTyped = 1024
 
-// readCode reads the first line of standard input.
-func (dk *desk) readCode() (string, error) {
-	if w, ok := dk.In.(io.Writer); ok && terminal.Is(w) {
+// readCode reads the first line of standard input, which a terminal does not show: some of what gateways are sent is
+// a password. It ends with ctx, so that the terminal is as it was.
+func (dk *desk) readCode(ctx context.Context) (string, error) {
+	if f, ok := dk.In.(*os.File); ok && terminal.Is(f) {
+		restore, hidden := terminal.Hide(f)
+		defer restore()
 		fmt.Fprint(dk.Err, "code: ")
+		if hidden {
+			defer fmt.Fprintln(dk.Err) // the end of the line was not shown either
+		}
 	}
-	line, err := bufio.NewReader(io.LimitReader(dk.In, maxTyped)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("--code: %w", err)
+	var line string
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		line, err = bufio.NewReader(io.LimitReader(dk.In, maxTyped)).ReadString('\n')
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("--code: %w", err)
+		}
+	case <-ctx.Done():
+		return "", fmt.Errorf("--code: %w", ctx.Err())
 	}
 	if line = strings.TrimRight(line, "\r\n"); line == "" {
 		return "", console.Usage(console.WithHint(errors.New("--code: there is none on standard input"), "such as: otpgate explain … --code - < file"))

@@ -1,4 +1,3 @@
-// Package terminal knows what somebody who looks at the output can see.
 package terminal
 
 import (

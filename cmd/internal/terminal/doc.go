@@ -1,0 +1,2 @@
+// Package terminal knows what somebody who looks at the output can see, and of what is typed.
+package terminal
