@@ -5,7 +5,17 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"otpgate/cmd/internal/loglines"
 )
+
+// watchLog tells whether somebody reads the log.
+func watchLog(reg prometheus.Registerer, lines *loglines.Lines) {
+	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
+		Name: "otpgate_log_lines_dropped_total",
+		Help: "Lines of the log that were dropped, because what reads it stood still.",
+	}, func() float64 { return float64(lines.Dropped()) })
+}
 
 // watchCertificate tells until when the certificate of a listener is good, also after its files
 // have been replaced.

@@ -59,6 +59,7 @@ type member struct {
 	cmd                                 *exec.Cmd
 	exited                              chan struct{}
 	log                                 *output
+	prints                              *os.File // to what it prints; nil: log
 }
 
 // output is what a process prints. It goes through a pipe, which no limit of the process's files is for.
@@ -119,6 +120,9 @@ func (m *member) start() {
 	m.r.t.Helper()
 	cmd := m.command(context.Background(), "serve")
 	cmd.Stdout, cmd.Stderr = m.log, m.log
+	if m.prints != nil {
+		cmd.Stdout, cmd.Stderr = m.prints, m.prints
+	}
 	if err := cmd.Start(); err != nil {
 		m.r.t.Fatal(err)
 	}

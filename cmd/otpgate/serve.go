@@ -90,9 +90,9 @@ func problemsIn(err error) *configs.Problems {
 func (rt *runtime) serve(ctx context.Context, cfg *configs.Config, hup <-chan os.Signal) (err error) {
 	n, err := rt.wire(ctx, cfg)
 	if err != nil {
-		return err
+		return rt.lastWords(ctx, n, err)
 	}
-	defer func() { err = errors.Join(err, n.stop()) }()
+	defer func() { err = rt.lastWords(ctx, n, errors.Join(err, n.stop())) }()
 	n.warn(cfg)
 	if n.bound.Load() {
 		n.log.Info("ready to serve", "version", version(), "config", rt.configPath)
@@ -110,6 +110,19 @@ func (rt *runtime) serve(ctx context.Context, cfg *configs.Config, hup <-chan os
 			n.reload(rt)
 		}
 	}
+}
+
+// lastWords reports what a node ends with, after its log and as patiently: where nobody reads that, a process that
+// waited for it would never end, and nothing would start it again.
+func (rt *runtime) lastWords(ctx context.Context, n *node, err error) error {
+	if err == nil {
+		return nil
+	}
+	told := *rt
+	told.err = n.lines
+	told.report(interrupted(ctx, err))
+	n.lines.End()
+	return console.Silent(err)
 }
 
 // newLogger makes the log as the configuration wants it; level can be changed while it is in use.

@@ -67,6 +67,7 @@ func (rt *runtime) wire(ctx context.Context, cfg *configs.Config) (n *node, err 
 	n = &node{cfg: cfg, level: new(slog.LevelVar), started: rt.now(), registry: metrics.NewRegistry()}
 	n.lines = loglines.New(rt.err)
 	n.log = newLogger(n.lines, cfg.Log, n.level)
+	watchLog(n.registry, n.lines)
 	n.life = newLifecycle(n.log)
 	defer func() {
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // handler holds nothing back which somebody must see: a process that ends otherwise than it should takes at
-// most the last moments of what is as it should be. It writes what slog does.
+// most the last moments of what is as it should be, but where nobody reads what is written. It writes what slog does.
 type handler struct {
 	slog.Handler // of slog
 	lines        *Lines
@@ -21,9 +21,7 @@ type handler struct {
 // Handle implements [slog.Handler].
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	err := h.Handler.Handle(ctx, r)
-	if r.Level >= slog.LevelWarn {
-		h.lines.flush()
-	}
+	h.lines.said(r.Level)
 	return err
 }
 
@@ -52,9 +50,7 @@ func (h handler) Line(ctx context.Context, at time.Time, level slog.Level, messa
 		r.AddAttrs(attrs...)
 		return h.Handle(ctx, r)
 	}
-	if level >= slog.LevelWarn {
-		h.lines.flush()
-	}
+	h.lines.said(level)
 	return nil
 }
 
@@ -64,6 +60,9 @@ func (l *Lines) line(h *handler, at time.Time, level slog.Level, message string,
 	defer l.mu.Unlock()
 	if !l.stamp.set(at) {
 		return false
+	}
+	if !l.room() {
+		return true
 	}
 	before := len(l.held)
 	b := l.held // what is appended to it is nothing until it is complete

@@ -3,7 +3,11 @@ package loglines
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +59,7 @@ func TestLinesWaitForOthersButNotForLong(t *testing.T) {
 		for range 2000 {
 			log.Info(strings.Repeat("x", 100))
 		}
+		synctest.Wait() // for whoever writes, which is not done by who logs
 		if n, _ := out.now(); n < 1000 {
 			t.Errorf("%d lines of 2000 are written, and the rest takes memory", n-5)
 		}
@@ -81,6 +86,7 @@ func TestNoLineIsLostOrTorn(t *testing.T) {
 		})
 	}
 	all.Wait()
+	l.flush(time.Hour)
 	l.End()
 	lines := strings.Split(strings.TrimSuffix(out.text.String(), "\n"), "\n")
 	if len(lines) != 4000 {
@@ -90,5 +96,135 @@ func TestNoLineIsLostOrTorn(t *testing.T) {
 		if !strings.HasPrefix(line, "{") || !strings.HasSuffix(line, "}") {
 			t.Fatalf("a torn line: %s", line)
 		}
+	}
+}
+
+// standing is a log file whose reader stands still until goes is closed.
+type standing struct {
+	written
+	goes chan struct{}
+}
+
+func (s *standing) Write(p []byte) (int, error) {
+	<-s.goes
+	return s.written.Write(p)
+}
+
+// size is how many octets of lines there are in memory, or could be without asking for more.
+func (l *Lines) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return cap(l.held) + cap(l.out)
+}
+
+// TestNobodyWaitsForAReader is in a bubble, whose clock moves only when all stand still: 10,000 lines that somebody
+// must see take as long as one, which is a glance.
+func TestNobodyWaitsForAReader(t *testing.T) {
+	const number = 10_000
+	synctest.Test(t, func(t *testing.T) {
+		out := &standing{goes: make(chan struct{})}
+		l := New(out)
+		log := slog.New(l.Text(slog.LevelInfo))
+		quick, long := log.Handler().(liner), strings.Repeat("x", 200)
+		begun := time.Now()
+		took := func(what string, want time.Duration) {
+			t.Helper()
+			if took := time.Since(begun); took != want {
+				t.Errorf("%s after %s, want %s", what, took, want)
+			}
+			begun = time.Now()
+		}
+		log.Error("the first")
+		took("the first line", glance)
+		since := begun.Format("2006-01-02T15:04:05.000Z07:00")
+		for i := range number {
+			log.Error(long, "n", i)
+			_ = quick.Line(t.Context(), time.Now(), slog.LevelInfo, long, []slog.Attr{slog.Int("n", i)})
+		}
+		took("all others", 0)
+		if size := l.size(); size > 2*mostHeld {
+			t.Errorf("%d octets of memory", size)
+		}
+		if l.End() {
+			t.Error("all is written, and nobody has read it")
+		}
+		took("the end", patience)
+		log.Error("late")
+		took("a line after the end", 0)
+		dropped := l.Dropped()
+		if dropped == 0 || dropped >= 2*number {
+			t.Errorf("%d lines of %d are dropped", dropped, 2*number)
+		}
+
+		close(out.goes)
+		if !l.End() {
+			t.Error("the reader goes on, and not all is written")
+		}
+		log.Info("the last")
+		text := out.text.String()
+		want := fmt.Sprintf(` level=WARN msg="lines of this log were dropped: what reads it stood still" lines=%d since=%s`+"\n", dropped, since)
+		if !strings.Contains(text, want) {
+			t.Errorf("nothing says %q: %s", want, text[max(len(text)-500, 0):])
+		}
+		if lines, _ := out.now(); uint64(lines) != 2*number+4-dropped { // the first, late and the last, and the one about the others
+			t.Errorf("%d lines, of which %d were dropped", lines, dropped)
+		}
+		if l.Dropped() != dropped || l.size() > 6*lineOctets {
+			t.Errorf("%d dropped, want %d; %d octets of memory", l.Dropped(), dropped, l.size())
+		}
+	})
+}
+
+// TestPipeThatNobodyReads: what comes through it in the end is in order, and says where something is missing.
+func TestPipeThatNobodyReads(t *testing.T) {
+	const number = 10_000
+	for _, json := range []bool{false, true} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := New(w)
+		root, missing := l.Text(slog.LevelInfo), regexp.MustCompile(`level=WARN .* lines=(\d+) since=\d`)
+		n := regexp.MustCompile(` n=(\d+)`)
+		if json {
+			root, missing = l.JSON(slog.LevelInfo), regexp.MustCompile(`"level":"WARN".*,"lines":(\d+),"since":"\d`)
+			n = regexp.MustCompile(`,"n":(\d+)`)
+		}
+		log := slog.New(root).With("padding", strings.Repeat("x", 300))
+		for i := range number {
+			log.Info("line", "n", i)
+		}
+		if size := l.size(); size > 3*mostHeld {
+			t.Errorf("%d octets of memory", size)
+		}
+		if l.flush(glance) {
+			t.Error("all went into a pipe that nobody reads")
+		}
+
+		read := make(chan string)
+		go func() {
+			text, _ := io.ReadAll(r)
+			read <- string(text)
+		}()
+		l.flush(time.Hour)
+		log.Info("after", "n", number)
+		l.flush(time.Hour)
+		_ = w.Close()
+		next, dropped := 0, uint64(0)
+		for line := range strings.Lines(<-read) {
+			if m := missing.FindStringSubmatch(line); m != nil {
+				lines, _ := strconv.Atoi(m[1])
+				next, dropped = next+lines, dropped+uint64(lines)
+				continue
+			}
+			if m := n.FindStringSubmatch(line); m == nil || m[1] != strconv.Itoa(next) || !strings.HasSuffix(line, "\n") {
+				t.Fatalf("want line %d: %s", next, line)
+			}
+			next++
+		}
+		if next != number+1 || dropped == 0 || dropped != l.Dropped() {
+			t.Errorf("%d lines of %d; %d are said to be dropped, and %d were", next, number+1, dropped, l.Dropped())
+		}
+		_ = r.Close()
 	}
 }
