@@ -27,7 +27,8 @@ type Options struct {
 	Directories []Config
 	// Before is the set whose place the new one will take; nil: none. What it remembers is taken over
 	// for every directory that is asked in the same way, so that a reload while a directory is
-	// unavailable forgets nobody, and needs no memory for a second time.
+	// unavailable forgets nobody, and needs no memory for a second time. What it remembers of one that is
+	// asked in another way is forgotten, with a warning that says why.
 	Before *Set
 	// CacheSize is how many accounts are remembered per directory, about 500 octets each without
 	// groups; 0: 250,000. It may not be negative.
@@ -82,10 +83,31 @@ type Config struct {
 // sameAnswers reports whether two configurations ask the same servers the same questions, so that
 // what one of them learned is true for the other as well. A file is read anew instead.
 func (c Config) sameAnswers(d Config) bool {
-	return c.LDIF == "" && d.LDIF == "" && c.Name == d.Name && slices.Equal(c.URLs, d.URLs) && c.StartTLS == d.StartTLS &&
-		c.BindDN == d.BindDN && c.BaseDN == d.BaseDN && c.Groups == d.Groups &&
-		slices.Equal(c.LoginAttributes, d.LoginAttributes) && slices.Equal(c.MailAttributes, d.MailAttributes) &&
-		slices.Equal(c.Attributes, d.Attributes)
+	return c.LDIF == "" && d.LDIF == "" && c.Name == d.Name && len(c.asksOtherwise(d)) == 0
+}
+
+// asksOtherwise names what differs between two configurations in what is asked, and of whom. Nobody can know
+// whether other servers have the same content, or whether another searcher sees it.
+func (c Config) asksOtherwise(d Config) (settings []string) {
+	for _, s := range []struct {
+		name string
+		same bool
+	}{
+		{"ldif_file", c.LDIF == d.LDIF},
+		{"urls", slices.Equal(c.URLs, d.URLs)},
+		{"start_tls", c.StartTLS == d.StartTLS},
+		{"bind_dn", c.BindDN == d.BindDN},
+		{"base_dn", c.BaseDN == d.BaseDN},
+		{"login_attributes", slices.Equal(c.LoginAttributes, d.LoginAttributes)},
+		{"mail_attributes", slices.Equal(c.MailAttributes, d.MailAttributes)},
+		{"whether clients need groups", c.Groups == d.Groups},
+		{"attributes in replies", slices.Equal(c.Attributes, d.Attributes)},
+	} {
+		if !s.same {
+			settings = append(settings, s.name)
+		}
+	}
+	return settings
 }
 
 // check returns the configuration with its defaults filled in, or all that is wrong with it.

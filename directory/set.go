@@ -102,7 +102,27 @@ func New(o Options) (*Set, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(append(errs, s.Close())...)
 	}
+	if o.Before != nil {
+		for _, h := range s.homes {
+			h.warn(o.Before, logger)
+		}
+	}
 	return s, nil
+}
+
+// warn says that accounts of the set before are forgotten: while their directory is away, that keeps everybody out. One
+// that is a file now is never away.
+func (h *home) warn(before *Set, logger *slog.Logger) {
+	for _, old := range before.homes {
+		if old.Name != h.Name || h.LDIF != "" || old.sameAnswers(h.Config) {
+			continue
+		}
+		if known := old.cache.memory.accounts.EstimatedSize(); known > 0 {
+			logger.Warn("the remembered accounts are forgotten: what is asked of the directory is not what was", "directory", h.Name,
+				"accounts", known, "changed", strings.Join(old.asksOtherwise(h.Config), ", "),
+				"hint", "each is looked up again at the next login, and cannot log in until the directory answers")
+		}
+	}
 }
 
 func newHome(c Config, o Options, m *metrics, logger *slog.Logger) (*home, error) {

@@ -28,12 +28,11 @@ func (n *node) takeOver(next *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	directories, err := n.accounts.build(next, g)
-	if err != nil {
+	if err := radius.CheckClients(g.clients); err != nil { // all or nothing
 		return err
 	}
-	if err := radius.CheckClients(g.clients); err != nil { // all or nothing
-		_ = directories.Close()
+	directories, err := n.accounts.build(next, g) // it warns of what is forgotten: nothing fails after it
+	if err != nil {
 		return err
 	}
 	// Directories first: what new clients want to know of accounts has to be asked for. The clients of before, whose
