@@ -4,5 +4,5 @@
 //
 // What reads a log may stand still: a container's log driver, a terminal after Ctrl-S. Nobody who has something to
 // say waits for that. Lines wait instead, [mostHeld] octets of them, and the others are dropped and counted; a line in
-// their place says how many.
+// their place says how many. Warnings and errors have some room of their own.
 package loglines

@@ -8,10 +8,14 @@ import (
 	"time"
 )
 
+// seen is the level from which on somebody must see a line.
+const seen = slog.LevelWarn
+
 // handler holds nothing back which somebody must see: a process that ends otherwise than it should takes at
 // most the last moments of what is as it should be, but where nobody reads what is written. It writes what slog does.
 type handler struct {
-	slog.Handler // of slog
+	slog.Handler              // of slog
+	urgent       slog.Handler // the same for what somebody must see
 	lines        *Lines
 	json         bool
 	given        []byte // what With has added, as it is in each line
@@ -20,7 +24,11 @@ type handler struct {
 
 // Handle implements [slog.Handler].
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
-	err := h.Handler.Handle(ctx, r)
+	to := h.Handler
+	if r.Level >= seen {
+		to = h.urgent
+	}
+	err := to.Handle(ctx, r)
 	h.lines.said(r.Level)
 	return err
 }
@@ -32,13 +40,13 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		given, ok = appendAttr(given, h.json, &attrs[i])
 		h.odd = h.odd || !ok
 	}
-	h.Handler, h.given = h.Handler.WithAttrs(attrs), given
+	h.Handler, h.urgent, h.given = h.Handler.WithAttrs(attrs), h.urgent.WithAttrs(attrs), given
 	return h
 }
 
 // WithGroup implements [slog.Handler].
 func (h handler) WithGroup(name string) slog.Handler {
-	h.Handler, h.odd = h.Handler.WithGroup(name), true
+	h.Handler, h.urgent, h.odd = h.Handler.WithGroup(name), h.urgent.WithGroup(name), true
 	return h
 }
 
@@ -61,7 +69,7 @@ func (l *Lines) line(h *handler, at time.Time, level slog.Level, message string,
 	if !l.stamp.set(at) {
 		return false
 	}
-	if !l.room() {
+	if !l.room(level >= seen) {
 		return true
 	}
 	before := len(l.held)

@@ -14,7 +14,8 @@ const (
 	// Lines wait so long, and so many octets, for others to be written with.
 	lineDelay  = 10 * time.Millisecond
 	lineOctets = 64 << 10
-	// mostHeld is how many octets wait while nobody reads what is written. Lines beyond that are dropped.
+	// mostHeld is how many octets wait while nobody reads what is written. Lines beyond that are dropped. What somebody
+	// must see has lineOctets more: it must not be dropped with what has taken all the room.
 	mostHeld = 1 << 20
 	// Whoever says what somebody must see waits so long until it is written, and the end of the process so long
 	// until all is.
@@ -61,10 +62,18 @@ func New(to io.Writer) *Lines {
 }
 
 // Write takes a whole line.
-func (l *Lines) Write(p []byte) (int, error) {
+func (l *Lines) Write(p []byte) (int, error) { return l.take(p, false) }
+
+// urgent takes lines that somebody must see.
+type urgent struct{ *Lines }
+
+// Write takes a whole line.
+func (u urgent) Write(p []byte) (int, error) { return u.take(p, true) }
+
+func (l *Lines) take(p []byte, must bool) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.room() {
+	if l.room(must) {
 		before := len(l.held)
 		l.held = append(l.held, p...)
 		l.grown(before)
@@ -72,9 +81,14 @@ func (l *Lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// room is called with the mutex held. It is false for a line that has to be dropped, which is counted.
-func (l *Lines) room() bool {
-	if len(l.held) < mostHeld {
+// room is called with the mutex held. It is false for a line that has to be dropped, which is counted. Somebody must see
+// the last ones of all.
+func (l *Lines) room(must bool) bool {
+	most := mostHeld
+	if must || l.ended.Load() {
+		most += lineOctets
+	}
+	if len(l.held) < most {
 		return true
 	}
 	if l.missing == 0 {
@@ -184,7 +198,7 @@ func (l *Lines) written(wrote <-chan struct{}, over <-chan time.Time) bool {
 
 // said is called after each line.
 func (l *Lines) said(level slog.Level) {
-	if level >= slog.LevelWarn || l.ended.Load() {
+	if level >= seen || l.ended.Load() {
 		l.flush(glance)
 	}
 }
@@ -207,7 +221,8 @@ func (l *Lines) Dropped() uint64 {
 // Text returns a handler that writes to l as [slog.TextHandler] does, from a level on, and has warnings and
 // errors written at once.
 func (l *Lines) Text(level slog.Leveler) slog.Handler {
-	return handler{Handler: slog.NewTextHandler(l, &slog.HandlerOptions{Level: level}), lines: l}
+	o := &slog.HandlerOptions{Level: level}
+	return handler{Handler: slog.NewTextHandler(l, o), urgent: slog.NewTextHandler(urgent{l}, o), lines: l}
 }
 
 // JSON is Text with lines of [slog.JSONHandler]; so is the line about those that were dropped.
@@ -215,5 +230,6 @@ func (l *Lines) JSON(level slog.Leveler) slog.Handler {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.json = true
-	return handler{Handler: slog.NewJSONHandler(l, &slog.HandlerOptions{Level: level}), lines: l, json: true}
+	o := &slog.HandlerOptions{Level: level}
+	return handler{Handler: slog.NewJSONHandler(l, o), urgent: slog.NewJSONHandler(urgent{l}, o), lines: l, json: true}
 }

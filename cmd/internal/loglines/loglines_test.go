@@ -228,3 +228,59 @@ func TestPipeThatNobodyReads(t *testing.T) {
 		_ = r.Close()
 	}
 }
+
+// TestWhatMustBeSeenHasRoom: what took all the room was not that.
+func TestWhatMustBeSeenHasRoom(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			to := &blocked{goes: make(chan struct{})}
+			l := New(to)
+			h := l.Text(slog.LevelInfo)
+			if json {
+				h = l.JSON(slog.LevelInfo)
+			}
+			log := slog.New(h)
+			log.Error("zeroth") // and is being written from here on
+			for l.Dropped() == 0 {
+				log.Info("access decision", "name", strings.Repeat("n", 100))
+			}
+			log.Error("first")
+			log.With("a", 1).Error("second")
+			log.WithGroup("group").Warn("third", "k", 1)
+			_ = h.(liner).Line(t.Context(), time.Now(), slog.LevelError, "fourth", nil)
+			log.Info("none")
+			time.AfterFunc(3*patience/2, func() { close(to.goes) }) // while somebody waits for the last words
+			l.End()
+			fmt.Fprintln(l, "last words")
+			l.End()
+			for _, want := range []string{"first", "second", "third", "fourth", "last words", "were dropped"} {
+				if !strings.Contains(to.String(), want) {
+					t.Errorf("no %q", want)
+				}
+			}
+			if strings.Contains(to.String(), "none") {
+				t.Error("what nobody must see has room as well")
+			}
+		})
+	}
+}
+
+// blocked takes nothing until it goes.
+type blocked struct {
+	goes chan struct{}
+	mu   sync.Mutex
+	bytes.Buffer
+}
+
+func (b *blocked) Write(p []byte) (int, error) {
+	<-b.goes
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *blocked) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
