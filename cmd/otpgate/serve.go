@@ -45,12 +45,15 @@ has no status: it ends the node by SIGABRT, after a trace, and leaves no core.`,
 
 // crashBySignal has a crash end the process by SIGABRT. Go's own status for one is 2, which is that of a
 // configuration which only a person mends: systemd would never start the node again. The core that the signal
-// could leave would hold every key, so there is none, whatever the limit was.
+// could leave would hold every key, so there is none, whatever the limit was: with one octet the kernel writes no file,
+// and begins no program that core_pattern names, which it does with none (core(5), and do_coredump in fs/coredump.c).
+//
+// The trace is of all goroutines then, and Go writes it before the end: it waits for who reads it.
 func crashBySignal() {
 	debug.SetTraceback("crash")
 	var core syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_CORE, &core) == nil {
-		core.Cur = 0
+		core.Cur = min(1, core.Max)
 		_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &core) // the unit refuses it, and has LimitCORE=0
 	}
 }
