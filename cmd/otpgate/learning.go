@@ -70,8 +70,8 @@ func (n *node) learnLast(ctx context.Context) error {
 		return nil
 	}
 	if err := n.posture.Flush(ctx); err != nil {
-		n.log.Warn("what was seen of gateways since it was last stored is lost", "error", err,
-			"hint", "these packets, with and without Message-Authenticator, do not count for message_authenticator: learn")
+		n.log.Info("what was seen of gateways since it was last stored is lost, if anything was", "error", err,
+			"hint", "such packets, with and without Message-Authenticator, do not count for message_authenticator: learn")
 	}
 	return nil
 }

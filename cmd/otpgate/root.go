@@ -49,8 +49,8 @@ func (rt *runtime) execute(ctx context.Context, args []string) int {
 
 // interrupted puts the error of a command that a signal ended into words. It keeps the hint.
 func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.Cause(ctx)) {
-		return err
+	if ctx.Err() == nil || console.IsSilent(err) || !errors.Is(err, context.Canceled) && !errors.Is(err, context.Cause(ctx)) {
+		return err // or it was told already
 	}
 	if hint, ok := console.Hint(err); ok {
 		return console.WithHint(errInterrupted, "%s", hint)
