@@ -86,7 +86,7 @@ func newNames(configs []Config) (*names, error) {
 // the name, because names may be mail addresses. Such a name, and one without, is for the first of
 // the allowed directories.
 //
-// ok is false when the realm's directory is not among them, or none of them exists: see nowhere.
+// ok is false when the realm's directory is not among them, or one of them does not exist: see nowhere.
 func (n *names) route(name string, allowed []string) (w wanted, ok bool, err error) {
 	if len(name) > 2*maxName || !utf8.ValidString(name) { // 2: Latin-1 as UTF-8
 		return wanted{}, false, fmt.Errorf("%w: too long, or not UTF-8", ErrNameInvalid)
@@ -102,6 +102,9 @@ func (n *names) route(name string, allowed []string) (w wanted, ok bool, err err
 	if err != nil {
 		return wanted{}, false, err
 	}
+	if n.missing(allowed) {
+		return wanted{}, false, nil
+	}
 	if home < 0 {
 		home = n.first(allowed)
 	}
@@ -116,11 +119,12 @@ func (n *names) route(name string, allowed []string) (w wanted, ok bool, err err
 	return w, true, nil
 }
 
-// nowhere is why route leads a name nowhere. A client that may use none of the directories that are here is one of before
-// a reload, and its directory is gone, or has another name now: that is no answer about an account.
+// nowhere is why route leads a name nowhere. A client that may use a directory which is not here is one of before a
+// reload, and the directory is gone, or has another name now: nobody can tell which account was meant, as it may be
+// another one's name in the directories that are left.
 func (n *names) nowhere(allowed []string) error {
-	if len(allowed) > 0 && n.first(allowed) < 0 {
-		return fmt.Errorf("directory: %w: none of the directories of this client is here", ErrUnavailable)
+	if n.missing(allowed) {
+		return fmt.Errorf("directory: %w: a directory of this client is not here", ErrUnavailable)
 	}
 	return fmt.Errorf("directory: %w in the directories of this client", ErrNotFound)
 }
@@ -140,15 +144,23 @@ func (n *names) split(name string) (prefix, local, suffix string, home int) {
 	return "", name, "", -1
 }
 
-// first returns the index of the first allowed directory that exists, or -1.
-func (n *names) first(allowed []string) int {
-	if len(allowed) == 0 && len(n.directories) > 0 {
-		return 0
-	}
+// missing reports whether one of the allowed directories does not exist.
+func (n *names) missing(allowed []string) bool {
 	for _, name := range allowed {
-		if i := slices.Index(n.directories, name); i >= 0 {
-			return i
+		if !slices.Contains(n.directories, name) {
+			return true
 		}
+	}
+	return false
+}
+
+// first returns the index of the first allowed directory, or -1 where there is none.
+func (n *names) first(allowed []string) int {
+	if len(allowed) > 0 {
+		return slices.Index(n.directories, allowed[0])
+	}
+	if len(n.directories) > 0 {
+		return 0
 	}
 	return -1
 }

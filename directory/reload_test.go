@@ -82,7 +82,7 @@ func TestNewSetKnowsNothingOfAnotherDirectory(t *testing.T) {
 }
 
 // TestADirectoryThatIsNotHereIsNoAnswer: until a reload has put the new clients in place too, one of before may ask in a
-// directory that is gone. Whether it has the account nobody can tell; that one which is here has none is an answer.
+// directory that is gone. Which account was meant nobody can tell, also where others of its directories are here.
 func TestADirectoryThatIsNotHereIsNoAnswer(t *testing.T) {
 	corp, lab := inFile(t, crowd(3)), inFile(t, crowd(3))
 	lab.Name, lab.Realms = "lab", []string{"lab.example"}
@@ -95,9 +95,11 @@ func TestADirectoryThatIsNotHereIsNoAnswer(t *testing.T) {
 		{"person1", []string{"gone"}, directory.ErrUnavailable},
 		{"person1@lab.example", []string{"gone"}, directory.ErrUnavailable},
 		{"person1@lab.example", []string{corp.Name}, directory.ErrNotFound},
-		{"person1@lab.example", []string{"gone", corp.Name}, directory.ErrNotFound},
-		{"nobody", []string{"gone", corp.Name}, directory.ErrNotFound},
-		{"person1", []string{"gone", corp.Name}, nil},
+		{"person1@lab.example", []string{"gone", corp.Name}, directory.ErrUnavailable},
+		{"nobody", []string{"gone", corp.Name}, directory.ErrUnavailable},
+		{"person1", []string{"gone", corp.Name}, directory.ErrUnavailable}, // which may be another person1
+		{"person1", []string{corp.Name, "gone"}, directory.ErrUnavailable},
+		{"person1", []string{corp.Name, lab.Name}, nil},
 		{"\n", []string{"gone"}, directory.ErrNameInvalid},
 	} {
 		_, alone := s.Find(soon(t, patience), c.name, c.allowed)
