@@ -49,14 +49,19 @@ func (o *object) secret(name string) Secret {
 	}
 	if o.has(fromFile) {
 		o.take(name)
-		return o.unguessed(fromFile, o.secretFile(fromFile))
+		return o.usable(fromFile, o.secretFile(fromFile))
 	}
 	o.take(fromFile)
-	return o.unguessed(name, o.secretHere(name))
+	return o.usable(name, o.secretHere(name))
 }
 
-// unguessed refuses a secret that stands in the shipped files.
-func (o *object) unguessed(name string, s Secret) Secret {
+// usable refuses a secret that stands in the shipped files, and one of several lines, which no gateway has: it comes of
+// "|" in YAML, or of a variable with the end of its line in it.
+func (o *object) usable(name string, s Secret) Secret {
+	if strings.ContainsAny(string(s), "\r\n") {
+		o.bad(name, "leave one line of it, with the secret and nothing else", "it has more than one line, or the end of one")
+		return ""
+	}
 	if strings.HasPrefix(string(s), placeholder) || s == formerExample {
 		o.bad(name, "make one up: head -c 18 /dev/urandom | base64", "it is the placeholder that everybody knows")
 		return ""
@@ -95,8 +100,7 @@ func (o *object) keptByFile(name string) {
 		"others can read or change %s (mode %04o), and a secret is in it", base, o.r.mode.Perm())
 }
 
-// secretFile is the secret in a file of its own, up to the end of its only line. Of several, one would be a secret that
-// no gateway has: with a line break in it.
+// secretFile is the secret in a file of its own, up to the end of its only line.
 func (o *object) secretFile(name string) Secret {
 	path := o.private(name)
 	if path == "" {
@@ -110,12 +114,8 @@ func (o *object) secretFile(name string) Secret {
 		return ""
 	}
 	s := strings.TrimRight(string(data), "\r\n")
-	switch {
-	case s == "":
+	if s == "" {
 		o.bad(name, "", "%s is empty", o.text(name, ""))
-	case strings.ContainsAny(s, "\r\n"):
-		o.bad(name, "leave one line in it, with the secret and nothing else", "%s has more than one line", o.text(name, ""))
-		return ""
 	}
 	return Secret(s)
 }
