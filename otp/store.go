@@ -36,7 +36,8 @@ const (
 	// MaxShares is how many steps of an account may be shared at a time; the oldest makes room.
 	MaxShares = 8
 	// MaxShareTimes is the largest [Share.Times]. Both stores remember the tokens of 64 claims of an account, so that each
-	// use of a shared step can be asked about again, and those of other steps beside them.
+	// use of a shared step can be asked about again, and 14 of other steps beside them; of two steps that are both shared
+	// as often as may be within [ClaimLifetime] the first uses cannot.
 	MaxShareTimes = 50
 )
 
