@@ -43,7 +43,8 @@
 // of the step. So the two sizes are compared by bursts: in each step of 15 seconds, the shortest that there is, 1,000 logins
 // come at once at each of the nodes, one node after the other, in an order that turns. At the small one these are all its
 // accounts, at the large one 1,000 by chance of its 1,000,000, and others in every burst. All are known to the
-// node, on both sides. What a burst has that a long load has not, such as a process that has just slept, both
+// node, on both sides, and have logged in since Redis rewrote its file, or those of the large node would be measured at one
+// that has just forked. What a burst has that a long load has not, such as a process that has just slept, both
 // sizes have alike. Beside that everybody logs in at the large node for the usual time.
 //
 // Memory of Redis per device is what its use grows by, from before the import until everybody has logged in.
