@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
+
+	"otpgate/otp/recall"
 )
 
 const (
@@ -43,7 +44,7 @@ const (
 type cache struct {
 	fresh, stale, timeout time.Duration
 	memory                *memory
-	missing               *otter.Cache[string, absence]
+	missing               *recall.Cache[absence]
 	flights               singleflight.Group
 	probeAt               atomic.Int64           // unix nanoseconds; 0: the directory answers
 	untold                atomic.Pointer[string] // the name of which it could not tell last
@@ -61,57 +62,56 @@ type absence struct {
 
 // newCache makes a cache. before is one of the same directory, of which the new one takes over what is
 // remembered, and whether the directory answers; nil: none.
-func newCache(c Config, size int, before *cache, logger *slog.Logger, now func() time.Time) (*cache, error) {
-	missing, err := otter.New(&otter.Options[string, absence]{MaximumSize: missingSize})
-	if err != nil {
-		return nil, err
-	}
-	made := &cache{fresh: c.Fresh, stale: c.Stale, timeout: c.Timeout, missing: missing, logger: logger, now: now}
+func newCache(c Config, size int, before *cache, logger *slog.Logger, now func() time.Time) *cache {
+	made := &cache{fresh: c.Fresh, stale: c.Stale, timeout: c.Timeout, logger: logger, now: now}
+	made.missing = recall.New[absence](missingSize, nil, nil)
 	if before != nil {
 		made.memory = before.memory
 		made.probeAt.Store(before.probeAt.Load())
 		made.saidAt.Store(before.saidAt.Load())
 		made.said.Store(before.said.Load())
-	} else if made.memory, err = newMemory(logger, now); err != nil {
-		return nil, err
+	} else {
+		made.memory = newMemory(logger, now)
 	}
 	made.memory.resize(size)
 	made.memory.counts.Store(int64(max(c.Fresh, c.Stale)))
-	return made, nil
+	return made
 }
 
 // known returns an account that is remembered and fresh.
 func (c *cache) known(key string) (*Account, bool) {
-	if c.fresh == 0 {
-		return nil, false
+	if e := c.memory.accounts.Get(key); c.fresher(e) {
+		return &e.account, true
 	}
-	e, ok := c.memory.accounts.GetIfPresent(key)
-	if !ok || !within(c.memory.age(e.at), lifetime(c.fresh, e.at)) {
-		return nil, false
-	}
-	return &e.account, true
+	return nil, false
 }
 
 // atHand returns an account for which nobody has to wait: one that is known, or, while the directory does not answer and
-// it is nobody's turn to try, one to go on with.
-func (c *cache) atHand(key string) (*Account, bool) {
-	if a, ok := c.known(key); ok {
-		return a, true
+// it is nobody's turn to try, one to go on with. Nil: there is none.
+func (c *cache) atHand(key string) *Account {
+	e := c.memory.accounts.Get(key)
+	if c.fresher(e) {
+		return &e.account
 	}
-	if at := c.probeAt.Load(); at == 0 || due(at, c.now()) {
-		return nil, false
+	if at := c.probeAt.Load(); at == 0 || due(at, c.now()) || !c.trusted(e) {
+		return nil
 	}
-	return c.old(key)
+	return &e.account
 }
 
 // old returns an account to go on with while the directory cannot tell.
 func (c *cache) old(key string) (*Account, bool) {
-	e, ok := c.memory.accounts.GetIfPresent(key)
-	if !ok || !within(c.memory.age(e.at), c.stale) {
-		return nil, false
+	if e := c.memory.accounts.Get(key); c.trusted(e) {
+		return &e.account, true
 	}
-	return &e.account, true
+	return nil, false
 }
+
+func (c *cache) fresher(e *entry) bool {
+	return e != nil && c.fresh > 0 && within(c.memory.age(e.at), lifetime(c.fresh, e.at))
+}
+
+func (c *cache) trusted(e *entry) bool { return e != nil && within(c.memory.age(e.at), c.stale) }
 
 // lifetime is how long an answer is fresh that was asked for at a time: as if drawn by lot from the last quarter of fresh.
 // Those of one search have the same.
@@ -158,7 +158,7 @@ func (c *cache) remembered(key string) (a *Account, trusted bool, err error) {
 	if a, ok := c.known(key); ok {
 		return a, false, nil
 	}
-	if r, ok := c.missing.GetIfPresent(key); ok && within(c.now().Sub(r.at), min(c.fresh, missingLife)) {
+	if r := c.missing.Get(key); r != nil && within(c.now().Sub(r.at), min(c.fresh, missingLife)) {
 		return nil, false, r.err
 	}
 	old, ok := c.old(key)
@@ -206,13 +206,13 @@ func (c *cache) learned(key string, a *Account, err error, at time.Time) *Accoun
 	switch {
 	case err == nil:
 		if !c.goneSince(key, at) {
-			c.missing.Invalidate(key)
+			c.missing.Delete(key)
 			a = c.memory.keep(key, a, at)
 		}
 		c.up()
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrAmbiguous):
-		c.memory.accounts.Invalidate(key) // what is gone is not trusted when the directory goes
-		c.missing.Set(key, absence{err, at})
+		c.memory.accounts.Delete(key) // what is gone is not trusted when the directory goes
+		c.missing.Put(key, 1, absence{err, at}, nil)
 		c.up()
 	case errors.Is(err, errEntryUnusable): // that is one entry's fault, and an answer
 		c.up()
@@ -224,8 +224,8 @@ func (c *cache) learned(key string, a *Account, err error, at time.Time) *Accoun
 
 // goneSince reports whether there was no account with a name when the directory was asked after a time.
 func (c *cache) goneSince(key string, at time.Time) bool {
-	r, ok := c.missing.GetIfPresent(key)
-	return ok && r.at.After(at) && !r.at.After(c.now()) // else it is of a wrong clock
+	r := c.missing.Get(key)
+	return r != nil && r.at.After(at) && !r.at.After(c.now()) // else it is of a wrong clock
 }
 
 // within reports whether an answer of an age is younger than life. One from the future is of a wrong

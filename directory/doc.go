@@ -51,7 +51,8 @@
 // That nobody has a name is remembered for [missingLife] at most, or Fresh if it is shorter, apart
 // from the accounts and for [missingSize] names, so that guessing pushes nobody out. Accounts are
 // [Options.CacheSize] at most; texts and lists of groups that they have in common are there once
-// ([memory]). A new set takes the memory of the one before over, of every directory that is asked the same of the same
+// ([memory]). [Set.FindAllKnown] looks many up together, because what that costs among many accounts is how often it
+// waits for memory ([otpgate/otp/recall]). A new set takes the memory of the one before over, of every directory that is asked the same of the same
 // servers. [Set.FindMail] and [Set.Authenticate] always ask.
 //
 // # Files

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	"otpgate/otp/recall"
 )
 
 // defaultCacheSize is how many accounts are remembered of a directory unless [Options.CacheSize] says.
@@ -18,10 +18,10 @@ const defaultCacheSize = 250_000
 // A memory holds the accounts of one directory that are remembered, a bounded number of them. It
 // outlives its cache: the next generation of directories takes it over.
 //
-// An account costs what its own texts have, in one piece, and about 300 octets besides. What many
-// accounts have in common is there once: see sharing.
+// An account costs what its own texts have, in one piece with the name that it is remembered by, and about 280 octets
+// besides. What many accounts have in common is there once: see sharing.
 type memory struct {
-	accounts  *otter.Cache[string, *entry] // a pointer, so that a newer answer takes the place of the older
+	accounts  *recall.Cache[entry]
 	sharing   sharing
 	pushedOut atomic.Uint64
 	counts    atomic.Int64 // for so many nanoseconds an account is of use
@@ -38,12 +38,14 @@ type entry struct {
 	at      time.Duration // when it was asked for, since the memory began
 }
 
-func newMemory(logger *slog.Logger, now func() time.Time) (*memory, error) {
+// near is what a login reads of it: its own texts are one piece, which begins with the key; these lie in it.
+func (e *entry) near() recall.Near { return recall.Near{e.account.ID, e.account.Name} }
+
+func newMemory(logger *slog.Logger, now func() time.Time) *memory {
 	m := &memory{logger: logger, now: now, began: now()}
 	m.sharing.reset()
-	var err error
-	m.accounts, err = otter.New(&otter.Options[string, *entry]{MaximumSize: defaultCacheSize, OnAtomicDeletion: m.gone})
-	return m, err
+	m.accounts = recall.New(defaultCacheSize, (*entry).near, m.gone)
+	return m
 }
 
 // resize bounds how many accounts are remembered; 0: the default.
@@ -52,20 +54,17 @@ func (m *memory) resize(size int) {
 		size = defaultCacheSize
 	}
 	if m.size.Swap(int64(size)) != int64(size) {
-		m.accounts.SetMaximum(uint64(size))
+		m.accounts.Resize(size)
 	}
 }
 
 // keep remembers an answer that was asked for at a time, and returns the account as it is remembered: as another answer
 // has it that was asked for later, and came sooner.
 func (m *memory) keep(key string, a *Account, at time.Time) *Account {
-	e := &entry{account: m.sharing.compact(a), at: at.Sub(m.began)}
-	key = strings.Clone(key) // not a part of something longer
-	kept, _ := m.accounts.Compute(key, func(other *entry, found bool) (*entry, otter.ComputeOp) {
-		if found && other.at > e.at && m.age(other.at) >= 0 { // else it is of a wrong clock
-			return other, otter.CancelOp
-		}
-		return e, otter.WriteOp
+	key, account := m.sharing.compact(key, a)
+	e := entry{account: account, at: at.Sub(m.began)}
+	kept := m.accounts.Put(key, 1, e, func(before *entry) bool {
+		return before.at > e.at && m.age(before.at) >= 0 // else it is of a wrong clock
 	})
 	return &kept.account
 }
@@ -73,13 +72,10 @@ func (m *memory) keep(key string, a *Account, at time.Time) *Account {
 // age is how long ago something was, that was so long after the memory began.
 func (m *memory) age(at time.Duration) time.Duration { return m.now().Sub(m.began) - at }
 
-// gone is told of every account that goes. One that was still of use was pushed out of a memory that is too small.
-func (m *memory) gone(e otter.DeletionEvent[string, *entry]) {
-	if e.Cause != otter.CauseOverflow {
-		return
-	}
+// gone is told of every account that was pushed out. One that was still of use shows that the memory is too small.
+func (m *memory) gone(e *entry) {
 	m.pushedOut.Add(1)
-	counts := m.age(e.Value.at) < time.Duration(m.counts.Load())
+	counts := m.age(e.at) < time.Duration(m.counts.Load())
 	if counts && !m.warned.Load() && !m.warned.Swap(true) {
 		m.logger.Warn("more accounts log in than the node remembers: each of the others costs a search in the directory, and cannot log in while that is away",
 			"known_accounts", m.size.Load(), "hint", "raise known_accounts if the memory allows it")
@@ -105,11 +101,12 @@ func (s *sharing) reset() {
 	s.texts, s.lists = map[string]string{}, map[uint64][]Group{}
 }
 
-// compact returns a copy of the account whose texts are one piece of memory of their own, or shared.
-func (s *sharing) compact(a *Account) Account {
+// compact returns a copy of the account, and of the key that it is remembered by, whose texts are one piece of memory of
+// their own, or shared.
+func (s *sharing) compact(key string, a *Account) (string, Account) {
 	c := *a
 	var all strings.Builder
-	own := []*string{&c.ID, &c.DN, &c.Name, &c.Mail, &c.FullName}
+	own := []*string{&key, &c.ID, &c.DN, &c.Name, &c.Mail, &c.FullName}
 	length := 0
 	for _, text := range own {
 		length += len(*text)
@@ -126,7 +123,7 @@ func (s *sharing) compact(a *Account) Account {
 	defer s.mu.Unlock()
 	c.Language = s.text(a.Language)
 	c.Groups = s.groups(a.Groups)
-	return c
+	return key, c
 }
 
 // text returns a text that is equal, the same one each time.

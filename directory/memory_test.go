@@ -38,18 +38,15 @@ func TestMemoryOfAnAccount(t *testing.T) {
 		groups []Group
 		most   uint64
 	}{
-		"without groups": {nil, 540},
+		"without groups": {nil, 460},
 		"in ten groups that others are in too": {func() (list []Group) {
 			for i := range 10 {
 				list = append(list, Group{Name: fmt.Sprint("group-", i), DN: fmt.Sprintf("cn=group-%d,ou=groups,dc=corp,dc=example", i)})
 			}
 			return list
-		}(), 540},
+		}(), 460},
 	} {
-		m, err := newMemory(slog.New(slog.DiscardHandler), time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := newMemory(slog.New(slog.DiscardHandler), time.Now)
 		m.resize(2 * n)
 		before := heapInUse()
 		for round := range 2 { // the second answer takes the place of the first
@@ -57,7 +54,6 @@ func TestMemoryOfAnAccount(t *testing.T) {
 				m.keep(strings.Clone(fmt.Sprintf("person%06d", i)), person(i, c.groups...), time.Unix(int64(round), 0))
 			}
 		}
-		m.accounts.CleanUp()
 		each := (heapInUse() - before) / n
 		t.Logf("figures: octets of memory for a known account (directory), %s: %d", name, each)
 		if each > c.most {
@@ -115,7 +111,6 @@ func TestTooSmallAMemorySaysSo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r.memory.accounts.CleanUp()
 	}
 	fill(0, 100)
 	r.at = r.at.Add(time.Hour) // nobody counts on those any more: who comes now may have their place
@@ -140,12 +135,8 @@ func TestAReloadTakesOverWhatIsRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	next, err := newCache(Config{Fresh: 2 * time.Minute, Stale: time.Hour}, 50, r.cache, r.logger, r.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next.memory.accounts.CleanUp()
-	if n := next.memory.accounts.EstimatedSize(); n != 50 || next.memory != r.memory {
+	next := newCache(Config{Fresh: 2 * time.Minute, Stale: time.Hour}, 50, r.cache, r.logger, r.now)
+	if n := next.memory.accounts.Len(); n != 50 || next.memory != r.memory {
 		t.Errorf("%d accounts are remembered", n)
 	}
 }

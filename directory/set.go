@@ -69,8 +69,9 @@ type home struct {
 
 // A Set is all the directories. It is safe for concurrent use.
 type Set struct {
-	names *names
-	homes []*home
+	recollections sync.Pool // of *recollection
+	names         *names
+	homes         []*home
 }
 
 // New reads the LDIF files and prepares the connections, but makes none: servers may be down.
@@ -117,7 +118,7 @@ func (h *home) warn(before *Set, logger *slog.Logger) {
 		if old.Name != h.Name || h.LDIF != "" || old.sameAnswers(h.Config) {
 			continue
 		}
-		if known := old.cache.memory.accounts.EstimatedSize(); known > 0 {
+		if known := old.cache.memory.accounts.Len(); known > 0 {
 			logger.Warn("the remembered accounts are forgotten: what is asked of the directory is not what was", "directory", h.Name,
 				"accounts", known, "changed", strings.Join(old.asksOtherwise(h.Config), ", "),
 				"hint", "each is looked up again at the next login, and cannot log in until the directory answers")
@@ -154,9 +155,7 @@ func newHome(c Config, o Options, m *metrics, logger *slog.Logger) (*home, error
 			}
 		}
 	}
-	if h.cache, err = newCache(c, o.CacheSize, before, logger, o.Now); err != nil {
-		return nil, err
-	}
+	h.cache = newCache(c, o.CacheSize, before, logger, o.Now)
 	h.crowd = &crowd{home: h, logger: logger, flights: map[string]*flight{}}
 	return h, nil
 }
@@ -165,7 +164,7 @@ func newHome(c Config, o Options, m *metrics, logger *slog.Logger) (*home, error
 // than [Options.CacheSize] of a directory.
 func (s *Set) Known() (accounts int, pushedOut uint64) {
 	for _, h := range s.homes {
-		accounts += h.cache.memory.accounts.EstimatedSize()
+		accounts += h.cache.memory.accounts.Len()
 		pushedOut += h.cache.memory.pushedOut.Load()
 	}
 	return accounts, pushedOut
@@ -178,7 +177,8 @@ func (s *Set) FindKnown(name string, allowed []string) (*Account, bool) {
 	if err != nil || !ok {
 		return nil, false
 	}
-	return s.homes[w.directory].cache.atHand(w.key)
+	a := s.homes[w.directory].cache.atHand(w.key)
+	return a, a != nil
 }
 
 // Find returns the account with a login name. allowed are the names of the directories that the

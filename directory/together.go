@@ -41,6 +41,61 @@ type Asker interface {
 	Found([]Answer)
 }
 
+// FindAllKnown is FindKnown for many names, which wait for the machine's memory together. found[i] is set to the account
+// that questions[i] is about; nil: Find has to be called.
+func (s *Set) FindAllKnown(questions []Question, found []*Account) {
+	r, _ := s.recollections.Get().(*recollection)
+	if r == nil {
+		r = new(recollection)
+	}
+	for i := range questions {
+		found[i] = nil
+		w, ok := s.routed(questions[i].Name, questions[i].Allowed)
+		if !ok {
+			w.directory = -1
+		}
+		r.wanted = append(r.wanted, w)
+	}
+	for directory, h := range s.homes {
+		r.keys, r.of = r.keys[:0], r.of[:0]
+		for i := range r.wanted {
+			if r.wanted[i].directory == directory {
+				r.keys, r.of = append(r.keys, r.wanted[i].key), append(r.of, i)
+			}
+		}
+		h.cache.memory.accounts.Expect(r.keys)
+		for i, key := range r.keys {
+			found[r.of[i]] = h.cache.atHand(key)
+		}
+	}
+	r.forget()
+	s.recollections.Put(r)
+}
+
+// routed is route of one of many names, for whoever calls Find when it fails, however that is.
+func (s *Set) routed(name string, allowed []string) (w wanted, ok bool) {
+	defer func() {
+		if recover() != nil { // which must not end the others' questions: Find tells
+			ok = false
+		}
+	}()
+	w, ok, err := s.names.route(name, allowed)
+	return w, ok && err == nil
+}
+
+// recollection is room for what many names are looked up with.
+type recollection struct {
+	wanted []wanted
+	keys   []string
+	of     []int // which question a key is of
+}
+
+func (r *recollection) forget() {
+	clear(r.wanted)
+	clear(r.keys[:cap(r.keys)])
+	r.wanted = r.wanted[:0]
+}
+
 // FindAll is [Set.Find] for many, and does not wait: every question is answered once, those together whose
 // answers came together. None waits for the answer to another one but for those in the same search of the
 // same directory, and none for longer than its own patience, or than ctx.

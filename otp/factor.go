@@ -23,7 +23,7 @@ func (v *Verifier) wrongFactor(ctx context.Context, a Attempt) Result {
 		if err != nil {
 			return Result{Reason: ReasonStoreUnavailable, Err: err}
 		}
-		if len(k.devices) == 0 && !a.Alone {
+		if k.devices == 0 && !a.Alone {
 			return Result{Reason: ReasonPasswordWrong}
 		}
 		c := Claim{

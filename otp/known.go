@@ -10,24 +10,28 @@ import (
 	"math"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
+
+	"otpgate/otp/recall"
 )
 
 // known is what the node remembers of an account: the snapshot's version, and what its devices need to
 // show their codes. It is replaced, never changed.
 type known struct {
 	version uint64
-	devices []knownDevice
+	devices int         // how many there are
+	first   knownDevice // of most accounts the only one, which is why it is here, and not somewhere else in memory
+	others  []knownDevice
 }
 
-// knownAlone is known with room for the one device that most accounts have.
-type knownAlone struct {
-	known
-	one [1]knownDevice
+// device is one of them.
+func (k *known) device(i int) *knownDevice {
+	if i == 0 {
+		return &k.first
+	}
+	return &k.others[i-1]
 }
 
 // knownDevice is small, and one string, because there are as many of them as people.
@@ -46,13 +50,18 @@ type algorithm uint8
 func algorithms() [3]Algorithm { return [...]Algorithm{SHA1, SHA256, SHA512} }
 
 func newKnown(version uint64, devices []knownDevice) *known {
-	if len(devices) != 1 {
-		return &known{version, devices}
+	k := &known{version: version, devices: len(devices)}
+	if len(devices) > 0 {
+		k.first = devices[0]
 	}
-	k := &knownAlone{known: known{version: version}, one: [1]knownDevice(devices)}
-	k.devices = k.one[:]
-	return &k.known
+	if len(devices) > 1 {
+		k.others = devices[1:]
+	}
+	return k
 }
+
+// near is what a walk reads of it.
+func (k *known) near() recall.Near { return recall.Near{k.first.text} }
 
 // newKnownDevice keys the HMAC of a device whose parameters were checked. The seed is not kept.
 func newKnownDevice(d *Device, seed []byte) (knownDevice, error) {
@@ -75,35 +84,23 @@ func (d *knownDevice) period() time.Duration { return time.Duration(d.seconds) *
 // cache. An import knows no limit per account, and the cache must not grow by one that is abused.
 const devicesPerPlace = 8
 
-func (k *known) places() uint32 { return uint32(max(len(k.devices)-1, 0)/devicesPerPlace + 1) }
+func (k *known) places() int32 { return int32(max(k.devices-1, 0)/devicesPerPlace + 1) }
 
 // memory remembers accounts, a bounded number of them.
 type memory struct {
 	store Store
 	keys  Keys
 	log   *slog.Logger
-	cache *otter.Cache[string, *known]
+	cache *recall.Cache[known]
 	loads singleflight.Group
 }
 
-func newMemory(store Store, keys Keys, size int, log *slog.Logger, pushedOut func()) (*memory, error) {
-	cache, err := otter.New(&otter.Options[string, *known]{
-		MaximumWeight: uint64(size),
-		Weigher:       func(_ string, k *known) uint32 { return k.places() },
-		OnAtomicDeletion: func(e otter.DeletionEvent[string, *known]) {
-			if e.Cause == otter.CauseOverflow {
-				pushedOut()
-			}
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("otp: %w", err)
-	}
-	return &memory{store: store, keys: keys, log: log, cache: cache}, nil
+func newMemory(store Store, keys Keys, size int, log *slog.Logger, pushedOut func()) *memory {
+	return &memory{store: store, keys: keys, log: log, cache: recall.New(size, (*known).near, func(*known) { pushedOut() })}
 }
 
-// size is how many accounts are remembered, about.
-func (m *memory) size() int { return m.cache.EstimatedSize() }
+// size is how many accounts are remembered.
+func (m *memory) size() int { return m.cache.Len() }
 
 // loadTime is how long a load may take when nobody waits for it any more.
 const loadTime = 5 * time.Second
@@ -148,17 +145,20 @@ func (m *memory) keep(account string, snapshot Snapshot, err error) (k *known, _
 	if k, err = m.open(snapshot); err != nil {
 		return nil, err
 	}
-	if len(k.devices) > 0 { // else its first device must count at once, on every node
-		m.cache.Set(strings.Clone(account), k) // which may be a part of something longer
+	if k.devices == 0 { // its first device must count at once, on every node
+		return k, nil
 	}
-	return k, nil
+	// The name, which may be a part of something longer, and what its first device needs are one piece of memory.
+	text := account + k.first.text
+	k.first.text = text[len(account):]
+	return m.cache.Put(text[:len(account)], k.places(), *k, nil), nil
 }
 
 // forget drops an account. A load that is under way may bring back what it was, which does no harm:
 // the store tells from the version. Whoever asks from now on does not wait for that one, though.
 func (m *memory) forget(account string) {
 	m.loads.Forget(account)
-	m.cache.Invalidate(account)
+	m.cache.Delete(account)
 }
 
 // unavailable makes sure that err says what it means: nobody can tell.
@@ -289,7 +289,7 @@ func (v *Verifier) WalkAll(ctx context.Context, as []Attempt) ([]Walked, []error
 	var accounts []string
 	of := make(map[string][]int, len(as))
 	for i, a := range as {
-		if k, ok := v.memory.cache.GetIfPresent(a.Account); ok {
+		if k := v.memory.cache.Get(a.Account); k != nil {
 			walked[i] = v.walk(a, k)
 			continue
 		}

@@ -74,7 +74,7 @@ type Options struct {
 	Keys      Keys
 	Window    int             // steps either side of a device's expected step, 0 to MaxWindow
 	MaxDrift  int             // steps that a device's clock may be learned to be off, 0 to MaxDrift
-	CacheSize int             // accounts remembered, of up to 8 devices each; 0: 100,000, about 1 KB each
+	CacheSize int             // accounts remembered, of up to 8 devices each; 0: 100,000, about 250 octets each with one device
 	Backoff   []time.Duration // nil: DefaultBackoff
 
 	Logger     *slog.Logger
@@ -133,10 +133,7 @@ func New(o Options) (*Verifier, error) {
 		window: o.Window, drift: o.MaxDrift, backoff: o.Backoff, now: o.Now,
 	}
 	v.metrics = newMetrics(v, o.Registerer)
-	var err error
-	if v.memory, err = newMemory(o.Store, o.Keys, o.CacheSize, log, v.metrics.pushedOut.Inc); err != nil {
-		return nil, err
-	}
+	v.memory = newMemory(o.Store, o.Keys, o.CacheSize, log, v.metrics.pushedOut.Inc)
 	return v, nil
 }
 
@@ -200,11 +197,15 @@ func (v *Verifier) missed(account string, proof []byte) Miss {
 	return Miss(sum[:4])
 }
 
+// Expect is told of accounts that WalkKnown will be called for soon, so that what is remembered of all of them comes into the
+// processor's cache at once.
+func (v *Verifier) Expect(accounts []string) { v.memory.cache.Expect(accounts) }
+
 // WalkKnown walks with what the node remembers of the account, and never blocks. It is false when
 // the node remembers nothing: then Walk asks the store.
 func (v *Verifier) WalkKnown(a Attempt) (Walked, bool) {
-	k, ok := v.memory.cache.GetIfPresent(a.Account)
-	if !ok {
+	k := v.memory.cache.Get(a.Account)
+	if k == nil {
 		return Walked{}, false
 	}
 	return v.walk(a, k), true
@@ -222,17 +223,17 @@ func (v *Verifier) Walk(ctx context.Context, a Attempt) (Walked, error) {
 
 // known is what the node remembers of the account, or what the store answers.
 func (v *Verifier) known(ctx context.Context, account string) (*known, error) {
-	if k, ok := v.memory.cache.GetIfPresent(account); ok {
+	if k := v.memory.cache.Get(account); k != nil {
 		return k, nil
 	}
 	return v.memory.load(ctx, account)
 }
 
 func (v *Verifier) walk(a Attempt, k *known) Walked {
-	w := Walked{Attempt: a, Version: k.version, Devices: len(k.devices), Now: v.now()}
+	w := Walked{Attempt: a, Version: k.version, Devices: k.devices, Now: v.now()}
 	all := algorithms()
 	for i := range k.devices {
-		d := &k.devices[i]
+		d := k.device(i)
 		pool := v.generators.of(all[d.algorithm])
 		g := pool.Get().(*generator)
 		w.Matches = d.walk(g, a.Proof, w.Now, v.window, v.drift, w.Matches)

@@ -49,7 +49,8 @@ func TestAllocations(t *testing.T) {
 	}
 	arrived := arrival{client: client, source: netip.MustParseAddrPort(vpnAddr), way: answer{via: r.socket}, now: now}
 	prepared := w.newAttempt(in, &arrived)
-	if next := w.prepare(ctx, prepared); next != nextClaim {
+	alice, _ := w.accounts.FindKnown("alice", nil)
+	if next := w.prepare(ctx, prepared, alice); next != nextClaim {
 		t.Fatal("a good login is not ready to be claimed:", next)
 	}
 	prepared.decision, prepared.reason, prepared.device = otp.Accept, otp.ReasonOK, "device"
@@ -77,7 +78,7 @@ func TestAllocations(t *testing.T) {
 		}},
 		{"an attempt, up to its claim", 14, func() {
 			a := w.newAttempt(in, &arrived)
-			w.prepare(ctx, a)
+			w.prepare(ctx, a, alice)
 			w.over(a)
 		}},
 		{"the line in the log", 1, func() { prepared.log(ctx, w.logger, now, &line) }},

@@ -7,7 +7,8 @@
 //	                   │ discard        │ resend, drop, Status-Server
 //	                   ▼                ├──────────► reports: keep ► acknowledge ► note the session
 //	login ◄─batch── attempts ◄──────────┘                                (one goroutine a batch)
-//	  prepare ─┬─ decided ──────────────────────────────┐     (what comes meanwhile it gets from the reader)
+//	  recall: FindAllKnown, Codes.Expect, for all at once              (what comes meanwhile it gets from the reader)
+//	  prepare ─┬─ decided ──────────────────────────────┐
 //	           ├─ walked ──► Codes.Settle, all at once ─┤
 //	           ├─ to be sought ► FindAll ► found: decided, walked, or to be loaded (one a search)
 //	           ├─ to be loaded ► WalkAll, Settle ───────┤                (one goroutine a batch)

@@ -38,6 +38,7 @@ type fakeAccounts struct {
 	findErr       map[string]error
 	passwords     map[string]string
 	authErr       error
+	recall        func()                                 // before FindAllKnown
 	find          func(ctx context.Context, name string) // may block
 	slow          time.Duration                          // how long a bind takes
 	bind          func()                                 // may block
@@ -51,6 +52,15 @@ func (f *fakeAccounts) FindKnown(name string, allowed []string) (*directory.Acco
 	f.allowed = append(f.allowed, allowed)
 	a, ok := f.known[name]
 	return a, ok
+}
+
+func (f *fakeAccounts) FindAllKnown(questions []directory.Question, found []*directory.Account) {
+	if f.recall != nil {
+		f.recall()
+	}
+	for i, q := range questions {
+		found[i], _ = f.FindKnown(q.Name, q.Allowed)
+	}
 }
 
 func (f *fakeAccounts) Find(ctx context.Context, name string, _ []string) (*directory.Account, error) {
@@ -173,6 +183,8 @@ func (f *fakeCodes) Token(parts ...[]byte) (t otp.Token) {
 	copy(t[:], h.Sum(nil))
 	return t
 }
+
+func (f *fakeCodes) Expect([]string) {}
 
 func (f *fakeCodes) WalkKnown(a otp.Attempt) (otp.Walked, bool) {
 	if f.walking != nil {
@@ -586,7 +598,8 @@ func (r *testReader) sort(in []ipv4.Message) []*attempt {
 	if batch == nil {
 		return nil
 	}
-	return batch.came
+	defer r.endBatch(batch)
+	return slices.Clone(batch.came)
 }
 
 // login takes attempts through all stages, as one batch.

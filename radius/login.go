@@ -2,6 +2,7 @@ package radius
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"otpgate/directory"
@@ -40,8 +41,9 @@ func (s *Server) finishBeside(ctx context.Context, decided []*attempt) {
 
 // look takes those that came through the first stage.
 func (s *Server) look(ctx context.Context, b *batch) {
-	for _, a := range b.came {
-		switch s.prepare(ctx, a) {
+	s.recall(b)
+	for i, a := range b.came {
+		switch s.prepare(ctx, a, b.known[i]) {
 		case nextFinish:
 			b.decided = append(b.decided, a)
 		case nextClaim:
@@ -60,8 +62,28 @@ func (s *Server) look(ctx context.Context, b *batch) {
 			}
 		}
 	}
-	clear(b.came)
-	b.came = b.came[:0]
+	b.forget()
+}
+
+// recall finds who of those that came is known, all in one call, and says of whom codes will be compared.
+func (s *Server) recall(b *batch) {
+	b.known = slices.Grow(b.known, len(b.came))[:len(b.came)]
+	defer func() {
+		if p := recover(); p != nil { // then they are asked for
+			s.panicked(p)
+		}
+	}()
+	for _, a := range b.came {
+		a.decodeFirst()
+		b.names = append(b.names, directory.Question{Name: a.name, Allowed: a.client.Directories})
+	}
+	s.accounts.FindAllKnown(b.names, b.known)
+	for _, account := range b.known {
+		if account != nil {
+			b.ids = append(b.ids, account.ID)
+		}
+	}
+	s.codes.Expect(b.ids)
 }
 
 // seek has the directories asked for the accounts of attempts that wait for that. What a search has answered goes
@@ -207,14 +229,13 @@ const (
 
 // prepare is the first stage. It is arithmetic on what the node knows, and never blocks; where an account has many
 // devices, or rules name groups by DN, it may take milliseconds.
-func (s *Server) prepare(ctx context.Context, a *attempt) (n next) {
+func (s *Server) prepare(ctx context.Context, a *attempt, account *directory.Account) (n next) {
 	defer s.recovering(a)
 	n = nextFinish
 	if !s.readable(a) || a.request.state && !a.askedBefore() {
 		return n
 	}
-	account, ok := s.accounts.FindKnown(a.name, a.client.Directories)
-	if !ok {
+	if account == nil {
 		return nextSeek
 	}
 	return s.admitted(a, account)
@@ -248,14 +269,8 @@ func (a *attempt) compared(walked otp.Walked) next {
 // readable decides against packets that cannot be a login whoever sends them.
 func (s *Server) readable(a *attempt) bool {
 	r := &a.request
-	name, ok := a.client.Charset.read(r.name)
-	if ok {
-		var err error
-		a.name, err = directory.DecodeName(name)
-		ok = err == nil
-	}
 	switch {
-	case !ok:
+	case a.name == "" && !a.decode():
 		a.refuse(otp.ReasonNameInvalid)
 	case r.garbled:
 		a.refuse(otp.ReasonProofGarbled)
@@ -267,6 +282,23 @@ func (s *Server) readable(a *attempt) bool {
 		return true
 	}
 	return false
+}
+
+// decode decodes the name; false: it is none.
+func (a *attempt) decode() bool {
+	name, ok := a.client.Charset.read(a.request.name)
+	if !ok {
+		return false
+	}
+	var err error
+	a.name, err = directory.DecodeName(name)
+	return err == nil
+}
+
+// decodeFirst is decode before the attempt's turn comes: a panic is met again then, and nobody else's trouble.
+func (a *attempt) decodeFirst() {
+	defer func() { _ = recover() }()
+	a.decode()
 }
 
 // admitAccount decides whether the account may use this client at all, and makes its proof.

@@ -413,6 +413,19 @@ func TestABatchIsOneClaimAndOneRecord(t *testing.T) {
 	}
 }
 
+// TestAPanicWhileAllAreLookedUpCostsNobodyTheLogin: they are asked for instead.
+func TestAPanicWhileAllAreLookedUpCostsNobodyTheLogin(t *testing.T) {
+	w := newWorld(t)
+	w.accounts.known["carol"], w.codes.codes["carol-id"] = account("carol"), []string{testCode}
+	w.accounts.recall = func() { panic("recall") }
+	if got := w.feed(vpnAddr, goodLogin("carol", testCode), goodLogin("alice", testCode)); len(got) != 2 || got[0][0] != codeAccessAccept || got[1][0] != codeAccessAccept {
+		t.Errorf("the replies: %v", got)
+	}
+	if n := testutil.ToFloat64(w.metrics.panics); n != 1 {
+		t.Errorf("%v panics counted", n)
+	}
+}
+
 func TestAPanicDropsItsAttemptAndNoOther(t *testing.T) {
 	w := newWorld(t)
 	w.codes.walkPanic = "carol-id"

@@ -27,10 +27,16 @@ const (
 // maxRejectDelay is what a gateway can be made to wait before it takes us for dead.
 const maxRejectDelay = 10 * time.Second
 
+// Known finds accounts that need not be asked for; *directory.Set does. It MUST NOT block.
+type Known interface {
+	FindKnown(name string, allowed []string) (*directory.Account, bool)
+	// FindAllKnown is FindKnown for many: found[i] is set to the account that questions[i] is about, or to nil.
+	FindAllKnown(questions []directory.Question, found []*directory.Account)
+}
+
 // Lookups finds accounts; *directory.Set does.
 type Lookups interface {
-	// FindKnown returns an account that need not be asked for. It MUST NOT block.
-	FindKnown(name string, allowed []string) (*directory.Account, bool)
+	Known
 	// Find MUST return an error that wraps directory.ErrNotFound, ErrAmbiguous or ErrNameInvalid
 	// when there is no such account; any other error means that nobody can tell.
 	Find(ctx context.Context, name string, allowed []string) (*directory.Account, error)
@@ -55,11 +61,18 @@ type Marks interface {
 
 // Walks compares a proof with codes; *otp.Verifier does.
 type Walks interface {
-	// WalkKnown MUST NOT block; it is false when the account's devices are not known here.
-	WalkKnown(a otp.Attempt) (otp.Walked, bool)
+	KnownWalks
 	Walk(ctx context.Context, a otp.Attempt) (otp.Walked, error)
 	// WalkAll is Walk for many, whose devices are loaded together.
 	WalkAll(ctx context.Context, as []otp.Attempt) ([]otp.Walked, []error)
+}
+
+// KnownWalks compares a proof with codes of devices that are known here; *otp.Verifier does. It MUST NOT block.
+type KnownWalks interface {
+	// Expect is told of accounts that WalkKnown will be called for.
+	Expect(accounts []string)
+	// WalkKnown is false when the account's devices are not known here.
+	WalkKnown(a otp.Attempt) (otp.Walked, bool)
 }
 
 // Claims decides what was walked; *otp.Verifier does.

@@ -46,7 +46,10 @@ type arrival struct {
 
 // batch is logins that go through the stages together, by what is next for each.
 type batch struct {
-	came              []*attempt // and were not looked at yet
+	came              []*attempt           // and were not looked at yet
+	names             []directory.Question // of those that came, while they are looked at
+	known             []*directory.Account // who they are, as far as it is known
+	ids               []string             // of them
 	decided, walked   []*attempt
 	unknown, unloaded []*attempt
 	talk              *talk // with its reader
@@ -56,18 +59,31 @@ type batch struct {
 func (s *Server) newBatch() *batch {
 	b, _ := s.batches.Get().(*batch)
 	if b == nil {
-		b = &batch{came: make([]*attempt, 0, batchSize), walked: make([]*attempt, 0, batchSize)}
+		b = &batch{
+			came: make([]*attempt, 0, batchSize), walked: make([]*attempt, 0, batchSize),
+			names: make([]directory.Question, 0, batchSize), known: make([]*directory.Account, 0, batchSize), ids: make([]string, 0, batchSize),
+		}
 	}
 	return b
 }
 
 // endBatch takes it back. Those who wait for a peer have their lists.
 func (s *Server) endBatch(b *batch) {
-	for _, list := range [...][]*attempt{b.came, b.decided, b.walked} {
+	for _, list := range [...][]*attempt{b.decided, b.walked} {
 		clear(list)
 	}
-	*b = batch{came: b.came[:0], decided: b.decided[:0], walked: b.walked[:0]}
+	b.forget()
+	*b = batch{came: b.came, names: b.names, known: b.known, ids: b.ids, decided: b.decided[:0], walked: b.walked[:0]}
 	s.batches.Put(b)
+}
+
+// forget makes room for others that come.
+func (b *batch) forget() {
+	clear(b.came)
+	clear(b.names)
+	clear(b.known)
+	clear(b.ids)
+	b.came, b.names, b.known, b.ids = b.came[:0], b.names[:0], b.known[:0], b.ids[:0]
 }
 
 // talk is what the goroutine of a batch and its reader say to each other, while the reader has nothing else to do. Who

@@ -82,6 +82,11 @@ func (a *accounts) FindKnown(name string, allowed []string) (*directory.Account,
 	return a.current.Load().FindKnown(name, allowed)
 }
 
+// FindAllKnown never blocks, as FindKnown.
+func (a *accounts) FindAllKnown(questions []directory.Question, found []*directory.Account) {
+	a.current.Load().FindAllKnown(questions, found)
+}
+
 func (a *accounts) Find(ctx context.Context, name string, allowed []string) (*directory.Account, error) {
 	set, release := a.use()
 	defer release()

@@ -1,14 +1,19 @@
 package boltstore
 
-import "sync"
+import (
+	"math"
+	"sync"
+
+	"otpgate/otp/recall"
+)
 
 // index holds the records that were used last, and all that are not folded yet. The writer
 // changes it; others may look.
 type index struct {
 	mu      sync.RWMutex
-	entries map[string]*entry
-	list    []*entry // what the next fold has to look at, each once; some went to the file since
-	dirty   int      // entries that are
+	entries *recall.Cache[entry] // of which none goes but when this index says so
+	list    []*entry             // what the next fold has to look at, each once; some went to the file since
+	dirty   int                  // entries that are
 	// Entries that were in the buckets too when they came here. When there are more than capacity, the first go.
 	queue    []*entry
 	capacity int
@@ -25,6 +30,9 @@ type entry struct {
 	used   bool // since it came into the queue
 }
 
+// near is what a claim reads of it.
+func (e *entry) near() recall.Near { return recall.Near{e.state, e.devices} }
+
 // maxChances bounds how many entries that were used stay for another round when a group makes others go.
 const maxChances = 256
 
@@ -39,12 +47,12 @@ func (x *index) reset(found replayed) []*entry {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	dirty := found.dirty
-	x.entries, x.dirty, x.list, x.queue = make(map[string]*entry, len(dirty)), len(dirty), nil, nil
+	x.entries = recall.New(math.MaxInt, (*entry).near, nil)
+	x.dirty, x.list, x.queue = len(dirty), nil, nil
 	x.unreadable = found.unreadable
 	listed := make([]*entry, 0, len(dirty))
 	for key, m := range dirty {
-		e := &entry{image: m, dirty: true, listed: true}
-		x.entries[key], listed = e, append(listed, e)
+		listed = append(listed, x.entries.Put(key, 1, entry{image: m, dirty: true, listed: true}, nil))
 	}
 	return listed
 }
@@ -53,7 +61,7 @@ func (x *index) reset(found replayed) []*entry {
 func (x *index) get(key []byte) (m image, ok bool, err error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if e := x.entries[string(key)]; e != nil {
+	if e := x.entries.GetBytes(key); e != nil {
 		return e.image, true, nil
 	}
 	return image{}, false, x.trouble(key)
@@ -64,7 +72,14 @@ func (x *index) get(key []byte) (m image, ok bool, err error) {
 func (x *index) entry(key []byte) (*entry, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.entries[string(key)], x.trouble(key)
+	return x.entries.GetBytes(key), x.trouble(key)
+}
+
+// expect is told of keys whose entries will be asked for.
+func (x *index) expect(keys []string) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	x.entries.Expect(keys)
 }
 
 // trouble needs the lock.
@@ -106,8 +121,7 @@ func (x *index) publish(group []*touched, filed bool) {
 		e := t.entry
 		switch {
 		case e == nil:
-			e = &entry{image: t.image}
-			x.entries[e.key] = e
+			e = x.entries.Put(t.image.key, 1, entry{image: t.image}, nil)
 		case t.changed:
 			e.devices, e.state = t.image.devices, t.image.state
 		}
@@ -179,7 +193,7 @@ func (x *index) forget() {
 			x.queue = append(x.queue, e)
 		default:
 			e.queued = false
-			delete(x.entries, e.key)
+			x.entries.Delete(e.key)
 		}
 	}
 }

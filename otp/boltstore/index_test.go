@@ -11,7 +11,7 @@ import (
 // group is accounts as a group leaves them, each with its entry if it has one.
 func (x *index) group(state string, changed bool, accounts ...string) (group []*touched) {
 	for _, a := range accounts {
-		group = append(group, &touched{entry: x.entries[a], image: image{key: a, state: state}, changed: changed})
+		group = append(group, &touched{entry: x.entries.Get(a), image: image{key: a, state: state}, changed: changed})
 	}
 	return group
 }
@@ -37,13 +37,13 @@ func TestIndexKeepsWhatIsNewer(t *testing.T) {
 			t.Fatalf("%+v, %t", m, ok)
 		}
 	}
-	if x.dirtyCount() != 1 || len(x.entries) != 2 {
-		t.Errorf("%d dirty of %d", x.dirtyCount(), len(x.entries))
+	if x.dirtyCount() != 1 || x.entries.Len() != 2 {
+		t.Errorf("%d dirty of %d", x.dirtyCount(), x.entries.Len())
 	}
 	x.folded(cut(x.take()))
 	x.publish(x.group("other", false, "b"), false)
-	if _, ok, _ := x.get([]byte("a")); ok || x.dirtyCount() != 0 || len(x.entries) != 1 {
-		t.Errorf("%t, %d dirty of %d", ok, x.dirtyCount(), len(x.entries))
+	if _, ok, _ := x.get([]byte("a")); ok || x.dirtyCount() != 0 || x.entries.Len() != 1 {
+		t.Errorf("%t, %d dirty of %d", ok, x.dirtyCount(), x.entries.Len())
 	}
 }
 
@@ -172,8 +172,8 @@ func TestIndexForgets(t *testing.T) {
 			t.Fatal("what was used all the time is gone")
 		}
 		x.publish(x.group("often", false, "often"), false)
-		if len(x.entries) > capacity || len(x.queue) > capacity {
-			t.Fatalf("%d entries, %d in the queue", len(x.entries), len(x.queue))
+		if x.entries.Len() > capacity || len(x.queue) > capacity {
+			t.Fatalf("%d entries, %d in the queue", x.entries.Len(), len(x.queue))
 		}
 	}
 	if _, ok, _ := x.get([]byte("10")); ok {

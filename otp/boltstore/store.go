@@ -120,6 +120,7 @@ func (s *Store) Claim(ctx context.Context, claims []otp.Claim) []otp.Receipt {
 	}
 	claims = slices.Clone(claims) // the writer may look at them after the caller has left
 	err := s.do(ctx, &request{claims: len(claims), run: func(c *commit) {
+		c.expect(claims)
 		for i := range claims {
 			receipts[i] = c.claim(&claims[i])
 		}

@@ -20,8 +20,10 @@ type commit struct {
 
 	// Of groups before, for this one.
 	spare   []*touched
-	key     []byte // of an account
-	encoded []byte // a state
+	key     []byte   // of an account
+	keys    []string // of all accounts that a request is about
+	ends    []int    // of keys in key
+	encoded []byte   // a state
 }
 
 // touched is an account that this group looked at.
@@ -54,7 +56,7 @@ func (c *commit) end() {
 	if len(group) > maxGroup {
 		c.touched, group = make(map[string]*touched), nil
 	}
-	*c = commit{store: c.store, touched: c.touched, group: group[:0], spare: c.spare, key: c.key, encoded: c.encoded}
+	*c = commit{store: c.store, touched: c.touched, group: group[:0], spare: c.spare, key: c.key, keys: c.keys, ends: c.ends, encoded: c.encoded}
 }
 
 func (c *commit) fail(err error) {
@@ -123,6 +125,26 @@ func (c *commit) appendEntry(b []byte) []byte {
 		}
 	}
 	return b
+}
+
+// expect has the index know of which accounts the next claims are.
+func (c *commit) expect(claims []otp.Claim) {
+	if len(claims) == 1 { // which waits no longer this way
+		return
+	}
+	c.key, c.ends = c.key[:0], c.ends[:0]
+	for i := range claims {
+		c.key = appendAccountKey(c.key, claims[i].Account)
+		c.ends = append(c.ends, len(c.key))
+	}
+	all, begin := string(c.key), 0 // one piece of memory for all of them
+	for _, end := range c.ends {
+		c.keys = append(c.keys, all[begin:end])
+		begin = end
+	}
+	c.store.index.expect(c.keys)
+	clear(c.keys)
+	c.keys = c.keys[:0]
 }
 
 // account returns the account's record, to be changed by this group only. A damaged one

@@ -17,16 +17,17 @@ type layer struct {
 // is cmd's and for loops, which the compiler refuses.
 func layers() []layer {
 	return []layer{
-		{"otp", nil, "decides about codes, for whoever asks"},
+		{"otp", []string{"otp/recall"}, "decides about codes, for whoever asks"},
 		{"otp/keyset", nil, "satisfies otp.Keys without knowing it"},
 		{"otp/audit", []string{"otp"}, "an event carries a decision and its reason"},
+		{"otp/recall", nil, "remembers, whatever it is"},
 		{"otp/crew", nil, "runs, whatever it is"},
-		{"otp/boltstore", []string{"otp", "otp/boltstore/wal"}, "a store satisfies otp.Store"},
+		{"otp/boltstore", []string{"otp", "otp/boltstore/wal", "otp/recall"}, "a store satisfies otp.Store"},
 		{"otp/boltstore/wal", nil, "keeps octets, whatever they mean"},
 		{"otp/redisstore", []string{"otp", "otp/crew"}, "a store satisfies otp.Store"},
 		{"otp/redisstore/redistest", nil, "starts a server and knows nothing of what is kept there"},
 		{"otp/storetest", []string{"otp"}, "holds any store to the contract, and none by name"},
-		{"directory", nil, "knows who, not with which code"},
+		{"directory", []string{"otp/recall"}, "knows who, not with which code"},
 		{"directory/directorytest", []string{"directory", "directory/slapdtest"}, "holds servers and files to one contract"},
 		{"directory/slapdtest", nil, "starts a server and knows nothing of who looks there"},
 		{"radius", []string{

@@ -29,7 +29,6 @@ func libraries() []library {
 		{"github.com/spf13/cobra", []string{"cmd/..."}, false, "the command line is cmd's"},
 		{"github.com/goccy/go-yaml", []string{"configs"}, true, "one file format, read strictly in one place"},
 		{"github.com/boombuler/barcode", []string{"enroll", "cmd/..."}, false, "QR codes are for people"},
-		{"github.com/maypok86/otter", []string{"otp", "directory", "radius"}, false, "what is remembered is bounded"},
 		{"github.com/prometheus/client_golang/prometheus/promhttp", []string{"metrics"}, false, "one place shows numbers"},
 		{"github.com/prometheus/client_golang/prometheus/collectors", []string{"metrics"}, false, "one registry"},
 		{"github.com/prometheus/client_golang/prometheus/testutil", nil, true, "for tests"},
