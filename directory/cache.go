@@ -80,7 +80,7 @@ func newCache(c Config, size int, before *cache, logger *slog.Logger, now func()
 
 // known returns an account that is remembered and fresh.
 func (c *cache) known(key string) (*Account, bool) {
-	if e := c.memory.accounts.Get(key); c.fresher(e) {
+	if e := c.memory.accounts.Get(key); c.isFresh(e) {
 		return &e.account, true
 	}
 	return nil, false
@@ -90,10 +90,10 @@ func (c *cache) known(key string) (*Account, bool) {
 // it is nobody's turn to try, one to go on with. Nil: there is none.
 func (c *cache) atHand(key string) *Account {
 	e := c.memory.accounts.Get(key)
-	if c.fresher(e) {
+	if c.isFresh(e) {
 		return &e.account
 	}
-	if at := c.probeAt.Load(); at == 0 || due(at, c.now()) || !c.trusted(e) {
+	if at := c.probeAt.Load(); at == 0 || due(at, c.now()) || !c.isTrusted(e) {
 		return nil
 	}
 	return &e.account
@@ -101,17 +101,19 @@ func (c *cache) atHand(key string) *Account {
 
 // old returns an account to go on with while the directory cannot tell.
 func (c *cache) old(key string) (*Account, bool) {
-	if e := c.memory.accounts.Get(key); c.trusted(e) {
+	if e := c.memory.accounts.Get(key); c.isTrusted(e) {
 		return &e.account, true
 	}
 	return nil, false
 }
 
-func (c *cache) fresher(e *entry) bool {
+// isFresh reports whether an entry, which may be nil, is one that nobody need ask about.
+func (c *cache) isFresh(e *entry) bool {
 	return e != nil && c.fresh > 0 && within(c.memory.age(e.at), lifetime(c.fresh, e.at))
 }
 
-func (c *cache) trusted(e *entry) bool { return e != nil && within(c.memory.age(e.at), c.stale) }
+// isTrusted reports whether it is one to go on with while the directory cannot tell.
+func (c *cache) isTrusted(e *entry) bool { return e != nil && within(c.memory.age(e.at), c.stale) }
 
 // lifetime is how long an answer is fresh that was asked for at a time: as if drawn by lot from the last quarter of fresh.
 // Those of one search have the same.

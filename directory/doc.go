@@ -52,8 +52,8 @@
 // from the accounts and for [missingSize] names, so that guessing pushes nobody out. Accounts are
 // [Options.CacheSize] at most; texts and lists of groups that they have in common are there once
 // ([memory]). [Set.FindAllKnown] looks many up together, because what that costs among many accounts is how often it
-// waits for memory ([otpgate/otp/recall]). A new set takes the memory of the one before over, of every directory that is asked the same of the same
-// servers. [Set.FindMail] and [Set.Authenticate] always ask.
+// waits for memory ([otpgate/otp/recall]). A new set takes the memory of the one before over, of every directory that is
+// asked the same of the same servers. [Set.FindMail] and [Set.Authenticate] always ask.
 //
 // # Files
 //

@@ -129,7 +129,7 @@ func (c *commit) appendEntry(b []byte) []byte {
 
 // expect has the index know of which accounts the next claims are.
 func (c *commit) expect(claims []otp.Claim) {
-	if len(claims) == 1 { // which waits no longer this way
+	if len(claims) == 1 { // whom nobody could wait together with
 		return
 	}
 	c.key, c.ends = c.key[:0], c.ends[:0]
