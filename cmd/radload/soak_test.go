@@ -25,15 +25,16 @@ import (
 )
 
 const (
-	soakChunk  = 5_000
+	soakChunk  = 20_000
 	soakPeriod = 15 * time.Second // the shortest, so that fewer devices make as many logins
 	soakFresh  = "10m"            // so that everybody is asked for again some times, also while the directory is away
 	soakLeast  = 3 * time.Minute  // less proves nothing about what grows
+	soakBusy   = 0.95             // of the devices that log in: how many do so in each step
 	soakCalm   = time.Minute      // that nothing is done for after each round, so that what goes wrong by itself has no excuse
 )
 
-// soakDevices is how many log in: as many as half of what two nodes can do takes, and not many more, so that a node that was
-// started has soon met them all. With the race detector that is less.
+// soakDevices is how many there are: as many as half of what two nodes can do takes on a fast machine. With the race detector
+// that is less.
 var soakDevices = map[bool]int{false: 120_000, true: 40_000}[raceEnabled]
 
 // TestNodesSoak has people log in at two nodes on a Redis with a replica, at half the rate that they can do, for as long
@@ -54,8 +55,9 @@ func TestNodesSoak(t *testing.T) {
 	s := newSoak(t)
 	capacity := s.capacity()
 	t.Logf("figures: the first node alone %.0f logins/s, both %.0f with 256 outstanding", s.most("64", s.steady), s.most("256", s.steady, s.other))
-	rate := min(capacity/4, float64(soakDevices)/soakPeriod.Seconds()*0.95) // half of what they can do: each is sent once more
-	t.Logf("%.0f logins/s at most; %.0f and as many replays from here on, for %s", capacity, rate, duration)
+	rate := min(capacity/4, float64(soakDevices)/soakPeriod.Seconds()*soakBusy) // half of what they can do: each is sent once more
+	s.people = min(soakDevices, int(rate*soakPeriod.Seconds()/soakBusy)+1)
+	t.Logf("%.0f logins/s at most; %.0f of %d devices and as many replays from here on, for %s", capacity, rate, s.people, duration)
 
 	around := newWatch(s.redis[0].Addr, s.redis[1].Addr)
 	load := s.start("--replay", "at-once", "--new-step", "--rate", fmt.Sprintf("%.0f", rate), "--duration", duration.String(), "--max-lost", "-1")
@@ -108,8 +110,8 @@ func TestNodesSoak(t *testing.T) {
 	slices.SortFunc(s.done, func(a, b event) int { return a.at.Compare(b.at) })
 	s.flat()
 	s.explained()
-	t.Logf("figures: soak %s at %.0f logins/s and as many replays (capacity %.0f/s): %d logins, %d accepted, %d lost, %d replays refused, %d accepted, %d lost, %d left out, %d late answers; p50 %s, p99 %s, longest silence %s; %s",
-		duration, rate, capacity, r.Logins.Begun, r.Logins.Accepted, r.Logins.Lost, r.Replays.Refused, r.Replays.Accepted, r.Replays.Lost,
+	t.Logf("figures: soak %s at %.0f logins/s and as many replays (capacity %.0f/s) of %d devices: %d logins, %d accepted, %d lost, %d replays refused, %d accepted, %d lost, %d left out, %d late answers; p50 %s, p99 %s, longest silence %s; %s",
+		duration, rate, capacity, s.people, r.Logins.Begun, r.Logins.Accepted, r.Logins.Lost, r.Replays.Refused, r.Replays.Accepted, r.Replays.Lost,
 		r.Replays.LeftOut, r.Packets.Late, short(r.Latency["accepted"].P50), short(r.Latency["accepted"].P99), short(r.Load.Silence), strings.Join(s.table(), "; "))
 }
 
@@ -120,6 +122,7 @@ type soak struct {
 	redis         [2]*redistest.Server // the first is the master
 	sentinel      string
 	generator     string
+	people        int // who log in: no more than the rate takes, so that a node that was started has met them all after a step
 	events        map[string]int
 	done          []event // as they came
 	hitches       []event // however short
@@ -211,7 +214,7 @@ func expected() []reason {
 }
 
 func newSoak(t *testing.T) *soak {
-	s := &soak{rig: newRig(t, soakDevices, soakPeriod.String(), false), events: map[string]int{}}
+	s := &soak{rig: newRig(t, soakDevices, soakPeriod.String(), false), people: soakDevices, events: map[string]int{}}
 	s.fresh = soakFresh
 	master, replica, sentinel := redistest.StartSentinel(t)
 	s.redis, s.sentinel = [2]*redistest.Server{master, replica}, sentinel.Addr
@@ -250,7 +253,7 @@ func (s *soak) load(args ...string) *loading {
 	l := &loading{ended: make(chan struct{})}
 	l.cmd = exec.Command(s.generator, append([]string{
 		"run", "--secret", secret, "--master", "bench",
-		"--count", fmt.Sprint(soakDevices), "--period", s.period, "--json", "--quiet", "--linger", "5s",
+		"--count", fmt.Sprint(s.people), "--period", s.period, "--json", "--quiet", "--linger", "5s",
 	}, args...)...)
 	l.cmd.Stdout, l.cmd.Stderr = &l.out, &l.errs
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
