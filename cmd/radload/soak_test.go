@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	soakChunk  = 20_000
+	soakChunk  = 20_000           // how many log in at a run of the generator, first of all; each run waits for late answers at its end
 	soakPeriod = 15 * time.Second // the shortest, so that fewer devices make as many logins
 	soakFresh  = "10m"            // so that everybody is asked for again some times, also while the directory is away
 	soakLeast  = 3 * time.Minute  // less proves nothing about what grows
